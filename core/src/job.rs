@@ -1,0 +1,304 @@
+//! What a principal asks for, and what became of it as a whole.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Timestamp,
+    command::Command,
+    digest::{Digest, Sha256Builder},
+    id::JobId,
+    limits::{MAX_IDEMPOTENCY_KEY_BYTES, MAX_NOTE_BYTES},
+    name::{HostAlias, Tag},
+    outcome::{Outcome, Ran},
+    principal::{Principal, Via},
+};
+
+/// Which hosts; resolved to a fixed list before anything is decided.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// These hosts, by alias.
+    Hosts(Vec<HostAlias>),
+    /// Every host with this tag.
+    Tag(Tag),
+}
+
+/// A command as the caller gave it; it becomes a [`Command`] or is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CommandInput {
+    /// Program and arguments: the primary form.
+    Argv(Vec<String>),
+    /// A line, accepted when it parses to simple commands of literal words.
+    Line(String),
+}
+
+/// Which request this is a repetition of, if it is one: at most [`MAX_IDEMPOTENCY_KEY_BYTES`] printable bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IdempotencyKey(String);
+
+/// Not an idempotency key: empty, too long, or with unprintable characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidIdempotencyKey;
+
+/// Where a request came from, as its client claims; recorded, and no rule widens by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The door.
+    pub via: Via,
+    /// The client's name and version as it says them, at most [`MAX_NOTE_BYTES`].
+    pub client: String,
+}
+
+/// What a principal asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSpec {
+    /// Where.
+    pub target: Target,
+    /// What.
+    pub command: CommandInput,
+    /// For how long at most; policy may shorten it. `None`: what policy says.
+    pub timeout: Option<Duration>,
+    /// How many bytes of output to keep; policy may lower it. `None`: what policy says.
+    pub output_bytes: Option<u64>,
+    /// How long an invocation may wait for its agent.
+    pub queue_wait: Option<Duration>,
+    /// The key of the request.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// Where the request came from.
+    pub origin: Origin,
+}
+
+/// Limits that hold for every invocation of a job on one host, as decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Longest runtime.
+    pub timeout: Duration,
+    /// Most output kept, both streams together.
+    pub output_bytes: u64,
+}
+
+/// A job as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its identifier.
+    pub id: JobId,
+    /// Who asked.
+    pub principal: Principal,
+    /// By which door.
+    pub origin: Origin,
+    /// For which hosts.
+    pub target: Target,
+    /// The judged command.
+    pub command: Command,
+    /// The version of the policy that decided.
+    pub policy_version: u64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// Until when its invocations may wait for an agent.
+    pub queue_until: Timestamp,
+    /// Who asked to cancel it, and when.
+    pub cancel_requested: Option<(Principal, Timestamp)>,
+    /// How many invocations it has.
+    pub invocations: u32,
+}
+
+/// How many invocations stand where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Waiting for an agent.
+    pub queued: u32,
+    /// Offered, accepted, starting or running.
+    pub active: u32,
+    /// SUCCEEDED.
+    pub succeeded: u32,
+    /// FAILED or TIMED_OUT.
+    pub failed: u32,
+    /// Certainly not run: denied, expired, skipped, unreachable.
+    pub not_run: u32,
+    /// Cancelled or killed.
+    pub cancelled: u32,
+    /// UNKNOWN.
+    pub unknown: u32,
+}
+
+/// The state of a job: a function of its counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobState {
+    /// Nothing has been offered yet.
+    Queued,
+    /// Something is under way.
+    Running,
+    /// Every invocation succeeded.
+    Succeeded,
+    /// Some succeeded, some did not.
+    Partial,
+    /// None succeeded.
+    Failed,
+    /// None succeeded, and cancelling is why.
+    Cancelled,
+    /// None succeeded, and of at least one nobody can know.
+    Unknown,
+}
+
+// === impl IdempotencyKey ===
+
+impl IdempotencyKey {
+    /// Checks `text` and makes it a key.
+    ///
+    /// # Errors
+    /// When it is empty, longer than [`MAX_IDEMPOTENCY_KEY_BYTES`], or has other than printable ASCII characters.
+    pub fn new(text: &str) -> Result<Self, InvalidIdempotencyKey> {
+        let fits = !text.is_empty()
+            && text.len() <= MAX_IDEMPOTENCY_KEY_BYTES
+            && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| Self(text.into())).ok_or(InvalidIdempotencyKey)
+    }
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for InvalidIdempotencyKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "not an idempotency key: expected 1 to {MAX_IDEMPOTENCY_KEY_BYTES} printable characters without spaces"
+        )
+    }
+}
+impl std::error::Error for InvalidIdempotencyKey {}
+
+// === impl Origin ===
+
+impl Origin {
+    /// An origin; a client name that is too long is cut, control characters are left out.
+    pub fn new(via: Via, client: &str) -> Self {
+        let mut kept = String::new();
+        for c in client.chars().filter(|c| !c.is_control()) {
+            if kept.len() + c.len_utf8() > MAX_NOTE_BYTES {
+                break;
+            }
+            kept.push(c);
+        }
+        Self { via, client: kept }
+    }
+}
+
+// === impl JobSpec ===
+
+impl JobSpec {
+    /// A digest of everything that is asked for, to tell a repetition from another request under the same key.
+    pub fn digest(&self) -> Digest {
+        let mut builder = Sha256Builder::new("lictor job request v1");
+        match &self.target {
+            Target::Hosts(hosts) => {
+                builder = builder.part(b"hosts");
+                for host in hosts {
+                    builder = builder.part(host.as_str().as_bytes());
+                }
+            }
+            Target::Tag(tag) => builder = builder.part(b"tag").part(tag.as_str().as_bytes()),
+        }
+        match &self.command {
+            CommandInput::Argv(words) => {
+                builder = builder.part(b"argv");
+                for word in words {
+                    builder = builder.part(word.as_bytes());
+                }
+            }
+            CommandInput::Line(line) => builder = builder.part(b"line").part(line.as_bytes()),
+        }
+        let number = |value: Option<u128>| value.map_or(Vec::new(), |v| v.to_be_bytes().to_vec());
+        builder
+            .part(b"limits")
+            .part(&number(self.timeout.map(|d| d.as_micros())))
+            .part(&number(self.output_bytes.map(u128::from)))
+            .part(&number(self.queue_wait.map(|d| d.as_micros())))
+            .finish()
+    }
+}
+
+// === impl Counts ===
+
+impl Counts {
+    /// Adds one invocation that ended with `outcome`.
+    pub const fn add(&mut self, outcome: &Outcome) {
+        let slot = match outcome {
+            Outcome::Succeeded => &mut self.succeeded,
+            Outcome::Failed(_) | Outcome::TimedOut => &mut self.failed,
+            Outcome::Cancelled | Outcome::Killed => &mut self.cancelled,
+            Outcome::Denied { .. } | Outcome::Expired | Outcome::Skipped | Outcome::Unreachable { .. } => {
+                &mut self.not_run
+            }
+            Outcome::Unknown(_) => &mut self.unknown,
+        };
+        *slot += 1;
+    }
+    /// All invocations.
+    pub const fn total(&self) -> u32 {
+        self.queued
+            + self.active
+            + self.succeeded
+            + self.failed
+            + self.not_run
+            + self.cancelled
+            + self.unknown
+    }
+    /// Whether every invocation has ended.
+    pub const fn ended(&self) -> bool {
+        self.queued == 0 && self.active == 0
+    }
+    /// The state of a job with these counts.
+    pub const fn state(&self) -> JobState {
+        let total = self.total();
+        if !self.ended() {
+            if self.queued == total { JobState::Queued } else { JobState::Running }
+        } else if self.succeeded == total {
+            JobState::Succeeded
+        } else if self.succeeded > 0 {
+            JobState::Partial
+        } else if self.unknown > 0 {
+            JobState::Unknown
+        } else if self.cancelled > 0 && self.failed == 0 {
+            JobState::Cancelled
+        } else {
+            JobState::Failed
+        }
+    }
+}
+
+// === impl JobState ===
+
+impl JobState {
+    /// Every state, for conversion and tests.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::Succeeded,
+        Self::Partial,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Unknown,
+    ];
+    /// The state as it is written in records and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Partial => "PARTIAL",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+    /// Whether the job has ended.
+    pub const fn ended(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// Whether asking again is safe for an invocation that ended so.
+pub const fn safe_to_retry(outcome: &Outcome) -> bool {
+    matches!(outcome.ran(), Ran::NotRun)
+}

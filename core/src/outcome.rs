@@ -1,0 +1,222 @@
+//! How an invocation ended: exactly one of these, for ever.
+
+use std::fmt;
+
+/// Whether a command ran: the field of the API that a retry decides by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ran {
+    /// Certainly not started. Only these are safe to ask for again.
+    NotRun,
+    /// Certainly started.
+    Ran,
+    /// Nobody can know.
+    MayHaveRun,
+}
+
+/// The one end of an invocation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Refused by policy, by the site's floor or by the agent's admission; the code says which.
+    Denied {
+        /// A stable code, e.g. `POLICY_DEFAULT_DENY`, `GRANT_EXPIRED`.
+        code: String,
+        /// The reason for people.
+        reason: String,
+    },
+    /// Its agent did not take it in time.
+    Expired,
+    /// The job was halted before it was offered.
+    Skipped,
+    /// Cancelled before it started.
+    Cancelled,
+    /// The host could not be reached, identified or logged in to; no exec request was sent.
+    Unreachable {
+        /// Why.
+        reason: Unreachable,
+        /// The detail for people.
+        detail: String,
+    },
+    /// It ended with status 0.
+    Succeeded,
+    /// It ended with another status or by a signal.
+    Failed(Exit),
+    /// It ran longer than allowed and was killed; that it is gone was verified.
+    TimedOut,
+    /// It was cancelled while it ran and was killed; that it is gone was verified.
+    Killed,
+    /// Lictor cannot know; later evidence is added beside this, never instead of it.
+    Unknown(Unknown),
+}
+
+/// How a process ended other than with status 0.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Exit {
+    /// With this status (1–255 on POSIX hosts).
+    Code(u32),
+    /// By this signal, named without `SIG`.
+    Signal(String),
+}
+
+/// Why a host could not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unreachable {
+    /// The agent has no host of that alias.
+    NoSuchHost,
+    /// The name did not resolve, or nothing answered.
+    ConnectFailed,
+    /// The address is outside what policy allows; checked on the connected address.
+    AddressDenied,
+    /// No key is pinned for the host.
+    HostKeyUnknown,
+    /// The host showed another key than the pinned one.
+    HostKeyChanged,
+    /// The site's credentials for the host are missing or unreadable.
+    CredentialMissing,
+    /// The host refused the credentials.
+    AuthenticationFailed,
+    /// The host accepted the login and refused a session or the exec request.
+    SessionRefused,
+}
+
+/// Why nobody can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unknown {
+    /// The agent stopped between starting the command and recording its end.
+    AgentRestarted,
+    /// The agent was not heard from until well past every deadline.
+    AgentLost,
+    /// The SSH connection ended before the exit status came.
+    ConnectionLost,
+    /// The command was told to stop and could not be confirmed gone.
+    KillUnconfirmed,
+}
+
+// === impl Ran ===
+
+impl Ran {
+    /// The value as it is written in records and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotRun => "not_run",
+            Self::Ran => "ran",
+            Self::MayHaveRun => "may_have_run",
+        }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Whether the command ran.
+    pub const fn ran(&self) -> Ran {
+        match self {
+            Self::Denied { .. }
+            | Self::Expired
+            | Self::Skipped
+            | Self::Cancelled
+            | Self::Unreachable { .. } => Ran::NotRun,
+            Self::Succeeded | Self::Failed(_) | Self::TimedOut | Self::Killed => Ran::Ran,
+            Self::Unknown(_) => Ran::MayHaveRun,
+        }
+    }
+
+    /// The name of the state, in capitals, as DESIGN and every interface write it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Denied { .. } => "DENIED",
+            Self::Expired => "EXPIRED",
+            Self::Skipped => "SKIPPED",
+            Self::Cancelled => "CANCELLED",
+            Self::Unreachable { .. } => "UNREACHABLE",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed(_) => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Killed => "KILLED",
+            Self::Unknown(_) => "UNKNOWN",
+        }
+    }
+
+    /// The exit status, where the process gave one.
+    pub const fn exit_code(&self) -> Option<u32> {
+        match self {
+            Self::Succeeded => Some(0),
+            Self::Failed(Exit::Code(code)) => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// A stable code for the reason, where the state alone does not say it.
+    pub fn reason_code(&self) -> Option<&str> {
+        match self {
+            Self::Denied { code, .. } => Some(code),
+            Self::Unreachable { reason, .. } => Some(reason.as_str()),
+            Self::Unknown(reason) => Some(reason.as_str()),
+            Self::Failed(Exit::Signal(_)) => Some("signal"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied { code, reason } => write!(f, "DENIED ({code}): {reason}"),
+            Self::Unreachable { reason, detail } => write!(f, "UNREACHABLE ({}): {detail}", reason.as_str()),
+            Self::Failed(Exit::Code(code)) => write!(f, "FAILED (exit {code})"),
+            Self::Failed(Exit::Signal(signal)) => write!(f, "FAILED (signal {signal})"),
+            Self::Unknown(reason) => write!(f, "UNKNOWN ({})", reason.as_str()),
+            Self::Expired
+            | Self::Skipped
+            | Self::Cancelled
+            | Self::Succeeded
+            | Self::TimedOut
+            | Self::Killed => f.write_str(self.name()),
+        }
+    }
+}
+
+// === impl Unreachable ===
+
+impl Unreachable {
+    /// Every reason, for conversion and tests.
+    pub const ALL: [Self; 8] = [
+        Self::NoSuchHost,
+        Self::ConnectFailed,
+        Self::AddressDenied,
+        Self::HostKeyUnknown,
+        Self::HostKeyChanged,
+        Self::CredentialMissing,
+        Self::AuthenticationFailed,
+        Self::SessionRefused,
+    ];
+    /// The reason as it is written in records and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSuchHost => "no_such_host",
+            Self::ConnectFailed => "connect_failed",
+            Self::AddressDenied => "address_denied",
+            Self::HostKeyUnknown => "host_key_unknown",
+            Self::HostKeyChanged => "host_key_changed",
+            Self::CredentialMissing => "credential_missing",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::SessionRefused => "session_refused",
+        }
+    }
+}
+
+// === impl Unknown ===
+
+impl Unknown {
+    /// Every reason, for conversion and tests.
+    pub const ALL: [Self; 4] =
+        [Self::AgentRestarted, Self::AgentLost, Self::ConnectionLost, Self::KillUnconfirmed];
+    /// The reason as it is written in records and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AgentRestarted => "agent_restarted",
+            Self::AgentLost => "agent_lost",
+            Self::ConnectionLost => "connection_lost",
+            Self::KillUnconfirmed => "kill_unconfirmed",
+        }
+    }
+}
