@@ -1,0 +1,26 @@
+//! The decision: which command may run where, for whom, within which limits. A pure function of its arguments.
+//!
+//! [`parse_command`] turns what a caller wrote into the [`Command`](lictor_core::command::Command) that will run, or
+//! refuses it; [`PolicySet::parse`] reads the rules; [`evaluate`] judges one by the other. What was judged is what
+//! runs: only the parsed command reaches a host, and every word of it was compared with a rule.
+//!
+//! Nothing in this crate reads a clock, a file or the network, so the controller and every agent decide alike.
+
+pub mod decision;
+pub mod evaluate;
+pub mod file;
+pub mod parse;
+pub mod pattern;
+pub mod refusal;
+pub mod request;
+pub mod rule;
+pub mod set;
+
+pub use decision::{Decision, DecisionCode, Effect};
+pub use evaluate::evaluate;
+pub use file::json_schema;
+pub use parse::{check_command, parse_command};
+pub use refusal::{Refusal, RefusalCode};
+pub use request::{HostFacts, Request, RequestedLimits};
+pub use rule::Rule;
+pub use set::{PolicyError, PolicyErrors, PolicySet};

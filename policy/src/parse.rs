@@ -1,0 +1,120 @@
+//! What a caller wrote, as the command that will be judged and run, or refused.
+//!
+//! ```text
+//! line     = pipeline *( ("&&" / "||" / ";") pipeline )
+//! pipeline = simple *( "|" simple )
+//! simple   = word *( blank word ) [ blank "2>&1" ]
+//! word     = 1*( bare / single / double / "\'" )
+//! bare     = ALPHA / DIGIT / one of  _ @ % + = : , . / -
+//! single   = "'" *( any character but "'" ) "'"
+//! double   = DQUOTE *( any character but DQUOTE $ ` \ ! ) DQUOTE
+//! ```
+//!
+//! One pass over the bytes, no recursion. Whatever is not in this grammar is refused: a construct that a shell would
+//! understand and this parser would not is the way around a policy.
+
+pub(crate) mod assemble;
+pub(crate) mod builtins;
+pub(crate) mod characters;
+pub(crate) mod quote;
+pub(crate) mod scan;
+
+use std::ops::Range;
+
+use lictor_core::{
+    command::{Command, Simple},
+    job::CommandInput,
+    limits::{MAX_LINE_BYTES, MAX_WORD_BYTES, MAX_WORDS},
+};
+
+use crate::refusal::{Refusal, RefusalCode};
+
+/// Makes `input` a command.
+///
+/// # Errors
+/// A [`Refusal`] with a stable code and a hint when the input is not made of literal words.
+pub fn parse_command(input: &CommandInput) -> Result<Command, Refusal> {
+    let command = match input {
+        CommandInput::Argv(words) => parse_argv(words)?,
+        CommandInput::Line(line) => parse_line(line)?,
+    };
+    check_rendering(&command)?;
+    Ok(command)
+}
+
+/// Checks a command that was not made by [`parse_command`] but taken apart and put together again, as on its way to
+/// an agent: it passes exactly when `parse_command` could have made it.
+///
+/// # Errors
+/// A [`Refusal`] as `parse_command` would give it.
+pub fn check_command(command: &Command) -> Result<(), Refusal> {
+    for simple in command.simples() {
+        for word in simple.words() {
+            characters::check(word.as_str(), false)?;
+        }
+        check_simple(simple, None)?;
+    }
+    check_rendering(command)
+}
+
+fn parse_argv(words: &[String]) -> Result<Command, Refusal> {
+    // Sizes come first, so that the price of refusing does not grow with the input.
+    if words.len() > MAX_WORDS {
+        return Err(Refusal::new(
+            RefusalCode::TooManyWords,
+            None,
+            format!("there are {} words", words.len()),
+        ));
+    }
+    if words.iter().any(|w| w.len() > MAX_WORD_BYTES) {
+        return Err(Refusal::new(RefusalCode::TooLong, None, "a word is too long"));
+    }
+    words.iter().try_for_each(|word| characters::check(word, false))?;
+    let command = Command::from_argv(words).map_err(|e| assemble::from_core(e, None))?;
+    command.simples().try_for_each(|simple| check_simple(simple, None))?;
+    Ok(command)
+}
+
+fn parse_line(line: &str) -> Result<Command, Refusal> {
+    if line.len() > MAX_LINE_BYTES {
+        return Err(Refusal::new(RefusalCode::TooLong, None, format!("the line has {} bytes", line.len())));
+    }
+    characters::check(line, true)?;
+    assemble::assemble(scan::scan(line)?)
+}
+
+/// The rules for one simple command that hold however it was written; `span` is its first word's.
+pub(crate) fn check_simple(simple: &Simple, span: Option<Range<usize>>) -> Result<(), Refusal> {
+    let mut words = simple.words().iter().map(lictor_core::command::Word::as_str);
+    let program = words.clone().next().unwrap_or_default();
+    if program.contains('=') {
+        return Err(Refusal::new(RefusalCode::Program, span, "the program's name has an `=`"));
+    }
+    match builtins::problem(&mut words) {
+        None => Ok(()),
+        Some((code, message)) => {
+            let refusal = Refusal::new(code, span, message);
+            Err(match builtins::hint(program) {
+                Some(hint) => refusal.hinting(hint),
+                None => refusal,
+            })
+        }
+    }
+}
+
+/// What is sent fits, and reads back as the words that were judged.
+fn check_rendering(command: &Command) -> Result<(), Refusal> {
+    let text = command.render();
+    if text.len() > MAX_LINE_BYTES {
+        let message = format!("the command has {} bytes when its words are quoted", text.len());
+        return Err(Refusal::new(RefusalCode::TooLong, None, message));
+    }
+    if parse_line(&text).as_ref() == Ok(command) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::Rendering,
+        None,
+        "the text for the host does not read back as the same command",
+    ))
+}

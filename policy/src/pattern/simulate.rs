@@ -1,0 +1,91 @@
+//! Matching words against elements: the set of places at which a pattern may stand, moved on word by word. The time is
+//! words times elements, whatever repeats; nothing is ever tried twice.
+
+use super::Element;
+
+/// Place `i` in the set: the next word must be element `i`; place `elements.len()`: the pattern is complete.
+pub(crate) struct Places<'a> {
+    elements: &'a [Element],
+    now: Vec<bool>,
+}
+
+/// Whether the words are the elements, all of both.
+pub(crate) fn whole(elements: &[Element], words: &[&str]) -> bool {
+    let mut places = Places::start(elements);
+    for word in words {
+        places.step(word);
+        if places.none() {
+            return false;
+        }
+    }
+    places.complete()
+}
+
+/// How many leading words have a place.
+pub(crate) fn progress(elements: &[Element], words: &[&str]) -> usize {
+    let mut places = Places::start(elements);
+    words
+        .iter()
+        .take_while(|word| {
+            places.step(word);
+            !places.none()
+        })
+        .count()
+}
+
+// === impl Places ===
+
+impl<'a> Places<'a> {
+    /// Nowhere.
+    pub(crate) fn nowhere(elements: &'a [Element]) -> Self {
+        Self { elements, now: vec![false; elements.len() + 1] }
+    }
+    /// At the first element.
+    pub(crate) fn start(elements: &'a [Element]) -> Self {
+        let mut places = Self::nowhere(elements);
+        enter(elements, &mut places.now, 0);
+        places
+    }
+    /// Moves on by one word.
+    pub(crate) fn step(&mut self, word: &str) {
+        let mut next = vec![false; self.now.len()];
+        for (index, element) in self.elements.iter().enumerate() {
+            if !self.now.get(index).copied().unwrap_or(false) || !element.test.accepts(word) {
+                continue;
+            }
+            enter(self.elements, &mut next, index + 1);
+            if element.repeat {
+                enter(self.elements, &mut next, index);
+            }
+        }
+        self.now = next;
+    }
+    /// Adds the places of another walk over the same elements.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (place, more) in self.now.iter_mut().zip(&other.now) {
+            *place |= *more;
+        }
+    }
+    /// Whether the pattern may be complete here.
+    pub(crate) fn complete(&self) -> bool {
+        self.now.last().copied().unwrap_or(false)
+    }
+    /// Whether the pattern cannot match any more.
+    pub(crate) fn none(&self) -> bool {
+        !self.now.contains(&true)
+    }
+}
+
+/// Adds a place and those that are reached from it by leaving optional elements out.
+fn enter(elements: &[Element], places: &mut [bool], mut index: usize) {
+    while let Some(place) = places.get_mut(index) {
+        if *place {
+            return;
+        }
+        *place = true;
+        match elements.get(index).and_then(|element| element.skip_to) {
+            Some(to) => index = to,
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! From what a file says to rules: every value checked, every problem collected with its place.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use ipnet::IpNet;
+use lictor_core::{
+    job::Limits,
+    limits::{DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT},
+    name::RuleId,
+    principal::{PrincipalKind, Via},
+};
+use serde_saphyr::Spanned;
+
+use super::{MAX_LIST, MAX_PATTERNS_PER_RULE, MAX_RULES, PolicyError, PolicyErrors, examples, units};
+use crate::{
+    decision::Effect,
+    file::{
+        AcknowledgeFile, CommandsFile, EffectFile, HostsFile, LimitsFile, NetworkFile, PatternFile,
+        PolicyFile, RuleFile, ViaFile, WhereFile, WhoFile,
+    },
+    parse::builtins,
+    pattern::{Pattern, lint, long, short},
+    rule::{Commands, Hosts, Network, PartialLimits, Rule, Who},
+};
+
+/// The only version of the format.
+const VERSION: u64 = 1;
+
+/// A file without a problem.
+pub(crate) struct Checked {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) limits: Limits,
+    pub(crate) network: Network,
+}
+
+/// Why an example does not hold for a rule; `None` when it does.
+type ExampleCheck = fn(&Rule, &str) -> Option<String>;
+
+/// Collects problems about one place.
+struct Problems {
+    found: Vec<PolicyError>,
+    line: Option<u64>,
+    rule: Option<String>,
+}
+
+/// Checks everything.
+pub(crate) fn check(file: &PolicyFile) -> Result<Checked, PolicyErrors> {
+    if file.version != VERSION {
+        return Err(PolicyErrors::one(
+            None,
+            format!("version {} is not known; this program reads version {VERSION}", file.version),
+        ));
+    }
+    let mut problems = Problems { found: Vec::new(), line: None, rule: None };
+    let limits = problems.limits(file.limits.as_ref());
+    let network = problems.network(file.network.as_ref());
+    if file.rules.len() > MAX_RULES {
+        problems.add(format!("there are more than {MAX_RULES} rules"));
+    }
+    let mut first_lines = BTreeMap::new();
+    let rules: Vec<Rule> =
+        file.rules.iter().filter_map(|rule| problems.rule(rule, &mut first_lines)).collect();
+    PolicyErrors::unless_empty(problems.found)?;
+    let limits = Limits {
+        timeout: limits.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        output_bytes: limits.output_bytes.unwrap_or(DEFAULT_OUTPUT_BYTES),
+    };
+    Ok(Checked { rules, limits, network })
+}
+
+fn line_of<T>(spanned: &Spanned<T>) -> Option<u64> {
+    Some(spanned.referenced.line()).filter(|line| *line > 0)
+}
+
+// === impl Problems ===
+
+impl Problems {
+    fn add(&mut self, message: impl Into<String>) {
+        self.found.push(PolicyError { line: self.line, rule: self.rule.clone(), message: message.into() });
+    }
+
+    fn keep<T>(&mut self, result: Result<T, impl ToString>) -> Option<T> {
+        result.map_err(|error| self.add(error.to_string())).ok()
+    }
+
+    /// Runs `check` with problems placed at `line`.
+    fn at<T>(&mut self, line: Option<u64>, check: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.line;
+        self.line = line.or(before);
+        let out = check(self);
+        self.line = before;
+        out
+    }
+
+    fn rule(
+        &mut self,
+        spanned: &Spanned<RuleFile>,
+        first_lines: &mut BTreeMap<String, Option<u64>>,
+    ) -> Option<Rule> {
+        let file = &spanned.value;
+        (self.line, self.rule) = (line_of(spanned), Some(file.id.clone()));
+        let id = self.keep(RuleId::new(&file.id));
+        match first_lines.insert(file.id.clone(), self.line) {
+            Some(Some(line)) => self.add(format!("the id is used already, at line {line}")),
+            Some(None) => self.add("the id is used already"),
+            None => {}
+        }
+        let effect = match file.effect {
+            EffectFile::Allow => Effect::Allow,
+            EffectFile::Deny => Effect::Deny,
+        };
+        self.only_for_allow(file, effect);
+        let rule = Rule {
+            who: self.who(file.who.as_ref()),
+            hosts: self.hosts(&file.hosts),
+            commands: self.commands(&file.commands, effect, &file.acknowledge),
+            limits: self.limits(file.limits.as_ref()),
+            network: self.network(file.network.as_ref()),
+            description: file.description.clone(),
+            effect,
+            id: id?,
+        };
+        self.examples(file, &rule);
+        Some(rule)
+    }
+
+    /// A key that would do nothing is a misunderstanding.
+    fn only_for_allow(&mut self, file: &RuleFile, effect: Effect) {
+        if effect == Effect::Allow {
+            return;
+        }
+        let unused = [
+            ("limits", file.limits.is_some()),
+            ("network", file.network.is_some()),
+            ("acknowledge", !file.acknowledge.is_empty()),
+        ];
+        for (key, _) in unused.into_iter().filter(|(_, present)| *present) {
+            self.add(format!("`{key}` has no meaning in a deny rule; leave it out"));
+        }
+    }
+
+    fn examples(&mut self, file: &RuleFile, rule: &Rule) {
+        let checks: [(_, ExampleCheck); 2] =
+            [(&file.matching, examples::must_match), (&file.not_match, examples::must_not_match)];
+        for (lines, check) in checks {
+            for line in lines {
+                if let Some(problem) = check(rule, &line.value) {
+                    self.at(line_of(line), |p| p.add(problem));
+                }
+            }
+        }
+    }
+
+    fn commands(
+        &mut self,
+        file: &CommandsFile,
+        effect: Effect,
+        acknowledged: &[AcknowledgeFile],
+    ) -> Commands {
+        let files = match (file, effect) {
+            (CommandsFile::Any(_), Effect::Deny) => return Commands::Any,
+            (CommandsFile::Any(_), Effect::Allow) => {
+                self.add("`commands: any` is only for deny rules: a rule that allows every command allows a shell, and with it everything that no rule can see; list the commands");
+                return Commands::Patterns(Vec::new());
+            }
+            (CommandsFile::Patterns(files), _) => files,
+        };
+        if files.is_empty() {
+            self.add("`commands` is empty; list at least one pattern");
+        }
+        if files.len() > MAX_PATTERNS_PER_RULE {
+            self.add(format!("`commands` has more than {MAX_PATTERNS_PER_RULE} patterns; split the rule"));
+        }
+        let patterns = files
+            .iter()
+            .filter_map(|file| self.at(line_of(file), |p| p.pattern(&file.value, effect, acknowledged)));
+        Commands::Patterns(patterns.collect())
+    }
+
+    fn pattern(
+        &mut self,
+        file: &PatternFile,
+        effect: Effect,
+        acknowledged: &[AcknowledgeFile],
+    ) -> Option<Pattern> {
+        let deny = effect == Effect::Deny;
+        let pattern = match file {
+            PatternFile::Short(text) => {
+                short::parse(text, deny).map_err(|e| format!("pattern `{text}`: {e}"))
+            }
+            PatternFile::Long(long) => long::build(long, deny).map_err(|e| format!("pattern: {e}")),
+        };
+        let pattern = self.keep(pattern)?;
+        if !deny {
+            self.lint(&pattern, acknowledged);
+        }
+        Some(pattern)
+    }
+
+    fn lint(&mut self, pattern: &Pattern, acknowledged: &[AcknowledgeFile]) {
+        let programs = lint::programs(pattern);
+        if programs.is_empty() {
+            self.add(format!("pattern `{pattern}`: an allow rule must spell its program out, or list it with `<one-of:a|b>`"));
+        }
+        if let Some((_, why)) =
+            programs.iter().find_map(|name| builtins::problem(std::iter::once(name.as_str())))
+        {
+            self.add(format!(
+                "pattern `{pattern}` can never match: {why}, which is refused before any rule is asked"
+            ));
+        }
+        let findings = [
+            (AcknowledgeFile::StartsPrograms, "starts-programs", lint::starts_programs(pattern)),
+            (AcknowledgeFile::LeadingDash, "leading-dash", lint::leading_dash(pattern)),
+        ];
+        for (finding, name, why) in findings {
+            if let Some(why) = why.filter(|_| !acknowledged.contains(&finding)) {
+                self.add(format!(
+                    "lint: pattern `{pattern}`: {why}; narrow it, or add `acknowledge: [{name}]` to the rule"
+                ));
+            }
+        }
+    }
+
+    fn who(&mut self, file: Option<&WhoFile>) -> Who {
+        let Some(file) = file else { return Who::default() };
+        if file.users.is_none() && file.services.is_none() && file.via.is_none() {
+            self.add("`who` is empty; leave it out for everybody");
+        }
+        let users = self.names("users", file.users.as_deref());
+        let services = self.names("services", file.services.as_deref());
+        let principals = (users.is_some() || services.is_some()).then(|| {
+            let users = users.unwrap_or_default().into_iter().map(|name| (PrincipalKind::User, name));
+            let services =
+                services.unwrap_or_default().into_iter().map(|name| (PrincipalKind::Service, name));
+            users.chain(services).collect()
+        });
+        if file.via.as_ref().is_some_and(Vec::is_empty) {
+            self.add("`via` is empty; leave it out for every door");
+        }
+        let via = |via: &ViaFile| match via {
+            ViaFile::Cli => Via::Cli,
+            ViaFile::Mcp => Via::Mcp,
+            ViaFile::Api => Via::Api,
+        };
+        Who { principals, via: file.via.as_ref().map(|list| list.iter().map(via).collect()) }
+    }
+
+    fn hosts(&mut self, file: &WhereFile) -> Hosts {
+        let HostsFile { hosts, tags, sites } = match file {
+            WhereFile::All(_) => return Hosts::All,
+            WhereFile::Some(some) => some,
+        };
+        if hosts.is_none() && tags.is_none() && sites.is_none() {
+            self.add("`where` is empty; write `where: all` for every host");
+        }
+        Hosts::Some {
+            hosts: self.names("hosts", hosts.as_deref()).unwrap_or_default(),
+            tags: self.names("tags", tags.as_deref()).unwrap_or_default(),
+            sites: self.names("sites", sites.as_deref()).unwrap_or_default(),
+        }
+    }
+
+    /// A list of names; an empty one is refused, because readers differ on whether it means all or none.
+    fn names<T: FromStr>(&mut self, key: &str, list: Option<&[String]>) -> Option<Vec<T>>
+    where
+        T::Err: ToString,
+    {
+        let list = list?;
+        self.bounded(key, list.len());
+        let parse =
+            |text: &String| text.parse::<T>().map_err(|e| format!("`{key}` has `{text}`: {}", e.to_string()));
+        Some(list.iter().filter_map(|text| self.keep(parse(text))).collect())
+    }
+
+    fn bounded(&mut self, key: &str, length: usize) {
+        if length == 0 {
+            self.add(format!("`{key}` is empty; leave it out, or list at least one"));
+        }
+        if length > MAX_LIST {
+            self.add(format!("`{key}` has more than {MAX_LIST} entries"));
+        }
+    }
+
+    fn limits(&mut self, file: Option<&LimitsFile>) -> PartialLimits {
+        let Some(file) = file else { return PartialLimits::default() };
+        if file.timeout.is_none() && file.output.is_none() {
+            self.add("`limits` is empty; leave it out, or give `timeout` or `output`");
+        }
+        PartialLimits {
+            timeout: file.timeout.as_deref().and_then(|text| self.keep(units::duration(text))),
+            output_bytes: file.output.as_deref().and_then(|text| self.keep(units::size(text))),
+        }
+    }
+
+    fn network(&mut self, file: Option<&NetworkFile>) -> Network {
+        let Some(file) = file else { return Network::default() };
+        if file.allow.is_none() && file.deny.is_none() {
+            self.add("`network` is empty; leave it out, or give `allow` or `deny`");
+        }
+        Network {
+            allow: file.allow.as_deref().map(|list| self.networks("network.allow", list)),
+            deny: file.deny.as_deref().map(|list| self.networks("network.deny", list)).unwrap_or_default(),
+        }
+    }
+
+    fn networks(&mut self, key: &str, list: &[String]) -> Vec<IpNet> {
+        self.bounded(key, list.len());
+        list.iter().filter_map(|text| self.keep(units::network(text))).collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! Which lines are accepted, as which words; and which are refused, with which code. The cases are in `cases/`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use lictor_core::{
+    command::Command,
+    job::CommandInput,
+    limits::{MAX_LINE_BYTES, MAX_PARTS, MAX_WORD_BYTES, MAX_WORDS},
+};
+use lictor_policy::{Refusal, RefusalCode, check_command, parse_command};
+
+const HOSTILE: &str = include_str!("cases/hostile.txt");
+const BENIGN: &str = include_str!("cases/benign.txt");
+
+fn line(text: &str) -> Result<Command, Refusal> {
+    parse_command(&CommandInput::Line(text.into()))
+}
+fn argv(words: &[&str]) -> Result<Command, Refusal> {
+    parse_command(&CommandInput::Argv(words.iter().map(|w| (*w).to_owned()).collect()))
+}
+fn words(command: &Command) -> Vec<Vec<&str>> {
+    command.simples().map(|s| s.words().iter().map(|w| w.as_str()).collect()).collect()
+}
+
+fn cases(file: &'static str) -> impl Iterator<Item = &'static str> {
+    file.lines().filter(|l| !l.is_empty() && !l.starts_with("# "))
+}
+
+/// `<U+XXXX>` as the character.
+fn unescape(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("<U+") {
+        let (hex, tail) = after.split_once('>').unwrap();
+        out.push_str(before);
+        out.push(char::from_u32(u32::from_str_radix(hex, 16).unwrap()).unwrap());
+        rest = tail;
+    }
+    out + rest
+}
+
+#[test]
+fn every_hostile_line_is_refused_with_its_code() {
+    let mut wrong = Vec::new();
+    for case in cases(HOSTILE) {
+        let (code, text) = case.split_once(' ').unwrap();
+        let text = unescape(text);
+        match line(&text) {
+            Err(refusal) if refusal.code.as_str() == code => {
+                assert!(!refusal.hint.is_empty() && !refusal.message.is_empty());
+                assert!(
+                    refusal.span.is_none_or(|s| text.get(s).is_some()),
+                    "the span of {text:?} is not in the line"
+                );
+            }
+            other => wrong.push(format!("{text:?}: expected {code}, got {other:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(cases(HOSTILE).count() >= 80);
+}
+
+#[test]
+fn every_benign_line_is_accepted_as_its_words() {
+    let mut wrong = Vec::new();
+    for case in cases(BENIGN) {
+        let (text, expected) = case.split_once(" => ").unwrap();
+        let expected: Vec<Vec<&str>> = expected.split('‖').map(|part| part.split('¦').collect()).collect();
+        match line(text) {
+            Ok(command) if words(&command) == expected => assert_eq!(check_command(&command), Ok(())),
+            other => wrong.push(format!("{text:?}: expected {expected:?}, got {other:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(cases(BENIGN).count() >= 60);
+}
+
+#[test]
+fn every_code_is_reached_by_some_line() {
+    let reached: Vec<&str> = cases(HOSTILE).filter_map(|c| c.split(' ').next()).collect();
+    let sizes_and_defects =
+        [RefusalCode::TooLong, RefusalCode::TooManyWords, RefusalCode::TooManyParts, RefusalCode::Rendering];
+    for code in RefusalCode::ALL {
+        assert!(reached.contains(&code.as_str()) || sizes_and_defects.contains(&code), "{code}");
+    }
+}
+
+#[test]
+fn sizes_are_bounded_in_both_forms() {
+    assert_eq!(line(&"x".repeat(MAX_LINE_BYTES + 1)).unwrap_err().code, RefusalCode::TooLong);
+    assert_eq!(
+        line(&format!("echo {}", "x".repeat(MAX_WORD_BYTES + 1))).unwrap_err().code,
+        RefusalCode::TooLong
+    );
+    assert_eq!(line(&"x ".repeat(MAX_WORDS + 1)).unwrap_err().code, RefusalCode::TooManyWords);
+    assert_eq!(line(&vec!["x"; MAX_PARTS + 1].join("|")).unwrap_err().code, RefusalCode::TooManyParts);
+    assert!(line(&vec!["x"; MAX_PARTS].join("|")).is_ok());
+    assert_eq!(argv(&["x"; MAX_WORDS + 1]).unwrap_err().code, RefusalCode::TooManyWords);
+    assert_eq!(argv(&["echo", &"x".repeat(MAX_WORD_BYTES + 1)]).unwrap_err().code, RefusalCode::TooLong);
+    // Three words that fit each, but not together; and one that grows by being quoted.
+    let long = "x".repeat(MAX_WORD_BYTES);
+    assert_eq!(argv(&["echo", &long, &long, &long]).unwrap_err().code, RefusalCode::TooLong);
+    assert_eq!(argv(&["echo", &"'".repeat(MAX_WORD_BYTES)]).unwrap_err().code, RefusalCode::TooLong);
+}
+
+#[test]
+fn an_argument_list_is_literal_but_may_not_name_a_builtin() {
+    let hostile_words = ["echo", "$(id)", "a;b", "*", "it's", "", "-x", "A=b", "\\", "2>&1", "if", "Grüße"];
+    assert_eq!(words(&argv(&hostile_words).unwrap()), [hostile_words.to_vec()]);
+    assert_eq!(words(&argv(&["if", "x"]).unwrap()), [["if", "x"]]);
+    for (program, code) in [
+        ("cd", RefusalCode::Environment),
+        ("export", RefusalCode::Environment),
+        ("eval", RefusalCode::Indirect),
+        (".", RefusalCode::Indirect),
+        ("time", RefusalCode::Indirect),
+        ("coproc", RefusalCode::Background),
+        ("", RefusalCode::Program),
+        ("-x", RefusalCode::Program),
+        ("A=b", RefusalCode::Program),
+    ] {
+        assert_eq!(argv(&[program, "x"]).unwrap_err().code, code, "{program}");
+    }
+    assert_eq!(argv(&["echo", "a\nb"]).unwrap_err().code, RefusalCode::Newline);
+    assert_eq!(argv(&["echo", "a\u{202e}b"]).unwrap_err().code, RefusalCode::Control);
+    assert_eq!(argv(&[]).unwrap_err().code, RefusalCode::Empty);
+    assert!(argv(&["/usr/bin/time", "x"]).is_ok());
+}
+
+#[test]
+fn a_command_made_by_other_means_is_held_to_the_same_rules() {
+    for words in [["cd", "/"], ["A=b", "x"], ["echo", "\u{202e}"]] {
+        let command = Command::from_argv(&words).unwrap();
+        assert_eq!(check_command(&command).unwrap_err().code, argv(&words).unwrap_err().code);
+    }
+}
