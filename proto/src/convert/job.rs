@@ -1,0 +1,203 @@
+//! Job specs in, jobs out; and what clients read back.
+
+use std::time::Duration;
+
+use lictor_core::{
+    job::{CommandInput, Counts, IdempotencyKey, Job, JobSpec, JobState, Limits, Target},
+    limits::{MAX_HOSTS_PER_JOB, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_TIMEOUT, MAX_WORD_BYTES, MAX_WORDS},
+};
+
+use super::{Invalid, at_most, known, millis, parse, required};
+use crate::pb;
+
+impl From<&Limits> for pb::Limits {
+    fn from(limits: &Limits) -> Self {
+        Self { timeout_ms: millis(limits.timeout), output_bytes: limits.output_bytes }
+    }
+}
+
+impl TryFrom<pb::Limits> for Limits {
+    type Error = Invalid;
+    fn try_from(wire: pb::Limits) -> Result<Self, Invalid> {
+        let limits =
+            Self { timeout: Duration::from_millis(wire.timeout_ms), output_bytes: wire.output_bytes };
+        if limits.timeout.is_zero() || limits.timeout > MAX_TIMEOUT {
+            return Err(Invalid::new("limits.timeout_ms", "it must be above 0 and at most a day"));
+        }
+        if limits.output_bytes > MAX_OUTPUT_BYTES {
+            return Err(Invalid::new(
+                "limits.output_bytes",
+                format_args!("at most {MAX_OUTPUT_BYTES} are allowed"),
+            ));
+        }
+        Ok(limits)
+    }
+}
+
+impl From<&Target> for pb::Target {
+    fn from(target: &Target) -> Self {
+        let kind = match target {
+            Target::Hosts(hosts) => pb::target::Kind::Hosts(pb::HostList {
+                aliases: hosts.iter().map(ToString::to_string).collect(),
+            }),
+            Target::Tag(tag) => pb::target::Kind::Tag(tag.to_string()),
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<pb::Target> for Target {
+    type Error = Invalid;
+    fn try_from(wire: pb::Target) -> Result<Self, Invalid> {
+        match required("target", wire.kind)? {
+            pb::target::Kind::Hosts(pb::HostList { aliases }) => {
+                at_most("target.hosts", &aliases, MAX_HOSTS_PER_JOB)?;
+                if aliases.is_empty() {
+                    return Err(Invalid::new("target.hosts", "there is none"));
+                }
+                let mut hosts =
+                    aliases.iter().map(|a| parse("target.hosts", a)).collect::<Result<Vec<_>, _>>()?;
+                hosts.sort();
+                hosts.dedup();
+                Ok(Self::Hosts(hosts))
+            }
+            pb::target::Kind::Tag(tag) => Ok(Self::Tag(parse("target.tag", &tag)?)),
+        }
+    }
+}
+
+impl From<&CommandInput> for pb::CommandInput {
+    fn from(input: &CommandInput) -> Self {
+        let form = match input {
+            CommandInput::Argv(words) => pb::command_input::Form::Argv(pb::Argv { words: words.clone() }),
+            CommandInput::Line(line) => pb::command_input::Form::Line(line.clone()),
+        };
+        Self { form: Some(form) }
+    }
+}
+
+impl TryFrom<pb::CommandInput> for CommandInput {
+    type Error = Invalid;
+    /// Checks sizes only; what the text means is for the policy crate to say.
+    fn try_from(wire: pb::CommandInput) -> Result<Self, Invalid> {
+        match required("command", wire.form)? {
+            pb::command_input::Form::Argv(pb::Argv { words }) => {
+                at_most("command.argv", &words, MAX_WORDS)?;
+                if words.iter().any(|w| w.len() > MAX_WORD_BYTES) {
+                    return Err(Invalid::new(
+                        "command.argv",
+                        format_args!("a word is longer than {MAX_WORD_BYTES} bytes"),
+                    ));
+                }
+                Ok(Self::Argv(words))
+            }
+            pb::command_input::Form::Line(line) if line.len() > MAX_LINE_BYTES => {
+                Err(Invalid::new("command.line", format_args!("it is longer than {MAX_LINE_BYTES} bytes")))
+            }
+            pb::command_input::Form::Line(line) => Ok(Self::Line(line)),
+        }
+    }
+}
+
+impl From<&JobSpec> for pb::SubmitRequest {
+    fn from(spec: &JobSpec) -> Self {
+        let JobSpec { target, command, timeout, output_bytes, queue_wait, idempotency_key, origin } = spec;
+        Self {
+            target: Some(target.into()),
+            command: Some(command.into()),
+            timeout_ms: timeout.map(millis),
+            output_bytes: *output_bytes,
+            queue_wait_ms: queue_wait.map(millis),
+            idempotency_key: idempotency_key.as_ref().map(|k| k.as_str().to_owned()),
+            origin: Some(origin.into()),
+        }
+    }
+}
+
+impl TryFrom<pb::SubmitRequest> for JobSpec {
+    type Error = Invalid;
+    fn try_from(wire: pb::SubmitRequest) -> Result<Self, Invalid> {
+        let pb::SubmitRequest {
+            target,
+            command,
+            timeout_ms,
+            output_bytes,
+            queue_wait_ms,
+            idempotency_key,
+            origin,
+        } = wire;
+        if timeout_ms == Some(0) {
+            return Err(Invalid::new("timeout_ms", "it must be above 0"));
+        }
+        Ok(Self {
+            target: required("target", target)?.try_into()?,
+            command: required("command", command)?.try_into()?,
+            timeout: timeout_ms.map(Duration::from_millis),
+            output_bytes,
+            queue_wait: queue_wait_ms.map(Duration::from_millis),
+            idempotency_key: idempotency_key
+                .map(|k| IdempotencyKey::new(&k).map_err(|e| Invalid::new("idempotency_key", e)))
+                .transpose()?,
+            origin: required("origin", origin)?.try_into()?,
+        })
+    }
+}
+
+/// The job with its counts.
+pub fn job_to_wire(job: &Job, counts: &Counts) -> pb::Job {
+    pb::Job {
+        id: job.id.to_string(),
+        principal: Some((&job.principal).into()),
+        origin: Some((&job.origin).into()),
+        target: Some((&job.target).into()),
+        command: Some((&job.command).into()),
+        command_text: job.command.render(),
+        policy_version: job.policy_version,
+        created_at: job.created_at.as_micros(),
+        state: state_to_wire(counts.state()).into(),
+        counts: Some(counts.into()),
+        cancel_requested: job.cancel_requested.is_some(),
+    }
+}
+
+impl From<&Counts> for pb::Counts {
+    fn from(counts: &Counts) -> Self {
+        let Counts { queued, active, succeeded, failed, not_run, cancelled, unknown } = *counts;
+        Self { queued, active, succeeded, failed, not_run, cancelled, unknown }
+    }
+}
+
+/// The counts of a job as a client reads them.
+pub const fn counts_from_wire(wire: &pb::Counts) -> Counts {
+    let pb::Counts { queued, active, succeeded, failed, not_run, cancelled, unknown } = *wire;
+    Counts { queued, active, succeeded, failed, not_run, cancelled, unknown }
+}
+
+const fn state_to_wire(state: JobState) -> pb::JobState {
+    match state {
+        JobState::Queued => pb::JobState::Queued,
+        JobState::Running => pb::JobState::Running,
+        JobState::Succeeded => pb::JobState::Succeeded,
+        JobState::Partial => pb::JobState::Partial,
+        JobState::Failed => pb::JobState::Failed,
+        JobState::Cancelled => pb::JobState::Cancelled,
+        JobState::Unknown => pb::JobState::Unknown,
+    }
+}
+
+/// The state of a job as a client reads it.
+///
+/// # Errors
+/// [`Invalid`] for a state that this version does not know.
+pub fn job_state_from_wire(wire: i32) -> Result<JobState, Invalid> {
+    match known("job.state", wire)? {
+        pb::JobState::Unspecified => Err(Invalid::new("job.state", "it is not set")),
+        pb::JobState::Queued => Ok(JobState::Queued),
+        pb::JobState::Running => Ok(JobState::Running),
+        pb::JobState::Succeeded => Ok(JobState::Succeeded),
+        pb::JobState::Partial => Ok(JobState::Partial),
+        pb::JobState::Failed => Ok(JobState::Failed),
+        pb::JobState::Cancelled => Ok(JobState::Cancelled),
+        pb::JobState::Unknown => Ok(JobState::Unknown),
+    }
+}

@@ -1,0 +1,20 @@
+//! Bounds of the wire: what a message may weigh, how much is in flight.
+
+/// Largest message of the API: an output chunk or a page, with room for its headers.
+pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Largest message from controller to agent: a grant for 1,000 hosts with networks.
+pub const MAX_LINK_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of output in one chunk: large enough to be cheap, small enough that others get their turn.
+pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
+/// Output up to this size travels with the result itself and saves a round on the output stream.
+pub const INLINE_OUTPUT_BYTES: u64 = 32 * 1024;
+/// Longest policy text.
+pub const MAX_POLICY_BYTES: usize = 512 * 1024;
+/// Longest PEM of a certificate request; one is about 500 bytes.
+pub const MAX_CSR_BYTES: usize = 8 * 1024;
+/// Largest page.
+pub const MAX_PAGE: u32 = 1000;
+/// Identifiers in one message of the link: bounds its size; more go in further messages.
+pub const MAX_IDS_PER_MESSAGE: usize = 10_000;
+/// Results in one message of the link, so that inline output stays under the message bound.
+pub const MAX_RESULTS_PER_MESSAGE: usize = 24;
