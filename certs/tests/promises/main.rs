@@ -1,0 +1,6 @@
+//! What this crate promises, over real files and real connections.
+
+mod authority;
+mod enrolment;
+mod mutual_tls;
+mod support;
