@@ -1,0 +1,13 @@
+//! How every process starts, reads its configuration, logs, counts time, stops and exits.
+//!
+//! Nothing here knows what the process does.
+
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod exit;
+pub mod human;
+pub mod ids;
+pub mod logging;
+pub mod shutdown;
+pub mod tasks;
