@@ -1,0 +1,110 @@
+//! A change: what is expected, what is written, and at least one audit event. And the proof that it is durable.
+
+use lictor_core::{
+    audit::AuditEvent,
+    clock::Timestamp,
+    id::JobId,
+    invocation::Invocation,
+    job::{Counts, IdempotencyKey, Job},
+    name::HostAlias,
+    principal::Principal,
+};
+
+use crate::kept::{KeptAgent, KeptHost, KeptPolicy, KeptToken};
+
+/// State to be written and the audit events that say so.
+#[derive(Debug, Clone)]
+#[must_use = "a change does nothing until it is committed"]
+pub struct Change {
+    pub(crate) at: Timestamp,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) events: Vec<AuditEvent>,
+}
+
+/// One piece of state, with what it replaces.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A job that must not exist.
+    CreateJob(Job),
+    /// A job whose kept version is `version - 1`.
+    UpdateJob {
+        /// The job.
+        job: Job,
+        /// Its counts once it has ended.
+        counts: Option<Counts>,
+        /// The version it gets.
+        version: u64,
+    },
+    /// An idempotency key that is unknown or whose time is over.
+    BindKey {
+        /// Whose key.
+        principal: Principal,
+        /// The key.
+        key: IdempotencyKey,
+        /// What it stands for.
+        job: JobId,
+        /// Digest of the request.
+        request_digest: lictor_core::digest::Digest,
+        /// Until when it is kept.
+        expires_at: Timestamp,
+    },
+    /// An invocation that must not exist; its version is 1.
+    CreateInvocation(Invocation),
+    /// An invocation whose kept version is one less than its own.
+    UpdateInvocation(Invocation),
+    /// An agent whose kept version is one less than its own; version 1 must not exist.
+    PutAgent(KeptAgent),
+    /// A host that is unknown or belongs to the same site.
+    PutHost(KeptHost),
+    /// A host that is no longer there.
+    RemoveHost(HostAlias),
+    /// A join token that must not exist.
+    CreateToken(KeptToken),
+    /// A join token, now spent, that must not have been spent before.
+    SpendToken(KeptToken),
+    /// A policy version that must not exist.
+    PutPolicy(KeptPolicy),
+}
+
+/// Proof that a change is durable. Only a store can make one, and only after its sync returned.
+#[derive(Debug)]
+#[must_use = "what was recorded should be acted on"]
+pub struct Recorded {
+    first_index: u64,
+    events: u64,
+}
+
+// === impl Change ===
+
+impl Change {
+    /// A change at `at` that says `event`.
+    pub fn new(at: Timestamp, event: AuditEvent) -> Self {
+        Self { at, writes: Vec::new(), events: vec![event] }
+    }
+    /// Says one more event.
+    pub fn event(mut self, event: AuditEvent) -> Self {
+        self.events.push(event);
+        self
+    }
+    /// Writes one more piece of state.
+    pub fn write(mut self, write: Write) -> Self {
+        self.writes.push(write);
+        self
+    }
+}
+
+// === impl Recorded ===
+
+impl Recorded {
+    pub(crate) const fn new(first_index: u64, events: u64) -> Self {
+        Self { first_index, events }
+    }
+    /// Index of the first audit record of the change.
+    pub const fn first_index(&self) -> u64 {
+        self.first_index
+    }
+    /// Number of audit records of the change.
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+}

@@ -1,0 +1,31 @@
+//! The suite that every backend passes. A backend invokes [`conformance!`](crate::conformance!) with how to open and reopen itself.
+
+pub mod cases;
+
+/// Names each case once and makes a test of it for the backend whose fixture type is `$fixture`.
+#[macro_export]
+macro_rules! conformance {
+    ($fixture:ty) => {
+        $crate::conformance!(@cases $fixture:
+            a_change_is_visible_as_a_whole,
+            a_change_that_expects_what_is_not_so_does_nothing,
+            an_ended_invocation_is_no_longer_open,
+            a_key_is_bound_once_until_its_time_is_over,
+            a_token_is_spent_once,
+            hosts_belong_to_the_site_that_reported_them_first,
+            jobs_are_listed_newest_first_in_pages,
+            invocations_are_listed_by_host_in_pages,
+            large_and_binary_output_comes_back_byte_for_byte,
+            every_change_is_in_the_audit_in_order_and_in_the_tree,
+            concurrent_changes_of_one_thing_let_exactly_one_through,
+            policies_are_kept_by_version,
+            what_was_acknowledged_is_there_after_reopening,
+        );
+    };
+    (@cases $fixture:ty: $($case:ident),* $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $case() {
+            $crate::conformance::cases::$case(<$fixture>::default()).await;
+        }
+    )*};
+}

@@ -1,0 +1,265 @@
+//! The default store: a synced journal in front of a sled tree. One process, no server to install.
+//!
+//! A commit is durable once its frame is in the journal and the journal is synced; then it is applied to sled, which
+//! syncs at its own pace. After a crash the tail of the journal is applied again, so sled never has to be trusted with
+//! the last moments (its `flush` does not reach the device). `docs/decisions/` has the measurements.
+
+mod batch;
+mod committer;
+mod journal;
+mod keys;
+mod outputs;
+mod plan;
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use lictor_core::{
+    id::{InvocationId, JobId, TokenId},
+    invocation::Invocation,
+    job::IdempotencyKey,
+    merkle::{Frontier, TreeHead},
+    name::{AgentName, HostAlias, SiteName},
+    principal::Principal,
+};
+use serde::de::DeserializeOwned;
+
+use self::{
+    committer::Committer,
+    journal::{Journal, Position},
+    outputs::OutputFiles,
+    plan::Planned,
+};
+use crate::{
+    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptToken, Recorded, Store,
+    StoreError,
+    record::{
+        AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
+        TokenRecord, corrupt, decode, outputs_from_bytes,
+    },
+};
+
+/// Memory for sled's cache. Reads are few and recent; sled's own default of 1 GiB would be most of the process.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// How often sled writes back by itself, so that little is left to apply again after a crash.
+const WRITE_BACK_MS: u64 = 500;
+
+/// A store in a directory.
+pub struct EmbeddedStore {
+    tree: sled::Tree,
+    committer: Committer,
+    outputs: OutputFiles,
+    head: Arc<Mutex<TreeHead>>,
+    // Held for as long as the store is open, so that no second process opens it.
+    _lock: File,
+}
+
+impl std::fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedStore").finish_non_exhaustive()
+    }
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{} is in use by another controller; stop that one first", .0.display())]
+    InUse(PathBuf),
+    /// The directory cannot be used.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// sled refused.
+    #[error("cannot open the state in {}; restore a backup, or move the directory away to start empty", path.display())]
+    Sled {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: sled::Error,
+    },
+    /// What is there cannot be read.
+    #[error("the state in {} is damaged; restore a backup", path.display())]
+    Damaged {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+impl EmbeddedStore {
+    /// Opens the store in `dir`, or makes it; applies what a crash left in the journal.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the directory is in use, unreadable or damaged.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io { path: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(io)?;
+        let lock = File::create(dir.join("lock")).map_err(io)?;
+        lock.try_lock().map_err(|_| OpenError::InUse(dir.to_owned()))?;
+
+        let sled_error = |source| OpenError::Sled { path: dir.to_owned(), source };
+        let db = sled::Config::new()
+            .path(dir.join("state"))
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(Some(WRITE_BACK_MS))
+            .open()
+            .map_err(sled_error)?;
+        let tree = db.open_tree("lictor").map_err(sled_error)?;
+
+        let damaged = |source| OpenError::Damaged { path: dir.to_owned(), source };
+        let applied = read_applied(&tree).map_err(damaged)?;
+        let journal = Journal::open(&dir.join("journal"), applied, |frame, position| {
+            committer::apply(&tree, &batch::decode(frame)?, position)
+        })
+        .map_err(damaged)?;
+        let frontier = read_frontier(&tree).map_err(damaged)?;
+        let head = Arc::new(Mutex::new(frontier.head()));
+        let outputs = OutputFiles::open(dir.join("output")).map_err(io)?;
+        let committer =
+            Committer::start(db, tree.clone(), dir.join("state"), journal, frontier, Arc::clone(&head));
+        Ok(Self { tree, committer, outputs, head, _lock: lock })
+    }
+
+    fn record<R: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
+        let Some(value) = self.tree.get(key).map_err(corrupt)? else { return Ok(None) };
+        decode(batch::record_of(&value)?).map(Some)
+    }
+
+    fn scan<R, T>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError>
+    where
+        R: DeserializeOwned,
+        T: TryFrom<R, Error = StoreError>,
+    {
+        self.tree
+            .scan_prefix(prefix)
+            .values()
+            .map(|value| decode::<R>(batch::record_of(&value.map_err(corrupt)?)?)?.try_into())
+            .collect()
+    }
+}
+
+fn read_applied(tree: &sled::Tree) -> Result<Option<Position>, StoreError> {
+    tree.get(keys::APPLIED).map_err(corrupt)?.map(|bytes| Position::decode(&bytes)).transpose()
+}
+
+fn read_frontier(tree: &sled::Tree) -> Result<Frontier, StoreError> {
+    match tree.get(keys::FRONTIER).map_err(corrupt)? {
+        Some(bytes) => batch::decode_frontier(&bytes),
+        None => Ok(Frontier::default()),
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn commit(&self, change: Change) -> Result<Recorded, StoreError> {
+        let planned = Planned::new(change)?;
+        for (invocation, bytes) in &planned.files {
+            self.outputs.write(*invocation, bytes.clone()).await?;
+        }
+        self.committer.commit(planned).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<KeptJob>, StoreError> {
+        self.record::<JobRecord>(&keys::job(id))?.map(TryInto::try_into).transpose()
+    }
+
+    async fn jobs(&self, before: Option<JobId>, limit: usize) -> Result<Vec<KeptJob>, StoreError> {
+        let end = before.map_or_else(|| keys::after_all_jobs().to_vec(), keys::job);
+        self.tree
+            .range(keys::first_job().to_vec()..end)
+            .values()
+            .rev()
+            .take(limit)
+            .map(|value| decode::<JobRecord>(batch::record_of(&value.map_err(corrupt)?)?)?.try_into())
+            .collect()
+    }
+
+    async fn idempotency_key(
+        &self,
+        principal: &Principal,
+        key: &IdempotencyKey,
+    ) -> Result<Option<KeptKey>, StoreError> {
+        self.record::<KeyRecord>(&keys::idempotency(principal, key))?.map(TryInto::try_into).transpose()
+    }
+
+    async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
+        let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else { return Ok(None) };
+        let mut invocation = record.to_invocation()?;
+        if record.place() == OutputPlace::InFile {
+            outputs_from_bytes(&record, &self.outputs.read(id).await?, &mut invocation.output)?;
+        }
+        Ok(Some(invocation))
+    }
+
+    async fn invocation_ids(
+        &self,
+        job: JobId,
+        after: Option<&HostAlias>,
+        limit: usize,
+    ) -> Result<Vec<InvocationId>, StoreError> {
+        let prefix = keys::of_job(job);
+        let start = after.map_or_else(|| prefix.clone(), |host| keys::of_job_after(job, host));
+        self.tree
+            .range(start..)
+            .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+            .take(limit)
+            .map(|entry| keys::id_of(&entry.map_err(corrupt)?.1).map(InvocationId::from_bytes))
+            .collect()
+    }
+
+    async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError> {
+        let keys = self.tree.scan_prefix(keys::OPEN).keys();
+        keys.map(|key| {
+            keys::id_of(key.map_err(corrupt)?.get(1..).unwrap_or_default()).map(InvocationId::from_bytes)
+        })
+        .collect()
+    }
+
+    async fn agents(&self) -> Result<Vec<KeptAgent>, StoreError> {
+        self.scan::<AgentRecord, _>(keys::AGENT)
+    }
+
+    async fn agent(&self, site: &SiteName, name: &AgentName) -> Result<Option<KeptAgent>, StoreError> {
+        self.record::<AgentRecord>(&keys::agent(site, name))?.map(TryInto::try_into).transpose()
+    }
+
+    async fn hosts(&self) -> Result<Vec<KeptHost>, StoreError> {
+        self.scan::<HostRecord, _>(keys::HOST)
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<KeptToken>, StoreError> {
+        self.record::<TokenRecord>(&keys::token(id))?.map(TryInto::try_into).transpose()
+    }
+
+    async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError> {
+        let newest = || -> Result<Option<Vec<u8>>, StoreError> {
+            let last = self.tree.scan_prefix(keys::POLICY).keys().next_back();
+            Ok(last.transpose().map_err(corrupt)?.map(|key| key.to_vec()))
+        };
+        let Some(key) = version.map_or_else(newest, |v| Ok(Some(keys::policy(v))))? else { return Ok(None) };
+        self.record::<PolicyRecord>(&key)?.map(TryInto::try_into).transpose()
+    }
+
+    async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let page = self.tree.range(keys::audit(from)..keys::after_audit()).values().take(limit);
+        page.zip(from..)
+            .map(|(content, index)| {
+                Ok(AuditEntry { index, content: content.map_err(corrupt)?.to_vec().into() })
+            })
+            .collect()
+    }
+
+    async fn audit_head(&self) -> Result<TreeHead, StoreError> {
+        Ok(*self.head.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,219 @@
+//! The only writer: gathers changes that wait, checks and numbers them, syncs one journal frame, applies it, answers.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use lictor_core::merkle::{Frontier, TreeHead};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    batch::{self, Op},
+    journal::{Journal, Position, unavailable},
+    keys,
+    plan::{Expectation, Expected, Planned},
+};
+use crate::{Recorded, StoreError, record::corrupt};
+
+/// Changes that may wait: beyond it callers wait for room, which bounds memory and pushes back.
+const QUEUE: usize = 1024;
+/// Most changes in one frame, so that the first of them does not wait long for the last.
+const MAX_GROUP: usize = 512;
+
+#[derive(Debug)]
+pub(super) struct Committer {
+    queue: mpsc::Sender<Request>,
+}
+
+struct Request {
+    planned: Planned,
+    answer: oneshot::Sender<Result<Recorded, StoreError>>,
+}
+
+struct Writer {
+    db: sled::Db,
+    tree: sled::Tree,
+    state_dir: PathBuf,
+    journal: Journal,
+    frontier: Frontier,
+    head: Arc<Mutex<TreeHead>>,
+}
+
+/// A group of changes on its way into one frame.
+#[derive(Default)]
+struct Group {
+    ops: Vec<Op>,
+    /// Where in `ops` a key was last written, so that later changes of the group see it.
+    written: HashMap<Vec<u8>, usize>,
+    answers: Vec<(oneshot::Sender<Result<Recorded, StoreError>>, Recorded)>,
+}
+
+// === impl Committer ===
+
+impl Committer {
+    pub(super) fn start(
+        db: sled::Db,
+        tree: sled::Tree,
+        state_dir: PathBuf,
+        journal: Journal,
+        frontier: Frontier,
+        head: Arc<Mutex<TreeHead>>,
+    ) -> Self {
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let writer = Writer { db, tree, state_dir, journal, frontier, head };
+        thread::spawn(move || writer.run(requests));
+        Self { queue }
+    }
+
+    pub(super) async fn commit(&self, planned: Planned) -> Result<Recorded, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(Request { planned, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable(
+        "writing failed earlier; see the log, mend the disk and restart the controller".into(),
+    )
+}
+
+/// Applies the operations of a frame to the tree, and remembers in the same batch that it did.
+pub(super) fn apply(tree: &sled::Tree, ops: &[Op], position: Position) -> Result<(), StoreError> {
+    let mut batch = sled::Batch::default();
+    for op in ops {
+        match &op.value {
+            Some(value) => batch.insert(op.key.as_slice(), value.as_slice()),
+            None => batch.remove(op.key.as_slice()),
+        }
+    }
+    batch.insert(keys::APPLIED, position.encode());
+    tree.apply_batch(batch).map_err(corrupt)
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Runs until every sender is gone, or until a write fails: a failed sync must not be tried again.
+    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut group = Group::default();
+            self.take(first, &mut group);
+            while group.answers.len() < MAX_GROUP {
+                let Ok(next) = requests.try_recv() else { break };
+                self.take(next, &mut group);
+            }
+            if group.answers.is_empty() {
+                continue;
+            }
+            let written = self.write(&mut group);
+            for (answer, recorded) in group.answers {
+                // A caller that has gone away does not need the answer; its change stands.
+                let _ = answer.send(written.clone().map(|()| recorded));
+            }
+            if let Err(error) = written {
+                tracing::error!(%error, "the store cannot write; nothing more is accepted until a restart");
+                return;
+            }
+        }
+        if let Err(error) = self.save_tree() {
+            tracing::warn!(%error, "could not write the state back at the end; the journal has it");
+        }
+    }
+
+    /// Adds a change to the group if what it expects is so, else answers it at once.
+    fn take(&mut self, request: Request, group: &mut Group) {
+        let Request { planned, answer } = request;
+        for expectation in &planned.expectations {
+            match self.holds(expectation, group) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let _ = answer.send(Err(StoreError::Conflict { what: expectation.what.clone() }));
+                    return;
+                }
+                Err(error) => {
+                    let _ = answer.send(Err(error));
+                    return;
+                }
+            }
+        }
+        let first = self.frontier.size();
+        let events = planned.leaves.len() as u64;
+        for op in planned.ops {
+            group.push(op);
+        }
+        for (content, hash) in planned.leaves {
+            let index = self.frontier.push(hash);
+            group.ops.push(Op { key: keys::audit(index), value: Some(content) });
+        }
+        group.answers.push((answer, Recorded::new(first, events)));
+    }
+
+    fn holds(&self, expectation: &Expectation, group: &Group) -> Result<bool, StoreError> {
+        let kept = match group.written.get(&expectation.key).and_then(|at| group.ops.get(*at)) {
+            Some(op) => op.value.as_deref().map(batch::version_of).transpose()?,
+            None => {
+                let value = self.tree.get(&expectation.key).map_err(corrupt)?;
+                value.as_deref().map(batch::version_of).transpose()?
+            }
+        };
+        Ok(match (expectation.expected, kept) {
+            (Expected::Absent | Expected::AbsentOrVersion(_) | Expected::Below(_), None) => true,
+            (Expected::Absent, Some(_)) | (Expected::Version(_), None) => false,
+            (Expected::Version(wanted) | Expected::AbsentOrVersion(wanted), Some(version)) => {
+                version == wanted
+            }
+            (Expected::Below(bound), Some(version)) => version < bound,
+        })
+    }
+
+    fn write(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        let frontier = batch::encode_frontier(&self.frontier);
+        group.ops.push(Op { key: keys::FRONTIER.to_vec(), value: Some(frontier) });
+        let payload = batch::encode(&group.ops);
+        if self.journal.is_full_for(payload.len()) {
+            self.save_tree()?;
+            self.journal.rotate()?;
+        }
+        let position = self.journal.append(&payload)?;
+        apply(&self.tree, &group.ops, position)?;
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = self.frontier.head();
+        Ok(())
+    }
+
+    /// Makes the tree itself safe: sled's own flush does not reach the device, so its files are synced here.
+    fn save_tree(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(corrupt)?;
+        sync_files(&self.state_dir).map_err(unavailable)
+    }
+}
+
+fn sync_files(dir: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_files(&path)?;
+        } else {
+            match File::open(&path) {
+                Ok(file) => file.sync_all()?,
+                // sled removes snapshots and blobs that it no longer needs while this runs.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    File::open(dir)?.sync_all()
+}
+
+// === impl Group ===
+
+impl Group {
+    fn push(&mut self, op: Op) {
+        self.written.insert(op.key.clone(), self.ops.len());
+        self.ops.push(op);
+    }
+}

@@ -1,0 +1,84 @@
+//! Keys of the one tree: a letter for the kind, then what identifies the thing. One tree, so one batch is atomic.
+
+use lictor_core::{
+    id::{InvocationId, JobId, TokenId},
+    job::IdempotencyKey,
+    name::{AgentName, HostAlias, SiteName},
+    principal::Principal,
+};
+
+use crate::{StoreError, memory::key_owner, record::corrupt};
+
+/// How far the journal has been applied.
+pub(super) const APPLIED: &[u8] = b"m/applied";
+/// The edge of the audit tree.
+pub(super) const FRONTIER: &[u8] = b"m/frontier";
+pub(super) const AGENT: &[u8] = b"g";
+pub(super) const HOST: &[u8] = b"h";
+pub(super) const OPEN: &[u8] = b"o";
+pub(super) const POLICY: &[u8] = b"p";
+
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = vec![kind];
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            key.push(0);
+        }
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+pub(super) fn job(id: JobId) -> Vec<u8> {
+    key(b'j', &[id.as_bytes()])
+}
+pub(super) const fn first_job() -> &'static [u8] {
+    b"j"
+}
+pub(super) const fn after_all_jobs() -> &'static [u8] {
+    b"k"
+}
+pub(super) fn idempotency(principal: &Principal, idempotency_key: &IdempotencyKey) -> Vec<u8> {
+    key(b'k', &[key_owner(principal).as_bytes(), idempotency_key.as_str().as_bytes()])
+}
+pub(super) fn invocation(id: InvocationId) -> Vec<u8> {
+    key(b'i', &[id.as_bytes()])
+}
+pub(super) fn open(id: InvocationId) -> Vec<u8> {
+    key(b'o', &[id.as_bytes()])
+}
+pub(super) fn of_job(job: JobId) -> Vec<u8> {
+    key(b'b', &[job.as_bytes(), b""])
+}
+pub(super) fn of_job_host(job: JobId, host: &HostAlias, attempt: u32) -> Vec<u8> {
+    key(b'b', &[job.as_bytes(), host.as_str().as_bytes(), &attempt.to_be_bytes()])
+}
+/// Past every attempt on `host`: names have no byte 1, and 0 ends them.
+pub(super) fn of_job_after(job: JobId, host: &HostAlias) -> Vec<u8> {
+    let mut after = key(b'b', &[job.as_bytes(), host.as_str().as_bytes()]);
+    after.push(1);
+    after
+}
+pub(super) fn agent(site: &SiteName, name: &AgentName) -> Vec<u8> {
+    key(b'g', &[site.as_str().as_bytes(), name.as_str().as_bytes()])
+}
+pub(super) fn host(alias: &HostAlias) -> Vec<u8> {
+    key(b'h', &[alias.as_str().as_bytes()])
+}
+pub(super) fn token(id: TokenId) -> Vec<u8> {
+    key(b't', &[id.as_bytes()])
+}
+pub(super) fn policy(version: u64) -> Vec<u8> {
+    key(b'p', &[&version.to_be_bytes()])
+}
+pub(super) fn audit(index: u64) -> Vec<u8> {
+    key(b'a', &[&index.to_be_bytes()])
+}
+pub(super) fn after_audit() -> Vec<u8> {
+    vec![b'b']
+}
+
+/// The sixteen bytes of an identifier.
+pub(super) fn id_of(bytes: &[u8]) -> Result<[u8; 16], StoreError> {
+    bytes.try_into().map_err(|_| corrupt("an identifier of the wrong length"))
+}

@@ -1,0 +1,189 @@
+//! A change made ready outside the committer: expectations and operations on keys, encoded and hashed.
+
+use std::collections::HashSet;
+
+use lictor_core::{
+    clock::Timestamp, digest::Digest, id::InvocationId, invocation::Invocation, merkle::leaf_hash,
+};
+
+use super::{
+    batch::{Op, value},
+    keys,
+};
+use crate::{
+    Change, KeptKey, StoreError, Write,
+    record::{
+        AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
+        TokenRecord, encode, encode_event, outputs_to_bytes,
+    },
+};
+
+/// Output up to this size is kept in the record. Larger records would leave sled's log for files that it never syncs
+/// (it moves whole leaves of up to 16 records above 128 KiB).
+const INLINE_OUTPUT_BYTES: usize = 2 * 1024;
+
+/// What must be so for a change to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Absent,
+    Version(u64),
+    AbsentOrVersion(u64),
+    /// Absent, or of a version below this one.
+    Below(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct Expectation {
+    pub(super) key: Vec<u8>,
+    pub(super) expected: Expected,
+    pub(super) what: String,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Planned {
+    pub(super) expectations: Vec<Expectation>,
+    pub(super) ops: Vec<Op>,
+    /// Audit records with their leaf hashes; their indices are the committer's to give.
+    pub(super) leaves: Vec<(Vec<u8>, Digest)>,
+    /// Kept output that goes to files before the commit.
+    pub(super) files: Vec<(InvocationId, Vec<u8>)>,
+    /// Keys that this change removes: they are absent for its later writes.
+    removed: HashSet<Vec<u8>>,
+}
+
+impl Planned {
+    pub(super) fn new(change: Change) -> Result<Self, StoreError> {
+        let mut planned = Self::default();
+        for write in change.writes {
+            planned.write(write, change.at)?;
+        }
+        for event in &change.events {
+            let content = encode_event(change.at, event);
+            let hash = leaf_hash(&content);
+            planned.leaves.push((content, hash));
+        }
+        Ok(planned)
+    }
+
+    fn write(&mut self, write: Write, at: Timestamp) -> Result<(), StoreError> {
+        match write {
+            Write::CreateJob(job) => {
+                self.put(keys::job(job.id), Expected::Absent, 1, &JobRecord::new(&job, None, 1), || {
+                    format!("job {}", job.id)
+                })
+            }
+            Write::UpdateJob { job, counts, version } => {
+                let record = JobRecord::new(&job, counts.as_ref(), version);
+                self.put(keys::job(job.id), replaces(version), version, &record, || format!("job {}", job.id))
+            }
+            Write::BindKey { principal, key, job, request_digest, expires_at } => {
+                let record = KeyRecord::from(&KeptKey { job, request_digest, expires_at });
+                let expected = Expected::Below(at.as_micros());
+                let what = || format!("idempotency key {}", key.as_str());
+                self.put(keys::idempotency(&principal, &key), expected, expires_at.as_micros(), &record, what)
+            }
+            Write::CreateInvocation(invocation) => {
+                let index = keys::of_job_host(invocation.job, &invocation.host, invocation.attempt);
+                self.ops.push(Op { key: index, value: Some(invocation.id.as_bytes().to_vec()) });
+                self.invocation(&invocation, Expected::Absent)
+            }
+            Write::UpdateInvocation(invocation) => self.invocation(&invocation, replaces(invocation.version)),
+            Write::PutAgent(agent) => {
+                let expected = if agent.version == 1 { Expected::Absent } else { replaces(agent.version) };
+                let what = || format!("agent {}/{}", agent.site, agent.name);
+                self.put(
+                    keys::agent(&agent.site, &agent.name),
+                    expected,
+                    agent.version,
+                    &AgentRecord::from(&agent),
+                    what,
+                )
+            }
+            Write::PutHost(host) => {
+                let site = site_version(host.site.as_str());
+                let what = || format!("host {}", host.alias);
+                self.put(
+                    keys::host(&host.alias),
+                    Expected::AbsentOrVersion(site),
+                    site,
+                    &HostRecord::from(&host),
+                    what,
+                )
+            }
+            Write::RemoveHost(alias) => {
+                self.removed.insert(keys::host(&alias));
+                self.ops.push(Op { key: keys::host(&alias), value: None });
+                Ok(())
+            }
+            Write::CreateToken(token) => {
+                let what = || format!("token {}", token.id);
+                self.put(keys::token(token.id), Expected::Absent, UNSPENT, &TokenRecord::from(&token), what)
+            }
+            Write::SpendToken(token) => {
+                let what = || format!("token {}", token.id);
+                self.put(
+                    keys::token(token.id),
+                    Expected::Version(UNSPENT),
+                    SPENT,
+                    &TokenRecord::from(&token),
+                    what,
+                )
+            }
+            Write::PutPolicy(policy) => {
+                let what = || format!("policy version {}", policy.version);
+                self.put(
+                    keys::policy(policy.version),
+                    Expected::Absent,
+                    policy.version,
+                    &PolicyRecord::from(&policy),
+                    what,
+                )
+            }
+        }
+    }
+
+    fn invocation(&mut self, invocation: &Invocation, expected: Expected) -> Result<(), StoreError> {
+        let open = invocation.state.outcome().is_none();
+        self.ops.push(Op { key: keys::open(invocation.id), value: open.then(Vec::new) });
+        let kept = outputs_to_bytes(&invocation.output);
+        let place =
+            if kept.len() <= INLINE_OUTPUT_BYTES { OutputPlace::InRecord } else { OutputPlace::InFile };
+        if place == OutputPlace::InFile {
+            self.files.push((invocation.id, kept));
+        }
+        let record = InvocationRecord::new(invocation, place);
+        self.put(keys::invocation(invocation.id), expected, invocation.version, &record, || {
+            format!("invocation {}", invocation.id)
+        })
+    }
+
+    fn put<R: serde::Serialize>(
+        &mut self,
+        key: Vec<u8>,
+        expected: Expected,
+        version: u64,
+        record: &R,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), StoreError> {
+        if !self.removed.remove(&key) {
+            self.expectations.push(Expectation { key: key.clone(), expected, what: what() });
+        }
+        self.ops.push(Op { key, value: Some(value(version, &encode(record)?)) });
+        Ok(())
+    }
+}
+
+/// Version of a token that nobody has spent.
+const UNSPENT: u64 = 1;
+/// Version of a token that has been spent.
+const SPENT: u64 = 2;
+
+const fn replaces(version: u64) -> Expected {
+    Expected::Version(version.saturating_sub(1))
+}
+
+/// A version by which hosts of different sites differ.
+fn site_version(site: &str) -> u64 {
+    let digest = Digest::of(site.as_bytes());
+    digest.as_bytes().first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}

@@ -1,0 +1,105 @@
+//! What is kept besides jobs and invocations: agents, hosts, tokens, policies, idempotency keys.
+
+use lictor_core::{
+    clock::Timestamp,
+    digest::Digest,
+    id::{JobId, TokenId},
+    job::{Counts, Job},
+    name::{AgentName, HostAlias, SiteName, Tag, TenantName},
+};
+
+/// A job as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptJob {
+    /// The job.
+    pub job: Job,
+    /// Its counts once it has ended; before that they follow from its invocations.
+    pub counts: Option<Counts>,
+    /// Grows by one with each change.
+    pub version: u64,
+}
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptKey {
+    /// The job.
+    pub job: JobId,
+    /// Digest of the request that made it.
+    pub request_digest: Digest,
+    /// Until when the key is kept.
+    pub expires_at: Timestamp,
+}
+
+/// An agent that has joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAgent {
+    /// Its tenant.
+    pub tenant: TenantName,
+    /// Its site.
+    pub site: SiteName,
+    /// Its name.
+    pub name: AgentName,
+    /// Grows with each session.
+    pub epoch: u64,
+    /// When it joined.
+    pub enrolled_at: Timestamp,
+    /// Serial number of the newest certificate, hexadecimal.
+    pub serial: String,
+    /// The journal it had in its last session; empty before the first.
+    pub journal_id: String,
+    /// Grows by one with each change.
+    pub version: u64,
+}
+
+/// A host as its site reports it. No secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptHost {
+    /// Its alias, unique.
+    pub alias: HostAlias,
+    /// Its site.
+    pub site: SiteName,
+    /// Its tags, sorted.
+    pub tags: Vec<Tag>,
+    /// Free text.
+    pub description: String,
+    /// `address:port`.
+    pub address: String,
+    /// The login.
+    pub user: String,
+    /// `SHA256:…` of each pinned key.
+    pub host_key_fingerprints: Vec<String>,
+}
+
+/// A join token; its secret only as a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptToken {
+    /// The token.
+    pub id: TokenId,
+    /// Digest of the secret.
+    pub secret_digest: Digest,
+    /// The tenant of the agent that may use it.
+    pub tenant: TenantName,
+    /// Its site.
+    pub site: SiteName,
+    /// Its name.
+    pub agent: AgentName,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// When it was spent.
+    pub spent_at: Option<Timestamp>,
+}
+
+/// A version of the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptPolicy {
+    /// Counted from 1.
+    pub version: u64,
+    /// Digest of the text.
+    pub digest: Digest,
+    /// The YAML text.
+    pub source: String,
+    /// Who put it.
+    pub changed_by: String,
+    /// When.
+    pub changed_at: Timestamp,
+}

@@ -1,0 +1,103 @@
+//! What is kept, and the one verb that changes it: [`Store::commit`].
+//!
+//! A [`Change`] moves state and says so in the audit log, in one atomic step: it cannot be built without an audit
+//! event, and nothing of it is visible before all of it is durable. [`memory`] is the simplest true implementation and
+//! the oracle of the others; [`embedded`] keeps a synced journal and a sled tree. Both pass the suite in `conformance`.
+//!
+//! This crate knows neither wire types nor the policy language; it stores their texts and digests.
+
+pub mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod embedded;
+pub mod kept;
+pub mod memory;
+pub mod record;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use lictor_core::{
+    id::{InvocationId, JobId, TokenId},
+    invocation::Invocation,
+    job::IdempotencyKey,
+    merkle::TreeHead,
+    name::{AgentName, HostAlias, SiteName},
+    principal::Principal,
+};
+
+pub use self::{
+    change::{Change, Recorded, Write},
+    kept::{KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptToken},
+};
+
+/// One record of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its index, counted from 0 without gaps.
+    pub index: u64,
+    /// What was hashed: one JSON object.
+    pub content: Bytes,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// What the change expected is no longer so; nothing of it was done.
+    #[error("{what} changed in the meantime")]
+    Conflict {
+        /// What changed.
+        what: String,
+    },
+    /// The store cannot write; nothing of the change was acknowledged, and nothing may be started.
+    #[error("the store cannot write: {0}")]
+    Unavailable(String),
+    /// What is kept cannot be read.
+    #[error("the store holds something it cannot read: {0}")]
+    Corrupt(String),
+}
+
+/// What is kept. Reads see exactly the changes that were acknowledged.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug + 'static {
+    /// Does all of `change` and makes it durable, or nothing.
+    async fn commit(&self, change: Change) -> Result<Recorded, StoreError>;
+
+    /// A job.
+    async fn job(&self, id: JobId) -> Result<Option<KeptJob>, StoreError>;
+    /// At most `limit` jobs that are older than `before`, newest first.
+    async fn jobs(&self, before: Option<JobId>, limit: usize) -> Result<Vec<KeptJob>, StoreError>;
+    /// The job that a principal asked for under a key.
+    async fn idempotency_key(
+        &self,
+        principal: &Principal,
+        key: &IdempotencyKey,
+    ) -> Result<Option<KeptKey>, StoreError>;
+
+    /// An invocation with its output.
+    async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError>;
+    /// At most `limit` invocations of a job, ordered by host, on hosts after `after`.
+    async fn invocation_ids(
+        &self,
+        job: JobId,
+        after: Option<&HostAlias>,
+        limit: usize,
+    ) -> Result<Vec<InvocationId>, StoreError>;
+    /// Every invocation that has not ended.
+    async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError>;
+
+    /// Every agent that has joined.
+    async fn agents(&self) -> Result<Vec<KeptAgent>, StoreError>;
+    /// One agent.
+    async fn agent(&self, site: &SiteName, name: &AgentName) -> Result<Option<KeptAgent>, StoreError>;
+    /// Every host that a site has reported.
+    async fn hosts(&self) -> Result<Vec<KeptHost>, StoreError>;
+    /// A join token.
+    async fn token(&self, id: TokenId) -> Result<Option<KeptToken>, StoreError>;
+    /// A version of the policy; `None` asks for the newest.
+    async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError>;
+
+    /// At most `limit` audit records from index `from` on.
+    async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Size and root of the audit log.
+    async fn audit_head(&self) -> Result<TreeHead, StoreError>;
+}

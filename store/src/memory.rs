@@ -1,0 +1,238 @@
+//! The model: everything in maps behind one lock. The oracle of the other backends; nothing survives the process.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use lictor_core::{
+    clock::Timestamp,
+    id::{InvocationId, JobId, TokenId},
+    invocation::Invocation,
+    job::IdempotencyKey,
+    merkle::{Frontier, TreeHead, leaf_hash},
+    name::{AgentName, HostAlias, SiteName},
+    principal::Principal,
+};
+
+use crate::{
+    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptToken, Recorded, Store,
+    StoreError, Write, record::encode_event,
+};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    jobs: BTreeMap<JobId, KeptJob>,
+    keys: BTreeMap<(String, IdempotencyKey), KeptKey>,
+    invocations: BTreeMap<InvocationId, Invocation>,
+    by_job: BTreeMap<(JobId, HostAlias, u32), InvocationId>,
+    open: BTreeSet<InvocationId>,
+    agents: BTreeMap<(SiteName, AgentName), KeptAgent>,
+    hosts: BTreeMap<HostAlias, KeptHost>,
+    tokens: BTreeMap<TokenId, KeptToken>,
+    policies: BTreeMap<u64, KeptPolicy>,
+    audit: Vec<Bytes>,
+    frontier: Frontier,
+}
+
+// === impl MemoryStore ===
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A change is applied to a copy, so a panic elsewhere never leaves half of one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn apply(&mut self, write: Write, at: Timestamp) -> Result<(), StoreError> {
+        match write {
+            Write::CreateJob(job) => {
+                expect(!self.jobs.contains_key(&job.id), || format!("job {}", job.id))?;
+                self.jobs.insert(job.id, KeptJob { job, counts: None, version: 1 });
+            }
+            Write::UpdateJob { job, counts, version } => {
+                let kept = self.jobs.get(&job.id).map(|j| j.version);
+                expect(kept.map(|v| v + 1) == Some(version), || format!("job {}", job.id))?;
+                self.jobs.insert(job.id, KeptJob { job, counts, version });
+            }
+            Write::BindKey { principal, key, job, request_digest, expires_at } => {
+                let slot = (key_owner(&principal), key);
+                let free = self.keys.get(&slot).is_none_or(|k| k.expires_at < at);
+                expect(free, || format!("idempotency key {}", slot.1.as_str()))?;
+                self.keys.insert(slot, KeptKey { job, request_digest, expires_at });
+            }
+            Write::CreateInvocation(invocation) => {
+                let free = !self.invocations.contains_key(&invocation.id) && invocation.version == 1;
+                expect(free, || format!("invocation {}", invocation.id))?;
+                self.by_job
+                    .insert((invocation.job, invocation.host.clone(), invocation.attempt), invocation.id);
+                self.put_invocation(invocation);
+            }
+            Write::UpdateInvocation(invocation) => {
+                let kept = self.invocations.get(&invocation.id).map(|i| i.version);
+                expect(kept.map(|v| v + 1) == Some(invocation.version), || {
+                    format!("invocation {}", invocation.id)
+                })?;
+                self.put_invocation(invocation);
+            }
+            Write::PutAgent(agent) => {
+                let slot = (agent.site.clone(), agent.name.clone());
+                let kept = self.agents.get(&slot).map_or(0, |a| a.version);
+                expect(kept + 1 == agent.version, || format!("agent {}/{}", agent.site, agent.name))?;
+                self.agents.insert(slot, agent);
+            }
+            Write::PutHost(host) => {
+                let ours = self.hosts.get(&host.alias).is_none_or(|h| h.site == host.site);
+                expect(ours, || format!("host {}", host.alias))?;
+                self.hosts.insert(host.alias.clone(), host);
+            }
+            Write::RemoveHost(alias) => {
+                self.hosts.remove(&alias);
+            }
+            Write::CreateToken(token) => {
+                expect(!self.tokens.contains_key(&token.id), || format!("token {}", token.id))?;
+                self.tokens.insert(token.id, token);
+            }
+            Write::SpendToken(token) => {
+                let unspent = self.tokens.get(&token.id).is_some_and(|t| t.spent_at.is_none());
+                expect(unspent, || format!("token {}", token.id))?;
+                self.tokens.insert(token.id, token);
+            }
+            Write::PutPolicy(policy) => {
+                expect(!self.policies.contains_key(&policy.version), || {
+                    format!("policy version {}", policy.version)
+                })?;
+                self.policies.insert(policy.version, policy);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_invocation(&mut self, invocation: Invocation) {
+        if invocation.state.outcome().is_some() {
+            self.open.remove(&invocation.id);
+        } else {
+            self.open.insert(invocation.id);
+        }
+        self.invocations.insert(invocation.id, invocation);
+    }
+}
+
+fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<(), StoreError> {
+    if holds { Ok(()) } else { Err(StoreError::Conflict { what: what() }) }
+}
+
+/// Whose keys: principals of different kinds and tenants never share one.
+pub(crate) fn key_owner(principal: &Principal) -> String {
+    format!("{}/{}/{}", principal.tenant, principal.kind.as_str(), principal.name)
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, change: Change) -> Result<Recorded, StoreError> {
+        let mut state = self.state();
+        let mut next = state.clone();
+        let at = change.at;
+        for write in change.writes {
+            next.apply(write, at)?;
+        }
+        let first = next.frontier.size();
+        let events = change.events.len() as u64;
+        for event in &change.events {
+            let content = encode_event(at, event);
+            next.frontier.push(leaf_hash(&content));
+            next.audit.push(content.into());
+        }
+        *state = next;
+        Ok(Recorded::new(first, events))
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<KeptJob>, StoreError> {
+        Ok(self.state().jobs.get(&id).cloned())
+    }
+
+    async fn jobs(&self, before: Option<JobId>, limit: usize) -> Result<Vec<KeptJob>, StoreError> {
+        let state = self.state();
+        let older = state.jobs.iter().rev().filter(|(id, _)| before.is_none_or(|b| **id < b));
+        Ok(older.take(limit).map(|(_, job)| job.clone()).collect())
+    }
+
+    async fn idempotency_key(
+        &self,
+        principal: &Principal,
+        key: &IdempotencyKey,
+    ) -> Result<Option<KeptKey>, StoreError> {
+        Ok(self.state().keys.get(&(key_owner(principal), key.clone())).copied())
+    }
+
+    async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
+        Ok(self.state().invocations.get(&id).cloned())
+    }
+
+    async fn invocation_ids(
+        &self,
+        job: JobId,
+        after: Option<&HostAlias>,
+        limit: usize,
+    ) -> Result<Vec<InvocationId>, StoreError> {
+        let state = self.state();
+        let of_job =
+            state.by_job.iter().filter(|((j, host, _), _)| *j == job && after.is_none_or(|a| host > a));
+        Ok(of_job.take(limit).map(|(_, id)| *id).collect())
+    }
+
+    async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError> {
+        Ok(self.state().open.iter().copied().collect())
+    }
+
+    async fn agents(&self) -> Result<Vec<KeptAgent>, StoreError> {
+        Ok(self.state().agents.values().cloned().collect())
+    }
+
+    async fn agent(&self, site: &SiteName, name: &AgentName) -> Result<Option<KeptAgent>, StoreError> {
+        Ok(self.state().agents.get(&(site.clone(), name.clone())).cloned())
+    }
+
+    async fn hosts(&self) -> Result<Vec<KeptHost>, StoreError> {
+        Ok(self.state().hosts.values().cloned().collect())
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<KeptToken>, StoreError> {
+        Ok(self.state().tokens.get(&id).cloned())
+    }
+
+    async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError> {
+        let state = self.state();
+        Ok(match version {
+            Some(version) => state.policies.get(&version).cloned(),
+            None => state.policies.last_key_value().map(|(_, p)| p.clone()),
+        })
+    }
+
+    async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let state = self.state();
+        let first = usize::try_from(from).unwrap_or(usize::MAX);
+        let page = state.audit.iter().skip(first).take(limit);
+        Ok(page.zip(from..).map(|(content, index)| AuditEntry { index, content: content.clone() }).collect())
+    }
+
+    async fn audit_head(&self) -> Result<TreeHead, StoreError> {
+        Ok(self.state().frontier.head())
+    }
+}

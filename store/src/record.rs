@@ -1,0 +1,44 @@
+//! Stored types: versioned JSON, apart from the nouns they hold. What was written by an older version stays readable.
+
+mod audit;
+mod fleet;
+mod invocation;
+mod job;
+mod policy;
+
+use std::fmt::Display;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::audit::encode_event;
+pub(crate) use self::{
+    fleet::{AgentRecord, HostRecord, TokenRecord},
+    invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
+    job::{JobRecord, KeyRecord},
+    policy::PolicyRecord,
+};
+use crate::StoreError;
+
+/// The stored bytes of a record.
+pub(crate) fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(record).map_err(corrupt)
+}
+
+/// The record that was stored as `bytes`.
+pub(crate) fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, StoreError> {
+    serde_json::from_slice(bytes).map_err(corrupt)
+}
+
+/// An error for whatever stored text does not parse.
+pub(crate) fn corrupt(error: impl Display) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+/// Parses a stored text.
+pub(crate) fn parse<T>(text: &str) -> Result<T, StoreError>
+where
+    T: std::str::FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(corrupt)
+}

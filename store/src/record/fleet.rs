@@ -1,0 +1,145 @@
+//! Agents, hosts and join tokens as they are stored.
+
+use lictor_core::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::parse;
+use crate::{KeptAgent, KeptHost, KeptToken, StoreError};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v")]
+pub(crate) enum AgentRecord {
+    #[serde(rename = "1")]
+    V1 {
+        tenant: String,
+        site: String,
+        name: String,
+        epoch: u64,
+        enrolled_at: u64,
+        serial: String,
+        journal_id: String,
+        version: u64,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v")]
+pub(crate) enum HostRecord {
+    #[serde(rename = "1")]
+    V1 {
+        alias: String,
+        site: String,
+        tags: Vec<String>,
+        description: String,
+        address: String,
+        user: String,
+        host_key_fingerprints: Vec<String>,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v")]
+pub(crate) enum TokenRecord {
+    #[serde(rename = "1")]
+    V1 {
+        id: String,
+        secret_digest: String,
+        tenant: String,
+        site: String,
+        agent: String,
+        expires_at: u64,
+        spent_at: Option<u64>,
+    },
+}
+
+impl From<&KeptAgent> for AgentRecord {
+    fn from(agent: &KeptAgent) -> Self {
+        Self::V1 {
+            tenant: agent.tenant.to_string(),
+            site: agent.site.to_string(),
+            name: agent.name.to_string(),
+            epoch: agent.epoch,
+            enrolled_at: agent.enrolled_at.as_micros(),
+            serial: agent.serial.clone(),
+            journal_id: agent.journal_id.clone(),
+            version: agent.version,
+        }
+    }
+}
+
+impl TryFrom<AgentRecord> for KeptAgent {
+    type Error = StoreError;
+    fn try_from(record: AgentRecord) -> Result<Self, StoreError> {
+        let AgentRecord::V1 { tenant, site, name, epoch, enrolled_at, serial, journal_id, version } = record;
+        Ok(Self {
+            tenant: parse(&tenant)?,
+            site: parse(&site)?,
+            name: parse(&name)?,
+            epoch,
+            enrolled_at: Timestamp::from_micros(enrolled_at),
+            serial,
+            journal_id,
+            version,
+        })
+    }
+}
+
+impl From<&KeptHost> for HostRecord {
+    fn from(host: &KeptHost) -> Self {
+        Self::V1 {
+            alias: host.alias.to_string(),
+            site: host.site.to_string(),
+            tags: host.tags.iter().map(ToString::to_string).collect(),
+            description: host.description.clone(),
+            address: host.address.clone(),
+            user: host.user.clone(),
+            host_key_fingerprints: host.host_key_fingerprints.clone(),
+        }
+    }
+}
+
+impl TryFrom<HostRecord> for KeptHost {
+    type Error = StoreError;
+    fn try_from(record: HostRecord) -> Result<Self, StoreError> {
+        let HostRecord::V1 { alias, site, tags, description, address, user, host_key_fingerprints } = record;
+        Ok(Self {
+            alias: parse(&alias)?,
+            site: parse(&site)?,
+            tags: tags.iter().map(|t| parse(t)).collect::<Result<_, _>>()?,
+            description,
+            address,
+            user,
+            host_key_fingerprints,
+        })
+    }
+}
+
+impl From<&KeptToken> for TokenRecord {
+    fn from(token: &KeptToken) -> Self {
+        Self::V1 {
+            id: token.id.to_string(),
+            secret_digest: token.secret_digest.to_string(),
+            tenant: token.tenant.to_string(),
+            site: token.site.to_string(),
+            agent: token.agent.to_string(),
+            expires_at: token.expires_at.as_micros(),
+            spent_at: token.spent_at.map(Timestamp::as_micros),
+        }
+    }
+}
+
+impl TryFrom<TokenRecord> for KeptToken {
+    type Error = StoreError;
+    fn try_from(record: TokenRecord) -> Result<Self, StoreError> {
+        let TokenRecord::V1 { id, secret_digest, tenant, site, agent, expires_at, spent_at } = record;
+        Ok(Self {
+            id: parse(&id)?,
+            secret_digest: parse(&secret_digest)?,
+            tenant: parse(&tenant)?,
+            site: parse(&site)?,
+            agent: parse(&agent)?,
+            expires_at: Timestamp::from_micros(expires_at),
+            spent_at: spent_at.map(Timestamp::from_micros),
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Invocations as they are stored; small output inside the record, large output in a file beside the store.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+use lictor_core::{
+    clock::Timestamp,
+    invocation::{Invocation, InvocationState},
+    job::Limits,
+    outcome::{Exit, Outcome, Unknown, Unreachable},
+    output::{Output, StreamSummary},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{corrupt, parse};
+use crate::StoreError;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v")]
+pub(crate) enum InvocationRecord {
+    #[serde(rename = "1")]
+    V1(Box<InvocationV1>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct InvocationV1 {
+    id: String,
+    job: String,
+    host: String,
+    site: String,
+    attempt: u32,
+    state: StateV1,
+    version: u64,
+    timeout_ms: u64,
+    output_bytes: u64,
+    rule: Option<String>,
+    started_at: Option<u64>,
+    ended_at: Option<u64>,
+    address: Option<String>,
+    stdout: StreamV1,
+    stderr: StreamV1,
+    resolution: Option<OutcomeV1>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StateV1 {
+    Queued,
+    Offered { agent: String, epoch: u64 },
+    Accepted { agent: String },
+    Running { agent: String },
+    Ended(OutcomeV1),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OutcomeV1 {
+    Denied { code: String, reason: String },
+    Expired,
+    Skipped,
+    Cancelled,
+    Unreachable { reason: String, detail: String },
+    Succeeded,
+    Exited(u32),
+    Signalled(String),
+    TimedOut,
+    Killed,
+    Unknown(String),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StreamV1 {
+    total: u64,
+    digest: Option<String>,
+    head_bytes: usize,
+    tail_bytes: usize,
+    /// Absent when the bytes are in the file.
+    head: Option<String>,
+    tail: Option<String>,
+}
+
+/// Where the kept bytes of an invocation go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputPlace {
+    InRecord,
+    InFile,
+}
+
+/// The kept bytes of both streams, one after the other, as they are in a file.
+pub(crate) fn outputs_to_bytes(output: &Output) -> Vec<u8> {
+    [&output.stdout.head, &output.stdout.tail, &output.stderr.head, &output.stderr.tail]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
+}
+
+/// Puts the bytes of a file back into an invocation that was read without them.
+pub(crate) fn outputs_from_bytes(
+    record: &InvocationRecord,
+    bytes: &[u8],
+    output: &mut Output,
+) -> Result<(), StoreError> {
+    let InvocationRecord::V1(v1) = record;
+    let mut rest = bytes;
+    for (stream, kept) in [(&mut output.stdout, &v1.stdout), (&mut output.stderr, &v1.stderr)] {
+        for (slot, length) in [(&mut stream.head, kept.head_bytes), (&mut stream.tail, kept.tail_bytes)] {
+            let (piece, after) =
+                rest.split_at_checked(length).ok_or_else(|| corrupt("an output file is too short"))?;
+            *slot = piece.to_vec();
+            rest = after;
+        }
+    }
+    Ok(())
+}
+
+// === impl InvocationRecord ===
+
+impl InvocationRecord {
+    pub(crate) fn new(invocation: &Invocation, place: OutputPlace) -> Self {
+        let state = match &invocation.state {
+            InvocationState::Queued => StateV1::Queued,
+            InvocationState::Offered { agent, epoch } => {
+                StateV1::Offered { agent: agent.to_string(), epoch: *epoch }
+            }
+            InvocationState::Accepted { agent } => StateV1::Accepted { agent: agent.to_string() },
+            InvocationState::Running { agent } => StateV1::Running { agent: agent.to_string() },
+            InvocationState::Ended(outcome) => StateV1::Ended(outcome.into()),
+        };
+        Self::V1(Box::new(InvocationV1 {
+            id: invocation.id.to_string(),
+            job: invocation.job.to_string(),
+            host: invocation.host.to_string(),
+            site: invocation.site.to_string(),
+            attempt: invocation.attempt,
+            state,
+            version: invocation.version,
+            timeout_ms: u64::try_from(invocation.limits.timeout.as_millis()).unwrap_or(u64::MAX),
+            output_bytes: invocation.limits.output_bytes,
+            rule: invocation.rule.as_ref().map(ToString::to_string),
+            started_at: invocation.started_at.map(Timestamp::as_micros),
+            ended_at: invocation.ended_at.map(Timestamp::as_micros),
+            address: invocation.address.clone(),
+            stdout: StreamV1::new(&invocation.output.stdout, place),
+            stderr: StreamV1::new(&invocation.output.stderr, place),
+            resolution: invocation.resolution.as_ref().map(Into::into),
+        }))
+    }
+
+    /// Where the kept bytes are.
+    pub(crate) const fn place(&self) -> OutputPlace {
+        let Self::V1(v1) = self;
+        if v1.stdout.head.is_some() { OutputPlace::InRecord } else { OutputPlace::InFile }
+    }
+
+    /// The invocation; without kept bytes if they are in a file.
+    pub(crate) fn to_invocation(&self) -> Result<Invocation, StoreError> {
+        let Self::V1(v1) = self;
+        let state = match &v1.state {
+            StateV1::Queued => InvocationState::Queued,
+            StateV1::Offered { agent, epoch } => {
+                InvocationState::Offered { agent: parse(agent)?, epoch: *epoch }
+            }
+            StateV1::Accepted { agent } => InvocationState::Accepted { agent: parse(agent)? },
+            StateV1::Running { agent } => InvocationState::Running { agent: parse(agent)? },
+            StateV1::Ended(outcome) => InvocationState::Ended(outcome.to_outcome()?),
+        };
+        Ok(Invocation {
+            id: parse(&v1.id)?,
+            job: parse(&v1.job)?,
+            host: parse(&v1.host)?,
+            site: parse(&v1.site)?,
+            attempt: v1.attempt,
+            state,
+            version: v1.version,
+            limits: Limits { timeout: Duration::from_millis(v1.timeout_ms), output_bytes: v1.output_bytes },
+            rule: v1.rule.as_deref().map(parse).transpose()?,
+            started_at: v1.started_at.map(Timestamp::from_micros),
+            ended_at: v1.ended_at.map(Timestamp::from_micros),
+            address: v1.address.clone(),
+            output: Output { stdout: v1.stdout.to_summary()?, stderr: v1.stderr.to_summary()? },
+            resolution: v1.resolution.as_ref().map(OutcomeV1::to_outcome).transpose()?,
+        })
+    }
+}
+
+// === impl OutcomeV1 ===
+
+impl From<&Outcome> for OutcomeV1 {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Denied { code, reason } => Self::Denied { code: code.clone(), reason: reason.clone() },
+            Outcome::Expired => Self::Expired,
+            Outcome::Skipped => Self::Skipped,
+            Outcome::Cancelled => Self::Cancelled,
+            Outcome::Unreachable { reason, detail } => {
+                Self::Unreachable { reason: reason.as_str().into(), detail: detail.clone() }
+            }
+            Outcome::Succeeded => Self::Succeeded,
+            Outcome::Failed(Exit::Code(code)) => Self::Exited(*code),
+            Outcome::Failed(Exit::Signal(signal)) => Self::Signalled(signal.clone()),
+            Outcome::TimedOut => Self::TimedOut,
+            Outcome::Killed => Self::Killed,
+            Outcome::Unknown(reason) => Self::Unknown(reason.as_str().into()),
+        }
+    }
+}
+
+impl OutcomeV1 {
+    fn to_outcome(&self) -> Result<Outcome, StoreError> {
+        Ok(match self {
+            Self::Denied { code, reason } => Outcome::Denied { code: code.clone(), reason: reason.clone() },
+            Self::Expired => Outcome::Expired,
+            Self::Skipped => Outcome::Skipped,
+            Self::Cancelled => Outcome::Cancelled,
+            Self::Unreachable { reason, detail } => {
+                let reason = Unreachable::ALL.into_iter().find(|r| r.as_str() == reason);
+                Outcome::Unreachable {
+                    reason: reason.ok_or_else(|| corrupt("unknown reason"))?,
+                    detail: detail.clone(),
+                }
+            }
+            Self::Succeeded => Outcome::Succeeded,
+            Self::Exited(code) => Outcome::Failed(Exit::Code(*code)),
+            Self::Signalled(signal) => Outcome::Failed(Exit::Signal(signal.clone())),
+            Self::TimedOut => Outcome::TimedOut,
+            Self::Killed => Outcome::Killed,
+            Self::Unknown(reason) => {
+                let reason = Unknown::ALL.into_iter().find(|r| r.as_str() == reason);
+                Outcome::Unknown(reason.ok_or_else(|| corrupt("unknown reason"))?)
+            }
+        })
+    }
+}
+
+// === impl StreamV1 ===
+
+impl StreamV1 {
+    fn new(summary: &StreamSummary, place: OutputPlace) -> Self {
+        let text = |bytes: &[u8]| (place == OutputPlace::InRecord).then(|| BASE64.encode(bytes));
+        Self {
+            total: summary.bytes_total,
+            digest: summary.digest.map(|d| d.to_string()),
+            head_bytes: summary.head.len(),
+            tail_bytes: summary.tail.len(),
+            head: text(&summary.head),
+            tail: text(&summary.tail),
+        }
+    }
+
+    fn to_summary(&self) -> Result<StreamSummary, StoreError> {
+        let bytes = |text: &Option<String>| match text {
+            Some(text) => BASE64.decode(text).map_err(corrupt),
+            None => Ok(Vec::new()),
+        };
+        Ok(StreamSummary {
+            bytes_total: self.total,
+            digest: self.digest.as_deref().map(parse).transpose()?,
+            head: bytes(&self.head)?,
+            tail: bytes(&self.tail)?,
+        })
+    }
+}
