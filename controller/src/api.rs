@@ -1,0 +1,200 @@
+//! The API: one service a file, behind one guard; and the listeners on which they are served.
+
+pub mod agent_link;
+pub mod audit;
+pub mod enroll;
+pub mod fleet;
+pub mod guard;
+pub mod jobs;
+pub mod policies;
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::StreamExt as _;
+use lictor_certs::{peer::Peer, server::Connection};
+use lictor_core::error::Failure;
+use lictor_proto::{
+    DESCRIPTORS,
+    limits::{MAX_LINK_MESSAGE_BYTES, MAX_MESSAGE_BYTES},
+    pb,
+    status::to_status,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Status,
+    transport::{Server, server::Connected},
+};
+
+use self::guard::GuardLayer;
+use crate::authn::Caller;
+
+/// How often a silent connection is asked whether it lives; agents ask as often from their side.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long the answer may take.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Calls at a time on one connection: the bridge and CI multiplex many waiting jobs over one.
+const MAX_CALLS_PER_CONNECTION: u32 = 1024;
+
+/// The services of the main listener.
+#[derive(Debug)]
+pub struct Services {
+    /// Jobs.
+    pub jobs: jobs::Jobs,
+    /// Policy.
+    pub policies: policies::PolicyApi,
+    /// Fleet.
+    pub fleet: fleet::FleetApi,
+    /// Audit.
+    pub audit: audit::AuditApi,
+    /// Agents' sessions.
+    pub link: agent_link::Link,
+}
+
+/// A connection as tonic takes it: with who is at its other end.
+#[derive(Debug)]
+struct Conn<P> {
+    io: Connection<P>,
+}
+
+/// A server that cannot be built or has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Reflection.
+    #[error("the descriptors of the API are damaged")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// Transport.
+    #[error("the server failed")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves callers and agents until `stop`.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(
+    services: Services,
+    guard: GuardLayer,
+    connections: impl Stream<Item = io::Result<Connection<Peer>>> + Send + Unpin + 'static,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<pb::job_service_server::JobServiceServer<jobs::Jobs>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .build_v1()?;
+    let Services { jobs, policies, fleet, audit, link } = services;
+    Server::builder()
+        .layer(guard)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
+        .add_service(bounded(pb::job_service_server::JobServiceServer::new(jobs)))
+        .add_service(bounded(pb::policy_service_server::PolicyServiceServer::new(policies)))
+        .add_service(bounded(pb::fleet_service_server::FleetServiceServer::new(fleet)))
+        .add_service(bounded(pb::audit_service_server::AuditServiceServer::new(audit)))
+        .add_service(
+            pb::agent_link_server::AgentLinkServer::new(link)
+                .max_decoding_message_size(MAX_LINK_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_LINK_MESSAGE_BYTES),
+        )
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(connections.map(|c| c.map(|io| Conn { io })), stop.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+/// Serves agents that join, until `stop`.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve_enrolment(
+    enroll: enroll::Enroll,
+    connections: impl Stream<Item = io::Result<Connection<()>>> + Send + Unpin + 'static,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .add_service(bounded(pb::enroll_service_server::EnrollServiceServer::new(enroll)))
+        .serve_with_incoming_shutdown(connections.map(|c| c.map(|io| Conn { io })), stop.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+/// A service whose messages are bounded.
+trait Bounded {
+    fn bounded(self) -> Self;
+}
+
+macro_rules! bounded {
+    ($($module:ident::$server:ident<$implementation:ty>),* $(,)?) => {$(
+        impl Bounded for pb::$module::$server<$implementation> {
+            fn bounded(self) -> Self {
+                self.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES)
+            }
+        }
+    )*};
+}
+
+bounded! {
+    job_service_server::JobServiceServer<jobs::Jobs>,
+    policy_service_server::PolicyServiceServer<policies::PolicyApi>,
+    fleet_service_server::FleetServiceServer<fleet::FleetApi>,
+    audit_service_server::AuditServiceServer<audit::AuditApi>,
+    enroll_service_server::EnrollServiceServer<enroll::Enroll>,
+}
+
+fn bounded<S: Bounded>(service: S) -> S {
+    service.bounded()
+}
+
+/// A failure as a status, for `map_err`.
+fn status<F: Into<Failure>>(failure: F) -> Status {
+    to_status(&failure.into())
+}
+
+// === impl Conn ===
+
+impl Connected for Conn<Peer> {
+    type ConnectInfo = Caller;
+    fn connect_info(&self) -> Caller {
+        Caller { peer: self.io.peer.clone(), remote: self.io.remote }
+    }
+}
+
+impl Connected for Conn<()> {
+    type ConnectInfo = std::net::SocketAddr;
+    fn connect_info(&self) -> std::net::SocketAddr {
+        self.io.remote
+    }
+}
+
+impl<P: Unpin> AsyncRead for Conn<P> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<P: Unpin> AsyncWrite for Conn<P> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

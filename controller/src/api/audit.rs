@@ -1,0 +1,156 @@
+//! AuditService: decode, call, encode. Reading is itself recorded.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use lictor_core::{audit::AuditEvent, clock::Timestamp, principal::Principal};
+use lictor_proto::{
+    convert::page_size,
+    pb::{self, audit_service_server::AuditService},
+};
+use lictor_store::{AuditEntry, Change};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::{authn::Authenticated, checkpoint::Checkpoints, failure::of_store, lifecycle::Lifecycle};
+
+/// Records on a page when the caller does not say.
+const DEFAULT_RECORDS: u32 = 100;
+/// Records read at a time for an export.
+const EXPORT_PAGE: usize = 500;
+/// Longest wait for a new record in one call.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+/// How often a waiting reader looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// One record says that somebody reads; while they go on (a page, a tail), this long, there is no second one.
+const READ_RECORD_EVERY: Duration = Duration::from_secs(60);
+/// Largest page in bytes, under the bound of a message.
+const MAX_PAGE_BYTES: usize = 768 * 1024;
+
+/// The service.
+#[derive(Debug)]
+pub struct AuditApi {
+    lifecycle: Arc<Lifecycle>,
+    checkpoints: Arc<Checkpoints>,
+    readers: Mutex<HashMap<Principal, Timestamp>>,
+}
+
+impl AuditApi {
+    /// The service of this lifecycle.
+    pub fn new(lifecycle: Arc<Lifecycle>, checkpoints: Arc<Checkpoints>) -> Self {
+        Self { lifecycle, checkpoints, readers: Mutex::default() }
+    }
+
+    async fn record_read(&self, by: &Principal, from: u64, count: u64) -> Result<(), Status> {
+        let now = self.lifecycle.clock.now();
+        let event = AuditEvent::AuditRead { by: by.clone(), from, count };
+        let _recorded =
+            self.lifecycle.store.commit(Change::new(now, event)).await.map_err(|e| status(of_store(e)))?;
+        Ok(())
+    }
+
+    /// Whether this read begins a new one, or goes on with the one that was recorded.
+    fn begins(&self, by: &Principal) -> bool {
+        let now = self.lifecycle.clock.now();
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.retain(|_, at| now.since(*at) < READ_RECORD_EVERY);
+        match readers.get(by) {
+            Some(_) => false,
+            None => {
+                readers.insert(by.clone(), now);
+                true
+            }
+        }
+    }
+}
+
+fn to_wire(entry: AuditEntry) -> pb::AuditRecord {
+    pb::AuditRecord { index: entry.index, content: entry.content }
+}
+
+#[tonic::async_trait]
+impl AuditService for AuditApi {
+    type ExportStream = Pin<Box<dyn Stream<Item = Result<pb::AuditRecord, Status>> + Send>>;
+
+    async fn read(
+        &self,
+        request: Request<pb::ReadAuditRequest>,
+    ) -> Result<Response<pb::ReadAuditResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let pb::ReadAuditRequest { from, limit, tail, wait_ms } = request.into_inner();
+        let limit = page_size("limit", limit, DEFAULT_RECORDS).map_err(status)?;
+        let store = &self.lifecycle.store;
+        let size = || async { store.audit_head().await.map(|h| h.size).map_err(|e| status(of_store(e))) };
+        let from = if tail { size().await?.saturating_sub(u64::from(limit)) } else { from };
+        if self.begins(caller.principal()) {
+            self.record_read(caller.principal(), from, u64::from(limit)).await?;
+        }
+        let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.into()).min(MAX_WAIT);
+        let entries = loop {
+            let entries = store.audit(from, limit as usize).await.map_err(|e| status(of_store(e)))?;
+            if !entries.is_empty() || tokio::time::Instant::now() >= until {
+                break entries;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        let mut bytes = 0;
+        let records = entries
+            .into_iter()
+            .take_while(|entry| {
+                let first = bytes == 0;
+                bytes += entry.content.len();
+                first || bytes <= MAX_PAGE_BYTES
+            })
+            .map(to_wire)
+            .collect();
+        Ok(Response::new(pb::ReadAuditResponse { records, size: size().await? }))
+    }
+
+    async fn export(
+        &self,
+        request: Request<pb::ExportAuditRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let pb::ExportAuditRequest { from, to } = request.into_inner();
+        let size = self.lifecycle.store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
+        let to = if to == 0 { size } else { to.min(size) };
+        self.record_read(caller.principal(), from, to.saturating_sub(from)).await?;
+        let store = Arc::clone(&self.lifecycle.store);
+        let (sender, receiver) = tokio::sync::mpsc::channel(EXPORT_PAGE);
+        tokio::spawn(async move {
+            let mut next = from;
+            while next < to {
+                let limit = usize::try_from(to - next).unwrap_or(usize::MAX).min(EXPORT_PAGE);
+                let page = match store.audit(next, limit).await {
+                    Ok(page) if !page.is_empty() => page,
+                    Ok(_) => return,
+                    Err(error) => {
+                        let _ = sender.send(Err(status(of_store(error)))).await;
+                        return;
+                    }
+                };
+                for entry in page {
+                    next = entry.index + 1;
+                    if sender.send(Ok(to_wire(entry))).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn checkpoint(
+        &self,
+        _: Request<pb::CheckpointRequest>,
+    ) -> Result<Response<pb::CheckpointResponse>, Status> {
+        let note = self.checkpoints.sign_now().await.map_err(|e| status(of_store(e)))?;
+        let public_key = self.checkpoints.public_key().as_bytes().to_vec();
+        Ok(Response::new(pb::CheckpointResponse { note, public_key }))
+    }
+}

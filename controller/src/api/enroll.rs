@@ -1,0 +1,136 @@
+//! EnrollService: a join token is spent for an agent's first certificate.
+
+use std::{sync::Arc, time::Duration};
+
+use lictor_certs::{
+    ca::{Authority, Issued},
+    signer::PublicKey,
+    token::secret_digest,
+};
+use lictor_core::{
+    audit::AuditEvent,
+    error::{ErrorCode, Failure},
+    id::TokenId,
+    principal::Identity,
+    secret::Secret,
+};
+use lictor_proto::{
+    limits::MAX_CSR_BYTES,
+    pb::{self, enroll_service_server::EnrollService},
+};
+use lictor_store::{Change, KeptAgent, KeptToken, StoreError, Write};
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::{failure::of_store, lifecycle::Lifecycle};
+
+/// Life of an agent's certificate; renewed at half of it.
+pub const AGENT_CERTIFICATE_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// The service.
+#[derive(Debug)]
+pub struct Enroll {
+    lifecycle: Arc<Lifecycle>,
+    authority: Arc<Authority>,
+    grant_key: PublicKey,
+    controller_address: String,
+}
+
+/// Whatever is wrong with a token, the answer is the same: it tells a thief nothing.
+fn refused() -> Failure {
+    Failure::new(
+        ErrorCode::Unauthenticated,
+        "the join token is not valid: unknown, spent, or older than 15 minutes",
+        "make a new one (lictor agent token) and join with it at once",
+    )
+}
+
+/// Signs a request for an agent's certificate.
+///
+/// # Errors
+/// [`Failure`] when the request is not one.
+pub fn issue(
+    lifecycle: &Lifecycle,
+    authority: &Authority,
+    csr_pem: &str,
+    identity: &Identity,
+) -> Result<Issued, Failure> {
+    let bad = |why: String| {
+        Failure::new(
+            ErrorCode::InvalidArgument,
+            why,
+            "send a PKCS#10 request in PEM for a P-256, P-384 or Ed25519 key",
+        )
+    };
+    if csr_pem.len() > MAX_CSR_BYTES {
+        return Err(bad(format!("the certificate request is longer than {MAX_CSR_BYTES} bytes")));
+    }
+    authority
+        .issue(csr_pem, identity, AGENT_CERTIFICATE_TTL, lifecycle.clock.now())
+        .map_err(|e| bad(e.to_string()))
+}
+
+impl Enroll {
+    /// The service of this lifecycle; agents are told `controller_address` and `grant_key`.
+    pub const fn new(
+        lifecycle: Arc<Lifecycle>,
+        authority: Arc<Authority>,
+        grant_key: PublicKey,
+        controller_address: String,
+    ) -> Self {
+        Self { lifecycle, authority, grant_key, controller_address }
+    }
+
+    async fn redeem(&self, request: pb::EnrollRequest) -> Result<pb::EnrollResponse, Failure> {
+        let pb::EnrollRequest { token_id, token_secret, csr_pem } = request;
+        let id: TokenId = token_id.parse().map_err(|_| refused())?;
+        let store = &self.lifecycle.store;
+        let now = self.lifecycle.clock.now();
+        let token = store.token(id).await.map_err(of_store)?.ok_or_else(refused)?;
+        // Digests are compared, so how long the comparison takes says nothing of the secret.
+        let right = token.secret_digest == secret_digest(&Secret::new(token_secret));
+        if !right || token.spent_at.is_some() || now > token.expires_at {
+            return Err(refused());
+        }
+        let KeptToken { tenant, site, agent, .. } = token.clone();
+        let identity = Identity::Agent { tenant: tenant.clone(), site: site.clone(), name: agent.clone() };
+        let issued = issue(&self.lifecycle, &self.authority, &csr_pem, &identity)?;
+        let before = store.agent(&site, &agent).await.map_err(of_store)?;
+        let kept = KeptAgent {
+            tenant,
+            site: site.clone(),
+            name: agent.clone(),
+            epoch: before.as_ref().map_or(0, |a| a.epoch),
+            enrolled_at: now,
+            serial: issued.serial.clone(),
+            journal_id: before.as_ref().map_or_else(String::new, |a| a.journal_id.clone()),
+            version: before.as_ref().map_or(0, |a| a.version) + 1,
+        };
+        let event = AuditEvent::AgentEnrolled { token: id, site, agent, serial: issued.serial.clone() };
+        let change = Change::new(now, event)
+            .write(Write::SpendToken(KeptToken { spent_at: Some(now), ..token }))
+            .write(Write::PutAgent(kept));
+        match store.commit(change).await {
+            Ok(_) => {}
+            Err(StoreError::Conflict { .. }) => return Err(refused()),
+            Err(error) => return Err(of_store(error)),
+        }
+        Ok(pb::EnrollResponse {
+            chain_pem: issued.chain_pem,
+            root_pem: self.authority.root_pem().to_owned(),
+            grant_public_key: self.grant_key.as_bytes().to_vec(),
+            trust_domain: self.authority.domain().as_str().to_owned(),
+            controller_address: self.controller_address.clone(),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl EnrollService for Enroll {
+    async fn enroll(
+        &self,
+        request: Request<pb::EnrollRequest>,
+    ) -> Result<Response<pb::EnrollResponse>, Status> {
+        self.redeem(request.into_inner()).await.map(Response::new).map_err(status)
+    }
+}

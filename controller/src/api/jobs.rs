@@ -1,0 +1,266 @@
+//! JobService: decode, call, encode.
+
+use std::{pin::Pin, sync::Arc};
+
+use lictor_core::{
+    clock::Timestamp,
+    error::Failure,
+    id::{InvocationId, JobId},
+    invocation::InvocationState,
+    job::{Counts, JobSpec},
+    name::HostAlias,
+    output::StreamName,
+};
+use lictor_proto::{
+    convert::{Invalid, invocation_to_wire, job_to_wire, known, page_size, parse},
+    limits::MAX_CHUNK_BYTES,
+    pb::{self, job_service_server::JobService},
+};
+use lictor_store::KeptJob;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::{
+    authn::Authenticated,
+    failure::{no_such, of_store},
+    lifecycle::{Lifecycle, Submitted},
+    live::{LiveJob, View, replay, watch},
+};
+
+/// Jobs on a page when the caller does not say.
+const DEFAULT_JOBS: u32 = 50;
+/// Invocations on a page when the caller does not say.
+const DEFAULT_INVOCATIONS: u32 = 100;
+
+/// The service.
+#[derive(Debug)]
+pub struct Jobs {
+    lifecycle: Arc<Lifecycle>,
+}
+
+/// A job that the caller may see: live, or as kept.
+enum Seen {
+    Live(Arc<LiveJob>),
+    Kept(Box<KeptJob>),
+}
+
+type Events = Pin<Box<dyn Stream<Item = Result<pb::JobEvent, Status>> + Send>>;
+
+impl Jobs {
+    /// The service of this lifecycle.
+    pub const fn new(lifecycle: Arc<Lifecycle>) -> Self {
+        Self { lifecycle }
+    }
+
+    async fn submit_spec(
+        &self,
+        request: Request<pb::SubmitRequest>,
+    ) -> Result<(Authenticated, Submitted), Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let spec: JobSpec = request.into_inner().try_into().map_err(status::<Invalid>)?;
+        let submitted = self.lifecycle.submit(&caller, &spec).await.map_err(status)?;
+        Ok((caller, submitted))
+    }
+
+    /// The job, if the caller may see it: operators see all of their tenant's, others their own.
+    async fn see(&self, caller: &Authenticated, text: &str) -> Result<Seen, Failure> {
+        let id: JobId = parse("job_id", text)?;
+        let live = self.lifecycle.jobs.job(id);
+        let seen = match live {
+            Some(live) => Seen::Live(live),
+            None => {
+                let kept = self.lifecycle.store.job(id).await.map_err(of_store)?;
+                Seen::Kept(Box::new(kept.ok_or_else(|| no_such("job", text))?))
+            }
+        };
+        let principal = match &seen {
+            Seen::Live(live) => live.snapshot().0.principal,
+            Seen::Kept(kept) => kept.job.principal.clone(),
+        };
+        if may_see(caller, &principal) { Ok(seen) } else { Err(no_such("job", text)) }
+    }
+
+    async fn kept_to_wire(&self, kept: KeptJob) -> Result<pb::Job, Failure> {
+        if let Some(live) = self.lifecycle.jobs.job(kept.job.id) {
+            let (job, _, counts) = live.snapshot();
+            return Ok(job_to_wire(&job, &counts));
+        }
+        // It may have ended between the two looks.
+        let kept = match kept.counts {
+            Some(_) => kept,
+            None => self.lifecycle.store.job(kept.job.id).await.map_err(of_store)?.unwrap_or(kept),
+        };
+        Ok(job_to_wire(&kept.job, &kept.counts.unwrap_or_default()))
+    }
+
+    fn events(&self, seen: Seen, caller: &Authenticated, replayed: bool) -> Events {
+        let store = Arc::clone(&self.lifecycle.store);
+        let view = View { addresses: caller.is_operator(), replayed };
+        match seen {
+            Seen::Live(job) => Box::pin(watch(job, store, view)),
+            Seen::Kept(kept) => Box::pin(replay(*kept, store, view)),
+        }
+    }
+
+    async fn invocations(
+        &self,
+        id: JobId,
+        caller: &Authenticated,
+        after: Option<&HostAlias>,
+        limit: usize,
+    ) -> Result<(Vec<pb::Invocation>, String), Failure> {
+        let store = &self.lifecycle.store;
+        let ids = store.invocation_ids(id, after, limit).await.map_err(of_store)?;
+        let full = ids.len() == limit;
+        let mut page = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(mut kept) = store.invocation(id).await.map_err(of_store)? else { continue };
+            self.freshen(id, &mut kept.state, &mut kept.started_at);
+            page.push(invocation_to_wire(&kept, caller.is_operator()));
+        }
+        let next = if full { page.last().map(|i| i.host.clone()).unwrap_or_default() } else { String::new() };
+        Ok((page, next))
+    }
+
+    /// Accepted and running are known only in memory; the store knows what was offered and what ended.
+    fn freshen(&self, id: InvocationId, state: &mut InvocationState, started_at: &mut Option<Timestamp>) {
+        if state.outcome().is_none()
+            && let Some(slot) = self.lifecycle.jobs.invocation(id)
+            && let Some((live, started)) =
+                slot.job.with(slot.index, |i, _| (i.kept.state.clone(), i.kept.started_at))
+            && live.outcome().is_none()
+        {
+            *state = live;
+            *started_at = started;
+        }
+    }
+}
+
+fn may_see(caller: &Authenticated, principal: &lictor_core::principal::Principal) -> bool {
+    let me = caller.principal();
+    me == principal || (caller.is_operator() && me.tenant == principal.tenant)
+}
+
+#[tonic::async_trait]
+impl JobService for Jobs {
+    type RunStream = Events;
+    type WatchStream = Events;
+
+    async fn submit(
+        &self,
+        request: Request<pb::SubmitRequest>,
+    ) -> Result<Response<pb::SubmitResponse>, Status> {
+        let (_, submitted) = self.submit_spec(request).await?;
+        let (job, counts, replayed) = match submitted {
+            Submitted::Live { job, replayed } => {
+                let (job, _, counts) = job.snapshot();
+                (job, counts, replayed)
+            }
+            Submitted::Ended(kept) => (kept.job, kept.counts.unwrap_or_default(), true),
+        };
+        Ok(Response::new(pb::SubmitResponse { job: Some(job_to_wire(&job, &counts)), replayed }))
+    }
+
+    async fn run(&self, request: Request<pb::SubmitRequest>) -> Result<Response<Events>, Status> {
+        let (caller, submitted) = self.submit_spec(request).await?;
+        let (seen, replayed) = match submitted {
+            Submitted::Live { job, replayed } => (Seen::Live(job), replayed),
+            Submitted::Ended(kept) => (Seen::Kept(kept), true),
+        };
+        Ok(Response::new(self.events(seen, &caller, replayed)))
+    }
+
+    async fn get(&self, request: Request<pb::GetRequest>) -> Result<Response<pb::GetResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let pb::GetRequest { job_id, page_size: size, page_token } = request.into_inner();
+        let limit = page_size("page_size", size, DEFAULT_INVOCATIONS).map_err(status)? as usize;
+        let after = (!page_token.is_empty())
+            .then(|| parse("page_token", &page_token))
+            .transpose()
+            .map_err(status::<Invalid>)?;
+        let (job, id) = match self.see(&caller, &job_id).await.map_err(status)? {
+            Seen::Live(live) => {
+                let (job, _, counts) = live.snapshot();
+                (job_to_wire(&job, &counts), job.id)
+            }
+            Seen::Kept(kept) => (job_to_wire(&kept.job, &kept.counts.unwrap_or_default()), kept.job.id),
+        };
+        let (invocations, next_page_token) =
+            self.invocations(id, &caller, after.as_ref(), limit).await.map_err(status)?;
+        Ok(Response::new(pb::GetResponse { job: Some(job), invocations, next_page_token }))
+    }
+
+    async fn list(&self, request: Request<pb::ListRequest>) -> Result<Response<pb::ListResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let pb::ListRequest { page_size: size, page_token } = request.into_inner();
+        let limit = page_size("page_size", size, DEFAULT_JOBS).map_err(status)? as usize;
+        let before = (!page_token.is_empty())
+            .then(|| parse("page_token", &page_token))
+            .transpose()
+            .map_err(status::<Invalid>)?;
+        let kept = self.lifecycle.store.jobs(before, limit).await.map_err(|e| status(of_store(e)))?;
+        let next_page_token = match kept.last() {
+            Some(last) if kept.len() == limit => last.job.id.to_string(),
+            _ => String::new(),
+        };
+        let mut jobs = Vec::with_capacity(kept.len());
+        for job in kept.into_iter().filter(|job| may_see(&caller, &job.job.principal)) {
+            jobs.push(self.kept_to_wire(job).await.map_err(status)?);
+        }
+        Ok(Response::new(pb::ListResponse { jobs, next_page_token }))
+    }
+
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Events>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let seen = self.see(&caller, &request.get_ref().job_id).await.map_err(status)?;
+        Ok(Response::new(self.events(seen, &caller, false)))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<pb::CancelRequest>,
+    ) -> Result<Response<pb::CancelResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let text = &request.get_ref().job_id;
+        self.see(&caller, text).await.map_err(status)?;
+        let id: JobId = parse("job_id", text).map_err(status::<Invalid>)?;
+        let already_ended = self.lifecycle.cancel(id, caller.principal()).await.map_err(status)?;
+        let (job, counts) = match self.see(&caller, text).await.map_err(status)? {
+            Seen::Live(live) => {
+                let (job, _, counts) = live.snapshot();
+                (job, counts)
+            }
+            Seen::Kept(kept) => (kept.job, kept.counts.unwrap_or_else(Counts::default)),
+        };
+        Ok(Response::new(pb::CancelResponse { already_ended, job: Some(job_to_wire(&job, &counts)) }))
+    }
+
+    async fn read_output(
+        &self,
+        request: Request<pb::ReadOutputRequest>,
+    ) -> Result<Response<pb::ReadOutputResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let pb::ReadOutputRequest { invocation_id, stream, offset, max_bytes } = request.into_inner();
+        let id: InvocationId = parse("invocation_id", &invocation_id).map_err(status::<Invalid>)?;
+        let name: pb::StreamName = known("stream", stream).map_err(status::<Invalid>)?;
+        let name: StreamName = name.try_into().map_err(status::<Invalid>)?;
+        let kept = self.lifecycle.store.invocation(id).await.map_err(|e| status(of_store(e)))?;
+        let kept = kept.ok_or_else(|| status(no_such("invocation", &invocation_id)))?;
+        // An invocation is seen by whoever sees its job.
+        let hidden = self.see(&caller, &kept.job.to_string()).await.is_err();
+        if hidden {
+            return Err(status(no_such("invocation", &invocation_id)));
+        }
+        let most = if max_bytes == 0 { MAX_CHUNK_BYTES } else { (max_bytes as usize).min(MAX_CHUNK_BYTES) };
+        let summary = kept.output.stream(name);
+        let tail_from = summary.bytes_total - summary.tail.len() as u64;
+        let (bytes, start) =
+            if offset < summary.head.len() as u64 { (&summary.head, 0) } else { (&summary.tail, tail_from) };
+        let offset = offset.max(start);
+        let skip = usize::try_from(offset - start).unwrap_or(usize::MAX).min(bytes.len());
+        let data = bytes.iter().skip(skip).take(most).copied().collect::<Vec<u8>>();
+        let chunk = pb::OutputChunk { invocation_id, stream, offset, data: data.into() };
+        Ok(Response::new(pb::ReadOutputResponse { chunk: Some(chunk), bytes_total: summary.bytes_total }))
+    }
+}

@@ -1,0 +1,190 @@
+//! Written down: the intent of a job before anything of it may start, and what is refused.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lictor_core::{
+    audit::AuditEvent,
+    clock::Timestamp,
+    id::{InvocationId, JobId},
+    invocation::{Invocation, InvocationState},
+    job::{Job, JobSpec, Limits},
+    limits::{DEFAULT_QUEUE_WAIT, MAX_TIMEOUT, REPLAY_WINDOW},
+    name::SiteName,
+    outcome::Outcome,
+    output::Output,
+};
+use lictor_store::{Change, KeptHost, Recorded, Store, StoreError, Write};
+
+use crate::{
+    approval::Approved,
+    authn::Authenticated,
+    authz::{DeniedHost, PermittedHost, Refused},
+    dispatch::Offered,
+    session::Session,
+};
+
+/// Proof that the intent of a job is durable, with everything that follows from it.
+#[derive(Debug)]
+pub struct Intended {
+    /// The job.
+    pub job: Job,
+    /// Its invocations, ordered by host.
+    pub invocations: Vec<Invocation>,
+    /// What was recorded as offered, by site.
+    pub offered: BTreeMap<SiteName, (Arc<Session>, Vec<Offered>)>,
+    /// The proof.
+    pub recorded: Recorded,
+}
+
+/// Records what a job is meant to do: one event for the job, one for each invocation, in one commit.
+///
+/// # Errors
+/// [`StoreError`]; then nothing was recorded and nothing may start.
+pub async fn record_intent(
+    store: &dyn Store,
+    approved: Approved,
+    spec: &JobSpec,
+    places: &BTreeMap<SiteName, Arc<Session>>,
+    id: JobId,
+    now: Timestamp,
+) -> Result<Intended, StoreError> {
+    let permit = approved.permit();
+    let job = Job {
+        id,
+        principal: permit.principal().clone(),
+        origin: spec.origin.clone(),
+        target: spec.target.clone(),
+        command: permit.command().clone(),
+        policy_version: permit.policy_version(),
+        created_at: now,
+        queue_until: now.plus(spec.queue_wait.unwrap_or(DEFAULT_QUEUE_WAIT).min(MAX_TIMEOUT)),
+        cancel_requested: None,
+        invocations: u32::try_from(permit.permitted().len() + permit.denied().len()).unwrap_or(u32::MAX),
+    };
+    let mut change = Change::new(now, AuditEvent::job_submitted(&job, permit.request_digest()))
+        .write(Write::CreateJob(job.clone()));
+    if let Some(key) = &spec.idempotency_key {
+        change = change.write(Write::BindKey {
+            principal: job.principal.clone(),
+            key: key.clone(),
+            job: id,
+            request_digest: permit.request_digest(),
+            expires_at: now.plus(REPLAY_WINDOW),
+        });
+    }
+    let mut invocations = Vec::with_capacity(job.invocations as usize);
+    let mut offered: BTreeMap<SiteName, (Arc<Session>, Vec<Offered>)> = BTreeMap::new();
+    for permitted in permit.permitted() {
+        let session = places.get(&permitted.host.site);
+        let invocation = intended(&job, permitted, session);
+        change = change.event(intended_event(&invocation)).write(Write::CreateInvocation(invocation.clone()));
+        if let Some(session) = session {
+            let (_, list) = offered
+                .entry(permitted.host.site.clone())
+                .or_insert_with(|| (Arc::clone(session), Vec::new()));
+            list.push(Offered {
+                invocation: invocation.id,
+                attempt: invocation.attempt,
+                permitted: permitted.clone(),
+            });
+        }
+        invocations.push(invocation);
+    }
+    for host in permit.denied() {
+        let invocation = denied(&job, host, now);
+        let event = AuditEvent::InvocationEnded { invocation: Box::new(invocation.clone()), agent: None };
+        change = change.event(event).write(Write::CreateInvocation(invocation.clone()));
+        invocations.push(invocation);
+    }
+    let recorded = store.commit(change).await?;
+    invocations.sort_by(|a, b| a.host.cmp(&b.host));
+    Ok(Intended { job, invocations, offered, recorded })
+}
+
+/// Records that a request was refused as a whole.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be recorded.
+pub async fn record_refusal(
+    store: &dyn Store,
+    caller: &Authenticated,
+    spec: &JobSpec,
+    refused: &Refused,
+    policy_version: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let event = AuditEvent::RequestDenied {
+        principal: caller.principal().clone(),
+        origin: spec.origin.clone(),
+        target: spec.target.clone(),
+        command: refused.command.clone(),
+        request_digest: spec.digest(),
+        code: refused.code.clone(),
+        reason: refused.failure.message.clone(),
+        rule: refused.rule.clone(),
+        policy_version,
+    };
+    let _recorded = store.commit(Change::new(now, event)).await?;
+    Ok(())
+}
+
+/// The event that must be durable before an invocation may start.
+fn intended_event(invocation: &Invocation) -> AuditEvent {
+    let offered = match &invocation.state {
+        InvocationState::Offered { agent, epoch } => Some((agent.clone(), *epoch)),
+        _ => None,
+    };
+    AuditEvent::InvocationIntended {
+        invocation: invocation.id,
+        job: invocation.job,
+        host: invocation.host.clone(),
+        site: invocation.site.clone(),
+        rule: invocation.rule.clone(),
+        limits: invocation.limits,
+        offered,
+    }
+}
+
+fn intended(job: &Job, permitted: &PermittedHost, session: Option<&Arc<Session>>) -> Invocation {
+    let state = session.map_or(InvocationState::Queued, |s| {
+        let place = s.placement();
+        InvocationState::Offered { agent: place.agent, epoch: place.epoch }
+    });
+    Invocation {
+        state,
+        rule: permitted.rule.clone(),
+        ..first_attempt(job, &permitted.host, permitted.limits)
+    }
+}
+
+fn denied(job: &Job, host: &DeniedHost, now: Timestamp) -> Invocation {
+    let decision = &host.decision;
+    let outcome =
+        Outcome::Denied { code: decision.code.as_str().to_owned(), reason: decision.reason.clone() };
+    Invocation {
+        state: InvocationState::Ended(outcome),
+        rule: decision.rule.clone(),
+        ended_at: Some(now),
+        ..first_attempt(job, &host.host, decision.limits)
+    }
+}
+
+fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {
+    const ATTEMPT: u32 = 1;
+    Invocation {
+        id: InvocationId::derive(job.id, host.alias.as_str(), ATTEMPT),
+        job: job.id,
+        host: host.alias.clone(),
+        site: host.site.clone(),
+        attempt: ATTEMPT,
+        state: InvocationState::Queued,
+        version: 1,
+        limits,
+        rule: None,
+        started_at: None,
+        ended_at: None,
+        address: None,
+        output: Output::default(),
+        resolution: None,
+    }
+}

@@ -1,0 +1,94 @@
+//! Who calls: from the verified certificate of the connection to [`Authenticated`].
+
+use std::net::SocketAddr;
+
+use lictor_certs::peer::Peer;
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    name::{AgentName, SiteName},
+    principal::{Identity, Principal, Role},
+};
+
+/// What the listener learned of a connection, once, when it was opened.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The verified certificate.
+    pub peer: Peer,
+    /// Where the connection comes from.
+    pub remote: SocketAddr,
+}
+
+/// Proof that a principal was authenticated; it names which.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    principal: Principal,
+    role: Role,
+}
+
+/// Proof that an agent was authenticated; it names which.
+#[derive(Debug, Clone)]
+pub struct AuthenticatedAgent {
+    site: SiteName,
+    name: AgentName,
+    remote: SocketAddr,
+}
+
+fn unknown() -> Failure {
+    Failure::new(
+        ErrorCode::Unauthenticated,
+        "this connection has no certificate that names a caller",
+        "connect with a certificate of this controller's authority (lictor doctor)",
+    )
+}
+
+// === impl Authenticated ===
+
+impl Authenticated {
+    /// The principal behind a call.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unauthenticated`] without a certificate that names a user or a service.
+    pub fn from_call<T>(request: &tonic::Request<T>) -> Result<Self, Failure> {
+        let caller = request.extensions().get::<Caller>().ok_or_else(unknown)?;
+        let principal = caller.peer.identity.principal().ok_or_else(unknown)?;
+        Ok(Self { principal, role: caller.peer.identity.role() })
+    }
+    /// Who.
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+    /// Whether the caller operates the fleet.
+    pub fn is_operator(&self) -> bool {
+        self.role == Role::Operator
+    }
+}
+
+// === impl AuthenticatedAgent ===
+
+impl AuthenticatedAgent {
+    /// The agent behind a call.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unauthenticated`] without a certificate that names an agent.
+    pub fn from_call<T>(request: &tonic::Request<T>) -> Result<Self, Failure> {
+        let caller = request.extensions().get::<Caller>().ok_or_else(unknown)?;
+        match &caller.peer.identity {
+            Identity::Agent { site, name, .. } => {
+                Ok(Self { site: site.clone(), name: name.clone(), remote: caller.remote })
+            }
+            Identity::Controller { .. } | Identity::Service { .. } | Identity::User { .. } => Err(unknown()),
+        }
+    }
+    /// The site it serves.
+    pub const fn site(&self) -> &SiteName {
+        &self.site
+    }
+    /// Its name.
+    pub const fn name(&self) -> &AgentName {
+        &self.name
+    }
+    /// Where it comes from.
+    pub const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+}

@@ -1,0 +1,199 @@
+//! The controller: who asks, may they, written down, sent, taken back, closed. [`lifecycle`] tells the whole story.
+//!
+//! It knows nothing of SSH, of secrets of hosts, or of MCP.
+
+pub mod api;
+pub mod approval;
+pub mod audit;
+pub mod authn;
+pub mod authz;
+pub mod checkpoint;
+pub mod config;
+pub mod dispatch;
+pub mod failure;
+pub mod fleet;
+pub mod inventory;
+pub mod keys;
+pub mod lifecycle;
+pub mod live;
+pub mod policies;
+pub mod renewal;
+pub mod session;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use lictor_certs::{
+    ca::Authority,
+    enrolment::{LiveEnrolmentTls, accept_enrolment},
+    server::{LiveServerTls, accept_loop},
+};
+use lictor_core::{audit::AuditEvent, clock::Clock, id::IdSource};
+use lictor_runtime::{clock::SystemClock, ids::RandomIds, shutdown::Shutdown, tasks::spawn_supervised};
+use lictor_store::{Change, Store, embedded::EmbeddedStore};
+use tokio::net::TcpListener;
+
+pub use self::config::{ControllerConfig, EXAMPLE_CONTROLLER};
+use self::{
+    api::{
+        Services,
+        agent_link::Link,
+        audit::AuditApi,
+        enroll::Enroll,
+        fleet::FleetApi,
+        guard::{GuardLayer, Refusals},
+        jobs::Jobs,
+        policies::PolicyApi,
+    },
+    checkpoint::Checkpoints,
+    dispatch::Dispatcher,
+    fleet::LiveFleet,
+    keys::ControllerKeys,
+    lifecycle::Lifecycle,
+    policies::Policies,
+};
+
+/// How often certificate files are looked at for a change.
+const TLS_LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long open calls may take to end when the controller stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A controller that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it serves callers and agents.
+    pub listen: SocketAddr,
+    /// Where it serves agents that join.
+    pub enroll_listen: SocketAddr,
+    shutdown: Shutdown,
+}
+
+impl Running {
+    /// Waits until the controller is told to stop, and for what it was doing.
+    pub async fn wait(self) {
+        self.shutdown.stopping().await;
+        self.shutdown.drain(DRAIN).await;
+    }
+}
+
+/// Runs a controller until it is told to stop.
+///
+/// # Errors
+/// When it cannot start, with what to mend.
+pub async fn run(config: ControllerConfig, shutdown: Shutdown) -> anyhow::Result<()> {
+    let running = start(config, &shutdown).await?;
+    tracing::info!(listen = %running.listen, enroll_listen = %running.enroll_listen, "the controller is ready");
+    running.wait().await;
+    anyhow::ensure!(!shutdown.has_failed(), "the controller stopped because of a failure; see the log");
+    Ok(())
+}
+
+/// Starts a controller: ports first, then state, then everything that runs beside the calls.
+///
+/// # Errors
+/// When it cannot start, with what to mend.
+pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Result<Running> {
+    let listener = bind(config.listen, "listen").await?;
+    let enroll_listener = bind(config.enroll_listen, "enroll_listen").await?;
+    let (listen, enroll_listen) = (listener.local_addr()?, enroll_listener.local_addr()?);
+    let (advertise, enroll_advertise) = advertised(&config, listen, enroll_listen);
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::new(Arc::clone(&clock)));
+    let authority =
+        Arc::new(Authority::load(&config.pki, &config.passphrase()?).context("the certificate authority")?);
+    renewal::renew_if_due(&authority, &config.identity, &config.name, clock.now())
+        .context("the controller's certificate")?;
+    let tls = Arc::new(LiveServerTls::load(config.identity.clone())?);
+    let enroll_tls = Arc::new(LiveEnrolmentTls::load(config.identity.clone())?);
+
+    let state = config.state.clone();
+    let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&state)).await??;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let keys = ControllerKeys::load_or_create(&config.state)?;
+    let grant_key = keys.grants.public_key();
+
+    let fleet = Arc::new(LiveFleet::default());
+    fleet.refresh(&*store).await?;
+    let policies = Policies::load(config.policy.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
+    let lifecycle = Arc::new(Lifecycle {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+        policies: Arc::new(policies),
+        fleet,
+        sessions: Arc::default(),
+        jobs: Arc::default(),
+        dispatcher: Dispatcher::new(keys.grants, ids),
+    });
+    let event = AuditEvent::ControllerStarted { name: config.name.to_string() };
+    let _recorded = store.commit(Change::new(clock.now(), event)).await?;
+    let recovered = lifecycle.recover().await?;
+    if recovered > 0 {
+        tracing::info!(jobs = recovered, "jobs that had not ended are taken up again");
+    }
+
+    let origin = checkpoint::origin(authority.domain(), &config.tenant)?;
+    let checkpoint_file = config.state.join("checkpoint");
+    let checkpoints =
+        Arc::new(Checkpoints::new(Arc::clone(&store), keys.checkpoints, origin, checkpoint_file));
+    let refusals = Arc::new(Refusals::default());
+    let services = Services {
+        jobs: Jobs::new(Arc::clone(&lifecycle)),
+        policies: PolicyApi::new(Arc::clone(&lifecycle)),
+        fleet: FleetApi::new(Arc::clone(&lifecycle), Arc::clone(&authority), enroll_advertise),
+        audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints)),
+        link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority)),
+    };
+    let enroll = Enroll::new(Arc::clone(&lifecycle), Arc::clone(&authority), grant_key, advertise);
+
+    let stop = shutdown.token();
+    let domain = authority.domain().clone();
+    let connections = accept_loop(listener, Arc::clone(&tls), domain, stop.clone());
+    let enrolments = accept_enrolment(enroll_listener, Arc::clone(&enroll_tls), stop.clone());
+    let guard = GuardLayer::new(Arc::clone(&refusals));
+    supervise("api", logged(api::serve(services, guard, connections, stop.clone())), shutdown);
+    supervise("enrolment", logged(api::serve_enrolment(enroll, enrolments, stop.clone())), shutdown);
+    supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);
+    supervise("sweep", Arc::clone(&lifecycle).sweep_for_ever(), shutdown);
+    supervise("checkpoints", checkpoints.keep_file(), shutdown);
+    supervise("refused calls", refusals.record_for_ever(store, Arc::clone(&clock)), shutdown);
+    supervise(
+        "certificate",
+        renewal::renew_for_ever(authority, config.identity, config.name, clock),
+        shutdown,
+    );
+    supervise("tls files", tls.watch(TLS_LOOK_EVERY, stop.clone()), shutdown);
+    supervise("enrolment tls files", enroll_tls.watch(TLS_LOOK_EVERY, stop), shutdown);
+    Ok(Running { listen, enroll_listen, shutdown: shutdown.clone() })
+}
+
+/// Runs a task until the process stops.
+fn supervise(name: &'static str, task: impl Future<Output = ()> + Send + 'static, shutdown: &Shutdown) {
+    let stop = shutdown.token();
+    spawn_supervised(name, async move { stop.run_until_cancelled(task).await.unwrap_or(()) }, shutdown);
+}
+
+async fn logged(server: impl Future<Output = Result<(), api::ServeError>>) {
+    if let Err(error) = server.await {
+        tracing::error!(error = %anyhow::Error::from(error), "a listener failed");
+    }
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: is another controller running? Otherwise change `{key}` in the controller's file")
+    })
+}
+
+/// What agents are told; a port that the system chose replaces the 0 that was asked for.
+fn advertised(config: &ControllerConfig, listen: SocketAddr, enroll_listen: SocketAddr) -> (String, String) {
+    let told = |text: &str, asked: SocketAddr, got: SocketAddr| match text.strip_suffix(":0") {
+        Some(host) if asked.port() == 0 => format!("{host}:{}", got.port()),
+        _ => text.to_owned(),
+    };
+    (
+        told(&config.advertise, config.listen, listen),
+        told(&config.enroll_advertise, config.enroll_listen, enroll_listen),
+    )
+}

@@ -1,0 +1,85 @@
+//! Nothing stays for ever: what waited too long EXPIRES, what is not heard of again becomes UNKNOWN.
+
+use std::{sync::Arc, time::Duration};
+
+use lictor_core::{
+    clock::Timestamp,
+    invocation::InvocationState,
+    limits::{AGENT_LOST_GRACE, GRANT_VALIDITY, KILL_CONFIRM, TERM_GRACE},
+    outcome::{Outcome, Unknown},
+};
+
+use super::{Lifecycle, take_back::complete};
+use crate::live::{LiveInvocation, Slot};
+
+/// How often live jobs are looked over.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a result waits for output that was announced with it.
+const OUTPUT_WAIT: Duration = Duration::from_secs(30);
+
+/// What time has done to an invocation.
+enum Due {
+    Nothing,
+    Expired,
+    Lost,
+    OutputMissing,
+}
+
+impl Lifecycle {
+    /// Looks over every live job from time to time; never returns.
+    pub async fn sweep_for_ever(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            self.sweep().await;
+        }
+    }
+
+    /// Ends whatever is due.
+    pub async fn sweep(&self) {
+        let now = self.clock.now();
+        let (mut expired, mut lost, mut endings) = (Vec::new(), Vec::new(), Vec::new());
+        for job in self.jobs.jobs() {
+            let (record, _, _) = job.snapshot();
+            let mut short_of_output = Vec::new();
+            job.for_each(|index, invocation| {
+                let slot = Slot { job: Arc::clone(&job), index };
+                match due(invocation, record.queue_until, now) {
+                    Due::Nothing => {}
+                    Due::Expired => expired.push(slot),
+                    Due::Lost => lost.push(slot),
+                    Due::OutputMissing => short_of_output.push(slot),
+                }
+            });
+            endings.extend(short_of_output.iter().filter_map(|slot| complete(slot, true)));
+        }
+        let results = [
+            self.end_without_agent(&expired, &Outcome::Expired).await,
+            self.end_without_agent(&lost, &Outcome::Unknown(Unknown::AgentLost)).await,
+            self.close(endings).await,
+        ];
+        for error in results.into_iter().filter_map(Result::err) {
+            tracing::error!(%error, "what is due could not be recorded; it is tried again");
+        }
+    }
+}
+
+fn due(invocation: &LiveInvocation, queue_until: Timestamp, now: Timestamp) -> Due {
+    if let Some(pending) = &invocation.pending {
+        return if now.since(pending.since) > OUTPUT_WAIT { Due::OutputMissing } else { Due::Nothing };
+    }
+    match &invocation.kept.state {
+        InvocationState::Queued if now > queue_until => Due::Expired,
+        InvocationState::Queued | InvocationState::Ended(_) => Due::Nothing,
+        InvocationState::Offered { .. }
+        | InvocationState::Accepted { .. }
+        | InvocationState::Running { .. } => {
+            let offered_at = invocation.offered_at.unwrap_or(now);
+            if now > offered_at.plus(longest_silence(invocation)) { Due::Lost } else { Due::Nothing }
+        }
+    }
+}
+
+/// An agent that honours its grant has reported by then: start at the last moment, run for the whole timeout, be killed.
+fn longest_silence(invocation: &LiveInvocation) -> Duration {
+    GRANT_VALIDITY + invocation.kept.limits.timeout + TERM_GRACE + KILL_CONFIRM + AGENT_LOST_GRACE
+}

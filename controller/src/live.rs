@@ -1,0 +1,96 @@
+//! Jobs that have not ended, in memory: where each invocation stands, and a log that watchers read at their own pace.
+//!
+//! The store is the truth; this is what the controller works on between commits. It knows neither sessions nor policy.
+
+mod assembly;
+mod job;
+mod watch;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use lictor_core::{
+    id::{InvocationId, JobId},
+    name::SiteName,
+};
+
+pub use self::{
+    assembly::{Assembly, Claim},
+    job::{LiveInvocation, LiveJob, Pending},
+    watch::{View, replay, watch},
+};
+
+/// One invocation of a live job.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// Its job.
+    pub job: Arc<LiveJob>,
+    /// Its place in the job.
+    pub index: usize,
+}
+
+/// Every live job.
+#[derive(Debug, Default)]
+pub struct LiveJobs {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    jobs: HashMap<JobId, Arc<LiveJob>>,
+    invocations: HashMap<InvocationId, Slot>,
+    /// Queued invocations by site; entries whose invocation has moved on are skipped when taken.
+    waiting: HashMap<SiteName, VecDeque<Slot>>,
+}
+
+impl LiveJobs {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a job in.
+    pub fn insert(&self, job: &Arc<LiveJob>) {
+        let mut tables = self.tables();
+        tables.jobs.insert(job.id(), Arc::clone(job));
+        for (index, id, waits_at) in job.index() {
+            let slot = Slot { job: Arc::clone(job), index };
+            if let Some(site) = waits_at {
+                tables.waiting.entry(site).or_default().push_back(slot.clone());
+            }
+            tables.invocations.insert(id, slot);
+        }
+    }
+
+    /// Forgets a job that has ended; watchers that have it keep it.
+    pub fn remove(&self, job: &LiveJob) {
+        let mut tables = self.tables();
+        tables.jobs.remove(&job.id());
+        for (_, id, _) in job.index() {
+            tables.invocations.remove(&id);
+        }
+    }
+
+    /// The job, if it is live.
+    pub fn job(&self, id: JobId) -> Option<Arc<LiveJob>> {
+        self.tables().jobs.get(&id).cloned()
+    }
+    /// Every live job.
+    pub fn jobs(&self) -> Vec<Arc<LiveJob>> {
+        self.tables().jobs.values().cloned().collect()
+    }
+    /// The invocation, if its job is live.
+    pub fn invocation(&self, id: InvocationId) -> Option<Slot> {
+        self.tables().invocations.get(&id).cloned()
+    }
+
+    /// Puts an invocation (back) in the queue of its site.
+    pub fn enqueue(&self, site: SiteName, slot: Slot) {
+        self.tables().waiting.entry(site).or_default().push_back(slot);
+    }
+    /// Takes everything that waits at a site.
+    pub fn take_waiting(&self, site: &SiteName) -> Vec<Slot> {
+        self.tables().waiting.remove(site).map(Vec::from).unwrap_or_default()
+    }
+}

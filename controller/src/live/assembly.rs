@@ -1,0 +1,221 @@
+//! Output of one invocation as it arrives: pieces by offset, in any order, more than once; bounded by what may be kept.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use lictor_core::output::{Output, StreamName, StreamSummary};
+
+/// Output that has arrived so far.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    stdout: StreamAssembly,
+    stderr: StreamAssembly,
+    /// Bytes held, both streams together.
+    held: u64,
+}
+
+#[derive(Debug, Default)]
+struct StreamAssembly {
+    head: BytesMut,
+    /// Pieces beyond the head, by offset.
+    later: BTreeMap<u64, Bytes>,
+}
+
+impl Assembly {
+    /// Takes a piece and returns the new part of the head, as (from, to). Bytes beyond `cap` are not taken.
+    pub fn push(&mut self, stream: StreamName, offset: u64, data: &Bytes, cap: u64) -> Option<(u64, u64)> {
+        if self.held + data.len() as u64 > cap {
+            return None;
+        }
+        let assembly = self.stream_mut(stream);
+        let before = assembly.held();
+        let from = assembly.head.len() as u64;
+        assembly.push(offset, data);
+        let (to, after) = (assembly.head.len() as u64, assembly.held());
+        self.held += after - before;
+        (to > from).then_some((from, to))
+    }
+
+    /// The part of the head from `from` to `to`.
+    pub fn head(&self, stream: StreamName, from: u64, to: u64) -> Bytes {
+        let range = usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or(usize::MAX);
+        self.stream(stream).head.get(range).map(Bytes::copy_from_slice).unwrap_or_default()
+    }
+
+    /// Length of the head that has arrived.
+    pub fn head_len(&self, stream: StreamName) -> u64 {
+        self.stream(stream).head.len() as u64
+    }
+
+    /// The kept output that `claimed` describes, with as much of it as has arrived; and whether that is all of it.
+    pub fn finish(&self, claimed: &[(StreamName, Claim); 2]) -> (Output, bool) {
+        let mut output = Output::default();
+        let mut complete = true;
+        for (name, claim) in claimed {
+            let (summary, whole) = self.stream(*name).finish(claim);
+            complete &= whole;
+            match name {
+                StreamName::Stdout => output.stdout = summary,
+                StreamName::Stderr => output.stderr = summary,
+            }
+        }
+        (output, complete)
+    }
+
+    const fn stream(&self, name: StreamName) -> &StreamAssembly {
+        match name {
+            StreamName::Stdout => &self.stdout,
+            StreamName::Stderr => &self.stderr,
+        }
+    }
+    const fn stream_mut(&mut self, name: StreamName) -> &mut StreamAssembly {
+        match name {
+            StreamName::Stdout => &mut self.stdout,
+            StreamName::Stderr => &mut self.stderr,
+        }
+    }
+}
+
+/// What a result says of a stream whose bytes travel apart.
+#[derive(Debug, Clone, Default)]
+pub struct Claim {
+    /// Totals and digest; no bytes.
+    pub summary: StreamSummary,
+    /// Bytes kept at the start.
+    pub head_bytes: u64,
+    /// Bytes kept at the end.
+    pub tail_bytes: u64,
+}
+
+impl StreamAssembly {
+    fn held(&self) -> u64 {
+        (self.head.len() + self.later.values().map(Bytes::len).sum::<usize>()) as u64
+    }
+
+    fn push(&mut self, offset: u64, data: &Bytes) {
+        let have = self.head.len() as u64;
+        if offset > have {
+            let longer = self.later.get(&offset).is_none_or(|kept| kept.len() < data.len());
+            if longer {
+                self.later.insert(offset, data.clone());
+            }
+            return;
+        }
+        self.extend_head(offset, data);
+        while let Some(entry) = self.later.first_entry() {
+            if *entry.key() > self.head.len() as u64 {
+                break;
+            }
+            let (offset, data) = entry.remove_entry();
+            self.extend_head(offset, &data);
+        }
+    }
+
+    fn extend_head(&mut self, offset: u64, data: &Bytes) {
+        let skip = usize::try_from(self.head.len() as u64 - offset).unwrap_or(usize::MAX);
+        if let Some(new) = data.get(skip..) {
+            self.head.extend_from_slice(new);
+        }
+    }
+
+    /// The bytes from `from` on that have arrived without a gap, at most up to `to`.
+    fn run(&self, from: u64, to: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut add = |offset: u64, data: &[u8]| {
+            let at = from + out.len() as u64;
+            if offset <= at && at < to {
+                let skip = usize::try_from(at - offset).unwrap_or(usize::MAX);
+                let take = usize::try_from(to - at).unwrap_or(usize::MAX);
+                out.extend(data.iter().skip(skip).take(take));
+            }
+        };
+        add(0, &self.head);
+        for (offset, data) in &self.later {
+            add(*offset, data);
+        }
+        out
+    }
+
+    fn finish(&self, claim: &Claim) -> (StreamSummary, bool) {
+        let total = claim.summary.bytes_total;
+        let head = self.run(0, claim.head_bytes.min(total));
+        let tail = self.run(total.saturating_sub(claim.tail_bytes), total);
+        let whole = head.len() as u64 == claim.head_bytes && tail.len() as u64 == claim.tail_bytes;
+        // A tail that is not complete does not end where the stream ended, so it is not one.
+        let tail = if whole { tail } else { Vec::new() };
+        (StreamSummary { head, tail, ..claim.summary.clone() }, whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn kept_output_comes_together_from_pieces_in_any_order(
+            total in 0usize..2000, head in 0usize..600, tail in 0usize..600, step in 1usize..200,
+            order in any::<u64>(), repeats in 0usize..5,
+        ) {
+            let data: Vec<u8> = (0..total).map(|i| (i % 251) as u8).collect();
+            let head = head.min(total);
+            let tail = tail.min(total - head);
+            let mut pieces: Vec<(u64, Bytes)> = Vec::new();
+            for (start, end) in [(0, head), (total - tail, total)] {
+                let mut at = start;
+                while at < end {
+                    let to = (at + step).min(end);
+                    pieces.push((at as u64, Bytes::copy_from_slice(&data[at..to])));
+                    at = to;
+                }
+            }
+            for n in 0..repeats.min(pieces.len()) {
+                pieces.push(pieces[n].clone());
+            }
+            let mut state = order;
+            pieces.sort_by_cached_key(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state >> 33
+            });
+            let mut assembly = Assembly::default();
+            let mut live = Vec::new();
+            let claim = Claim {
+                summary: StreamSummary { bytes_total: total as u64, ..StreamSummary::default() },
+                head_bytes: head as u64,
+                tail_bytes: tail as u64,
+            };
+            let claims = [(StreamName::Stdout, claim), (StreamName::Stderr, Claim::default())];
+            for (n, (offset, data)) in pieces.iter().enumerate() {
+                prop_assert!(n == 0 || pieces.len() > n);
+                if let Some((from, to)) = assembly.push(StreamName::Stdout, *offset, data, 10_000) {
+                    prop_assert_eq!(from, live.len() as u64);
+                    live.extend_from_slice(&assembly.head(StreamName::Stdout, from, to));
+                }
+            }
+            prop_assert!(data.starts_with(&live));
+            let (output, complete) = assembly.finish(&claims);
+            prop_assert!(complete);
+            prop_assert_eq!(&output.stdout.head[..], &data[..head]);
+            prop_assert_eq!(&output.stdout.tail[..], &data[total - tail..]);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_not_made_up_and_the_cap_holds() {
+        let mut assembly = Assembly::default();
+        let claim = Claim {
+            summary: StreamSummary { bytes_total: 10, ..StreamSummary::default() },
+            head_bytes: 4,
+            tail_bytes: 4,
+        };
+        let claims = [(StreamName::Stdout, claim), (StreamName::Stderr, Claim::default())];
+        assembly.push(StreamName::Stdout, 0, &Bytes::from_static(b"ab"), 6);
+        assembly.push(StreamName::Stdout, 7, &Bytes::from_static(b"hij"), 6);
+        assert_eq!(assembly.push(StreamName::Stdout, 2, &Bytes::from_static(b"cd"), 6), None);
+        let (output, complete) = assembly.finish(&claims);
+        assert!(!complete);
+        assert_eq!((&output.stdout.head[..], &output.stdout.tail[..]), (&b"ab"[..], &b""[..]));
+    }
+}

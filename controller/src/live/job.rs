@@ -1,0 +1,312 @@
+//! One live job: its invocations, its counts, and the log of what watchers are told.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use lictor_core::{
+    clock::Timestamp,
+    id::{InvocationId, JobId},
+    invocation::{Invocation, InvocationEvent, InvocationState},
+    job::{Counts, Job},
+    name::SiteName,
+    output::StreamName,
+};
+use tokio::sync::watch;
+
+use super::assembly::{Assembly, Claim};
+
+/// A job that has not ended (or just has).
+#[derive(Debug)]
+pub struct LiveJob {
+    id: JobId,
+    state: Mutex<State>,
+    /// Length of the log; whoever waits for more listens here.
+    length: watch::Sender<usize>,
+}
+
+/// One invocation of a live job.
+#[derive(Debug)]
+pub struct LiveInvocation {
+    /// As recorded; its output only once it has ended.
+    pub kept: Invocation,
+    /// Its end is being committed; nobody else may end it.
+    pub ending: bool,
+    /// When it was last offered.
+    pub offered_at: Option<Timestamp>,
+    /// Output that has arrived.
+    pub assembly: Assembly,
+    /// A result whose output is still on its way: (the end, what it claims, since when).
+    pub pending: Option<Pending>,
+    /// Its output was dropped from memory; the store has it.
+    pub output_in_store: bool,
+}
+
+/// A result that waits for its output.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The invocation as it will end.
+    pub ended: Invocation,
+    /// What the result says of the output.
+    pub claims: [(StreamName, Claim); 2],
+    /// Since when it waits.
+    pub since: Timestamp,
+}
+
+/// What watchers are told, in order. Small: what is large is looked up when it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Entry {
+    /// An invocation reached this phase (by rank).
+    Phase { index: usize, rank: u8 },
+    /// A part of a stream is there.
+    Output { index: usize, stream: StreamName, from: u64, to: u64 },
+    /// The job has ended.
+    Finished,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) job: Job,
+    pub(super) version: u64,
+    pub(super) counts: Counts,
+    pub(super) invocations: Vec<LiveInvocation>,
+    pub(super) log: Vec<Entry>,
+}
+
+/// Output up to this size stays in memory after its invocation has ended, so that most watchers need no read.
+const KEEP_IN_MEMORY_BYTES: u64 = 8 * 1024;
+
+// === impl LiveJob ===
+
+impl LiveJob {
+    /// A job with its invocations as they are recorded.
+    pub fn new(job: Job, version: u64, invocations: Vec<Invocation>, now: Timestamp) -> Self {
+        let mut counts = Counts::default();
+        let mut log = Vec::new();
+        let live = invocations
+            .into_iter()
+            .enumerate()
+            .map(|(index, kept)| {
+                log.push(Entry::Phase { index, rank: rank(&kept.state) });
+                match &kept.state {
+                    InvocationState::Queued => counts.queued += 1,
+                    InvocationState::Offered { .. }
+                    | InvocationState::Accepted { .. }
+                    | InvocationState::Running { .. } => counts.active += 1,
+                    InvocationState::Ended(outcome) => counts.add(outcome),
+                }
+                let offered_at = kept.state.agent().map(|_| now);
+                let output_in_store = kept.state.outcome().is_some();
+                LiveInvocation {
+                    kept,
+                    ending: false,
+                    offered_at,
+                    assembly: Assembly::default(),
+                    pending: None,
+                    output_in_store,
+                }
+            })
+            .collect();
+        let length = watch::Sender::new(log.len());
+        Self { id: job.id, state: Mutex::new(State { job, version, counts, invocations: live, log }), length }
+    }
+
+    /// Its identifier.
+    pub const fn id(&self) -> JobId {
+        self.id
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn listen(&self) -> watch::Receiver<usize> {
+        self.length.subscribe()
+    }
+
+    /// Each invocation: its place, its identifier, and the site at which it waits if it does.
+    pub fn index(&self) -> Vec<(usize, InvocationId, Option<SiteName>)> {
+        let state = self.state();
+        let waits =
+            |i: &LiveInvocation| (i.kept.state == InvocationState::Queued).then(|| i.kept.site.clone());
+        state.invocations.iter().enumerate().map(|(n, i)| (n, i.kept.id, waits(i))).collect()
+    }
+
+    /// The job, its version and its counts, as they stand.
+    pub fn snapshot(&self) -> (Job, u64, Counts) {
+        let state = self.state();
+        (state.job.clone(), state.version, state.counts)
+    }
+
+    /// Reads (or prepares to change) one invocation.
+    pub fn with<T>(&self, index: usize, look: impl FnOnce(&mut LiveInvocation, &Job) -> T) -> Option<T> {
+        let state = &mut *self.state();
+        state.invocations.get_mut(index).map(|invocation| look(invocation, &state.job))
+    }
+
+    /// Whether somebody asked to cancel it.
+    pub fn cancel_requested(&self) -> bool {
+        self.state().job.cancel_requested.is_some()
+    }
+
+    /// Whether every invocation has ended, durably.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state().log.last(), Some(Entry::Finished))
+    }
+
+    /// Looks at every invocation.
+    pub fn for_each(&self, mut look: impl FnMut(usize, &LiveInvocation)) {
+        for (index, invocation) in self.state().invocations.iter().enumerate() {
+            look(index, invocation);
+        }
+    }
+
+    /// Replaces the job itself, as it was recorded.
+    pub fn job_recorded(&self, job: Job, version: u64) {
+        let mut state = self.state();
+        state.job = job;
+        state.version = version;
+    }
+
+    /// Moves an invocation as its agent says it moved (accepted, started); what does not fit is ignored.
+    pub fn observe(&self, index: usize, event: InvocationEvent) {
+        let mut state = self.state();
+        let Some(invocation) = state.invocations.get_mut(index) else { return };
+        let Ok(next) = invocation.kept.state.step(event) else { return };
+        if next == invocation.kept.state {
+            return;
+        }
+        invocation.kept.state = next;
+        let entry = Entry::Phase { index, rank: rank(&invocation.kept.state) };
+        self.tell(&mut state, [entry]);
+    }
+
+    /// Takes over an invocation that was recorded as queued or offered again.
+    pub fn requeued(&self, index: usize, kept: Invocation, now: Timestamp) {
+        let mut state = self.state();
+        let Some(invocation) = state.invocations.get_mut(index) else { return };
+        let was_queued = invocation.kept.state == InvocationState::Queued;
+        let is_queued = kept.state == InvocationState::Queued;
+        invocation.offered_at = kept.state.agent().map(|_| now);
+        invocation.kept = kept;
+        let entry = Entry::Phase { index, rank: rank(&invocation.kept.state) };
+        match (was_queued, is_queued) {
+            (true, false) => {
+                state.counts.queued = state.counts.queued.saturating_sub(1);
+                state.counts.active += 1;
+            }
+            (false, true) => {
+                state.counts.active = state.counts.active.saturating_sub(1);
+                state.counts.queued += 1;
+            }
+            (true, true) | (false, false) => {}
+        }
+        self.tell(&mut state, [entry]);
+    }
+
+    /// Takes output that arrived while the command runs.
+    pub fn output(&self, index: usize, stream: StreamName, offset: u64, data: &Bytes) {
+        let mut state = self.state();
+        let Some(invocation) = state.invocations.get_mut(index) else { return };
+        if invocation.kept.state.outcome().is_some() {
+            return;
+        }
+        let cap = invocation.kept.limits.output_bytes;
+        if let Some((from, to)) = invocation.assembly.push(stream, offset, data, cap) {
+            self.tell(&mut state, [Entry::Output { index, stream, from, to }]);
+        }
+    }
+
+    /// Counts an invocation as ended; the caller is about to commit that. Returns the job's counts if that ends it.
+    pub fn count_end(&self, index: usize, ended: &Invocation) -> Option<(Job, u64, Counts)> {
+        let mut state = self.state();
+        let was_queued = matches!(state.invocations.get(index)?.kept.state, InvocationState::Queued);
+        let slot = if was_queued { &mut state.counts.queued } else { &mut state.counts.active };
+        *slot = slot.saturating_sub(1);
+        if let Some(outcome) = ended.state.outcome() {
+            state.counts.add(outcome);
+        }
+        if !state.counts.ended() {
+            return None;
+        }
+        state.version += 1;
+        Some((state.job.clone(), state.version, state.counts))
+    }
+
+    /// Takes back [`count_end`](Self::count_end): the commit failed.
+    pub fn uncount_end(&self, index: usize, ended: &Invocation) {
+        let mut state = self.state();
+        let was_ended = state.counts.ended();
+        let mut one = Counts::default();
+        if let Some(outcome) = ended.state.outcome() {
+            one.add(outcome);
+        }
+        let counts = &mut state.counts;
+        counts.succeeded -= one.succeeded;
+        counts.failed -= one.failed;
+        counts.not_run -= one.not_run;
+        counts.cancelled -= one.cancelled;
+        counts.unknown -= one.unknown;
+        if was_ended {
+            state.version -= 1;
+        }
+        let Some(invocation) = state.invocations.get_mut(index) else { return };
+        invocation.ending = false;
+        let slot = if invocation.kept.state == InvocationState::Queued {
+            &mut state.counts.queued
+        } else {
+            &mut state.counts.active
+        };
+        *slot += 1;
+    }
+
+    /// Tells watchers of an invocation whose end is durable, and of the end of the job if that is one.
+    pub fn ended(&self, index: usize, ended: Invocation) {
+        let mut state = self.state();
+        let Some(invocation) = state.invocations.get_mut(index) else { return };
+        let mut entries = Vec::new();
+        for stream in [StreamName::Stdout, StreamName::Stderr] {
+            let summary = ended.output.stream(stream);
+            let told = invocation.assembly.head_len(stream);
+            let head = summary.head.len() as u64;
+            if head > told {
+                entries.push(Entry::Output { index, stream, from: told, to: head });
+            }
+            if !summary.tail.is_empty() {
+                let from = summary.bytes_total - summary.tail.len() as u64;
+                entries.push(Entry::Output { index, stream, from, to: summary.bytes_total });
+            }
+        }
+        let kept_bytes = ended.output.stdout.bytes_kept() + ended.output.stderr.bytes_kept();
+        invocation.output_in_store = kept_bytes > KEEP_IN_MEMORY_BYTES;
+        invocation.kept = ended;
+        invocation.pending = None;
+        invocation.assembly = Assembly::default();
+        entries.push(Entry::Phase { index, rank: rank(&invocation.kept.state) });
+        if invocation.output_in_store {
+            for stream in [&mut invocation.kept.output.stdout, &mut invocation.kept.output.stderr] {
+                stream.head = Vec::new();
+                stream.tail = Vec::new();
+            }
+        }
+        if state.counts.ended() && !state.invocations.iter().any(|i| i.kept.state.outcome().is_none()) {
+            entries.push(Entry::Finished);
+        }
+        self.tell(&mut state, entries);
+    }
+
+    fn tell(&self, state: &mut State, entries: impl IntoIterator<Item = Entry>) {
+        state.log.extend(entries);
+        self.length.send_replace(state.log.len());
+    }
+}
+
+/// The order in which phases follow each other.
+pub(super) const fn rank(state: &InvocationState) -> u8 {
+    match state {
+        InvocationState::Queued => 0,
+        InvocationState::Offered { .. } => 1,
+        InvocationState::Accepted { .. } => 2,
+        InvocationState::Running { .. } => 3,
+        InvocationState::Ended(_) => 4,
+    }
+}

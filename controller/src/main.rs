@@ -1,0 +1,49 @@
+//! `lictor-controller`: arguments → configuration → run → exit code.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use lictor_controller::ControllerConfig;
+use lictor_runtime::{
+    exit::Exit,
+    logging::{self, Format},
+    shutdown::Shutdown,
+};
+
+/// The Lictor controller: policy, dispatch and audit.
+#[derive(Debug, Parser)]
+#[command(name = "lictor-controller", version)]
+struct Arguments {
+    /// Its configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Form of the log on standard error: text or json.
+    #[arg(long, default_value = "text")]
+    log: Format,
+    /// Only check the configuration.
+    #[arg(long)]
+    check: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match start(arguments).await {
+        Ok(()) => Exit::Ok.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::Internal.into()
+        }
+    }
+}
+
+async fn start(arguments: Arguments) -> anyhow::Result<()> {
+    logging::init(arguments.log, tracing::Level::INFO)?;
+    let config = ControllerConfig::load(&arguments.config)?;
+    if arguments.check {
+        println!("{} is in order", arguments.config.display());
+        return Ok(());
+    }
+    let shutdown = Shutdown::on_signals()?;
+    lictor_controller::run(config, shutdown).await
+}

@@ -1,0 +1,211 @@
+//! The policy in force: read from its file, kept by version in the store, swapped as a whole.
+
+use std::{
+    fs, io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use lictor_core::{
+    audit::AuditEvent,
+    clock::Clock,
+    error::{ErrorCode, Failure},
+    principal::Principal,
+};
+use lictor_policy::PolicySet;
+use lictor_store::{Change, KeptPolicy, Store, Write};
+use tokio::sync::Mutex;
+
+use crate::failure::of_store;
+
+/// How often the file is looked at: an edit takes effect about as fast as a person can try it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Who changed a policy whose file was edited.
+const BY_FILE: &str = "file";
+
+/// A policy with its version.
+#[derive(Debug)]
+pub struct VersionedPolicy {
+    /// Counted from 1.
+    pub version: u64,
+    /// The policy.
+    pub set: PolicySet,
+}
+
+/// The policy in force and its file.
+#[derive(Debug)]
+pub struct Policies {
+    file: PathBuf,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    current: ArcSwap<VersionedPolicy>,
+    /// Held by whoever changes the policy, so that versions follow each other.
+    changing: Mutex<()>,
+}
+
+/// Why a controller cannot start with a policy.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyFileError {
+    /// The file cannot be read.
+    #[error("cannot read the policy {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not a policy.
+    #[error("{} is not a policy, so the controller does not start:\n{errors}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        errors: lictor_policy::PolicyErrors,
+    },
+    /// The store refused it.
+    #[error(transparent)]
+    Store(#[from] lictor_store::StoreError),
+}
+
+impl Policies {
+    /// Reads the file, keeps it as a new version if it differs from the newest kept one, and puts it in force.
+    ///
+    /// # Errors
+    /// [`PolicyFileError`]; a controller does not start without a policy.
+    pub async fn load(
+        file: PathBuf,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, PolicyFileError> {
+        let source = fs::read_to_string(&file)
+            .map_err(|source| PolicyFileError::Read { path: file.clone(), source })?;
+        let set = PolicySet::parse(&source)
+            .map_err(|errors| PolicyFileError::Invalid { path: file.clone(), errors })?;
+        let kept = store.policy(None).await?;
+        let version = match kept {
+            Some(kept) if kept.digest == set.digest() => kept.version,
+            kept => {
+                let version = kept.map_or(0, |k| k.version) + 1;
+                keep(&*store, &*clock, &set, version, BY_FILE).await?;
+                version
+            }
+        };
+        let current = ArcSwap::from_pointee(VersionedPolicy { version, set });
+        Ok(Self { file, store, clock, current, changing: Mutex::new(()) })
+    }
+
+    /// The policy in force.
+    pub fn now(&self) -> Arc<VersionedPolicy> {
+        self.current.load_full()
+    }
+
+    /// Puts `source` in force if the version in force is `expected_version`, and writes it to the file.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] with everything that is wrong with it, [`ErrorCode::Conflict`] when another
+    /// version is in force, [`ErrorCode::AuditUnavailable`] when it cannot be recorded.
+    pub async fn put(&self, source: &str, expected_version: u64, by: &Principal) -> Result<u64, Failure> {
+        let set = PolicySet::parse(source).map_err(|errors| {
+            Failure::new(
+                ErrorCode::InvalidArgument,
+                format!("this is not a policy:\n{errors}"),
+                "correct it and put it again",
+            )
+        })?;
+        let _guard = self.changing.lock().await;
+        let in_force = self.now().version;
+        if in_force != expected_version {
+            let message = format!("version {in_force} is in force, not {expected_version}");
+            return Err(Failure::new(
+                ErrorCode::Conflict,
+                message,
+                "look at the policy in force and put yours again",
+            ));
+        }
+        let version = in_force + 1;
+        keep(&*self.store, &*self.clock, &set, version, &by.to_string()).await.map_err(of_store)?;
+        self.current.store(Arc::new(VersionedPolicy { version, set }));
+        if let Err(error) = write_file(&self.file, source) {
+            // The change is in force and kept; only a restart would read the old file again, so say it loudly.
+            tracing::error!(%error, file = %self.file.display(), "the policy is in force but its file could not be written; write it by hand");
+        }
+        Ok(version)
+    }
+
+    /// Looks at the file from time to time and puts a valid edit in force; never returns.
+    pub async fn follow_file(self: Arc<Self>) {
+        let mut seen = stamp(&self.file);
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = stamp(&self.file);
+            if now != seen {
+                seen = now;
+                self.reload().await;
+            }
+        }
+    }
+
+    async fn reload(&self) {
+        let _guard = self.changing.lock().await;
+        let source = match fs::read_to_string(&self.file) {
+            Ok(source) => source,
+            Err(error) => {
+                tracing::error!(%error, file = %self.file.display(), "cannot read the policy; the one in force stays");
+                return;
+            }
+        };
+        let set = match PolicySet::parse(&source) {
+            Ok(set) => set,
+            Err(errors) => {
+                tracing::error!(%errors, file = %self.file.display(), "this is not a policy; the one in force stays");
+                return;
+            }
+        };
+        let current = self.now();
+        if set.digest() == current.set.digest() {
+            return;
+        }
+        let version = current.version + 1;
+        match keep(&*self.store, &*self.clock, &set, version, BY_FILE).await {
+            Ok(()) => {
+                self.current.store(Arc::new(VersionedPolicy { version, set }));
+                tracing::info!(version, "another policy is in force");
+            }
+            Err(error) => tracing::error!(%error, "the policy could not be recorded; the one in force stays"),
+        }
+    }
+}
+
+async fn keep(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    set: &PolicySet,
+    version: u64,
+    by: &str,
+) -> Result<(), lictor_store::StoreError> {
+    let now = clock.now();
+    let kept = KeptPolicy {
+        version,
+        digest: set.digest(),
+        source: set.source().to_owned(),
+        changed_by: by.to_owned(),
+        changed_at: now,
+    };
+    let event = AuditEvent::PolicyChanged { version, digest: set.digest(), by: by.to_owned() };
+    let _recorded = store.commit(Change::new(now, event).write(Write::PutPolicy(kept))).await?;
+    Ok(())
+}
+
+fn stamp(file: &PathBuf) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn write_file(file: &PathBuf, source: &str) -> io::Result<()> {
+    let temporary = file.with_extension("yml.new");
+    fs::write(&temporary, source)?;
+    fs::File::open(&temporary)?.sync_all()?;
+    fs::rename(&temporary, file)
+}

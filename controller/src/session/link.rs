@@ -1,0 +1,203 @@
+//! One session, from hello to goodbye: a closed set of things that can happen, handled one after another.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use lictor_core::{
+    audit::AuditEvent,
+    error::{ErrorCode, Failure},
+    id::InvocationId,
+    invocation::InvocationEvent,
+    limits::MAX_HOSTS_PER_SITE,
+};
+use lictor_proto::{
+    convert::{Invalid, at_most, known, parse},
+    limits::MAX_IDS_PER_MESSAGE,
+    pb,
+};
+use lictor_store::{Change, KeptAgent, StoreError, Write};
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+
+use super::{OUTBOX, Session};
+use crate::{authn::AuthenticatedAgent, failure::of_store, inventory, lifecycle::Lifecycle};
+
+/// How long an agent may take for its first message.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
+
+/// What can happen in a session.
+enum Event {
+    Message(Box<pb::agent_message::Message>),
+    Look,
+    End(Option<Status>),
+}
+
+/// The messages to the agent, as the call answers them.
+pub type Outbox = mpsc::Receiver<Result<pb::ControllerMessage, Status>>;
+
+/// Opens a session: hello, a higher epoch, welcome, reconciling; then it goes on by itself until the agent leaves.
+///
+/// # Errors
+/// [`Failure`] when the hello does not come or cannot be taken.
+pub async fn open(
+    lifecycle: Arc<Lifecycle>,
+    agent: AuthenticatedAgent,
+    mut inbound: Streaming<pb::AgentMessage>,
+) -> Result<Outbox, Failure> {
+    let hello = first_message(&mut inbound).await?;
+    let journal = journal_of(&hello)?;
+    let (kept, journal_lost) = next_epoch(&lifecycle, &agent, &hello.journal_id).await.map_err(of_agent)?;
+    let (sender, receiver) = mpsc::channel(OUTBOX);
+    let now = lifecycle.clock.now();
+    let key = (agent.site().clone(), agent.name().clone());
+    let session =
+        Arc::new(Session::new(key, kept.epoch, agent.remote().to_string(), hello.version, sender, now));
+    session.welcome(now);
+    inventory::take(&lifecycle, &session, hello.inventory.unwrap_or_default()).await?;
+    lifecycle.sessions.insert(Arc::clone(&session));
+    lifecycle.reconcile(&session, &journal, journal_lost).await.map_err(of_store)?;
+    tracing::info!(site = %session.site(), agent = %session.agent(), epoch = session.epoch(), "an agent is connected");
+    tokio::spawn(serve(lifecycle, session, inbound));
+    Ok(receiver)
+}
+
+async fn serve(lifecycle: Arc<Lifecycle>, session: Arc<Session>, mut inbound: Streaming<pb::AgentMessage>) {
+    let ended = loop {
+        let event = tokio::select! {
+            biased;
+            message = inbound.message() => match message {
+                Ok(Some(pb::AgentMessage { message: Some(message) })) => Event::Message(Box::new(message)),
+                Ok(Some(pb::AgentMessage { message: None })) => Event::End(Some(Status::invalid_argument("a message of a kind that this version does not know"))),
+                Ok(None) => Event::End(None),
+                Err(status) => Event::End(Some(status)),
+            },
+            () = session.told_to_look() => Event::Look,
+        };
+        session.heard(lifecycle.clock.now());
+        match event {
+            Event::Message(message) => {
+                if let Err(failure) = handle(&lifecycle, &session, *message).await {
+                    break Some(failure.to_string());
+                }
+            }
+            Event::Look => {
+                if let Err(error) = lifecycle.offer_waiting(&session).await {
+                    break Some(error.to_string());
+                }
+            }
+            Event::End(status) => break status.map(|s| s.message().to_owned()),
+        }
+    };
+    lifecycle.sessions.remove(&session);
+    let why = ended.unwrap_or_else(|| "it left".into());
+    tracing::info!(site = %session.site(), agent = %session.agent(), epoch = session.epoch(), why, "an agent is disconnected");
+}
+
+async fn handle(
+    lifecycle: &Lifecycle,
+    session: &Session,
+    message: pb::agent_message::Message,
+) -> Result<(), Failure> {
+    use pb::agent_message::Message;
+    match message {
+        Message::Hello(_) => Err(Failure::from(Invalid::new("hello", "it comes once, first"))),
+        Message::Heartbeat(pb::Heartbeat { in_flight, now: _ }) => {
+            session.runs(in_flight);
+            Ok(())
+        }
+        Message::Progress(pb::Progress { accepted, started }) => {
+            observe(lifecycle, session, &accepted, &InvocationEvent::Accept)?;
+            observe(lifecycle, session, &started, &InvocationEvent::Start)
+        }
+        Message::Results(pb::Results { results }) => {
+            let durable = lifecycle.take_results(session, results).await.map_err(of_store)?;
+            if !durable.is_empty() {
+                session.committed(durable);
+            }
+            Ok(())
+        }
+        Message::Inventory(inventory) => inventory::take(lifecycle, session, inventory).await,
+    }
+}
+
+fn observe(
+    lifecycle: &Lifecycle,
+    session: &Session,
+    ids: &[String],
+    event: &InvocationEvent,
+) -> Result<(), Failure> {
+    at_most("progress", ids, MAX_IDS_PER_MESSAGE)?;
+    for id in ids {
+        let id: InvocationId = parse("progress", id)?;
+        let Some(slot) = lifecycle.jobs.invocation(id) else { continue };
+        let theirs = slot.job.with(slot.index, |i, _| {
+            i.kept.state.agent() == Some(session.agent()) && i.kept.site == *session.site()
+        });
+        if theirs == Some(true) {
+            slot.job.observe(slot.index, event.clone());
+        }
+    }
+    Ok(())
+}
+
+async fn first_message(inbound: &mut Streaming<pb::AgentMessage>) -> Result<pb::Hello, Failure> {
+    let silent = || {
+        Failure::new(
+            ErrorCode::InvalidArgument,
+            "the first message is not a hello",
+            "use an agent of this version",
+        )
+    };
+    let message = tokio::time::timeout(HELLO_WAIT, inbound.message()).await.map_err(|_| silent())?;
+    match message {
+        Ok(Some(pb::AgentMessage { message: Some(pb::agent_message::Message::Hello(hello)) })) => Ok(hello),
+        _ => Err(silent()),
+    }
+}
+
+fn journal_of(hello: &pb::Hello) -> Result<HashMap<InvocationId, pb::JournalPhase>, Failure> {
+    at_most("hello.journal", &hello.journal, MAX_IDS_PER_MESSAGE)?;
+    at_most("hello.inventory", &hello.inventory.clone().unwrap_or_default().hosts, MAX_HOSTS_PER_SITE)?;
+    let entries = hello.journal.iter().map(|entry| {
+        Ok((parse("hello.journal", &entry.invocation_id)?, known("hello.journal.phase", entry.phase)?))
+    });
+    entries.collect::<Result<_, Invalid>>().map_err(Failure::from)
+}
+
+/// Records the session with the next epoch. Answers also whether the agent comes with another journal than before.
+async fn next_epoch(
+    lifecycle: &Lifecycle,
+    agent: &AuthenticatedAgent,
+    journal_id: &str,
+) -> Result<(KeptAgent, bool), StoreError> {
+    let kept = lifecycle.store.agent(agent.site(), agent.name()).await?;
+    let kept = kept.ok_or_else(|| StoreError::Conflict {
+        what: format!("the agent {}/{}", agent.site(), agent.name()),
+    })?;
+    let journal_lost = !kept.journal_id.is_empty() && kept.journal_id != journal_id;
+    let next = KeptAgent {
+        epoch: kept.epoch + 1,
+        version: kept.version + 1,
+        journal_id: journal_id.to_owned(),
+        ..kept
+    };
+    let event = AuditEvent::AgentConnected {
+        site: next.site.clone(),
+        agent: next.name.clone(),
+        epoch: next.epoch,
+        address: agent.remote().to_string(),
+    };
+    let change = Change::new(lifecycle.clock.now(), event).write(Write::PutAgent(next.clone()));
+    let _recorded = lifecycle.store.commit(change).await?;
+    Ok((next, journal_lost))
+}
+
+fn of_agent(error: StoreError) -> Failure {
+    match error {
+        StoreError::Conflict { what } => Failure::new(
+            ErrorCode::Forbidden,
+            format!("{what} is not enrolled with this controller"),
+            "make a join token for it and let it join (lictor agent token)",
+        ),
+        StoreError::Unavailable(_) | StoreError::Corrupt(_) => of_store(error),
+    }
+}
