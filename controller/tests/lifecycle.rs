@@ -1,0 +1,537 @@
+//! The story of a job against the model store, with a clock, a disk and an agent that the test holds in its hands.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it fails")]
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use lictor_certs::{peer::Peer, signer::SigningKey};
+use lictor_controller::{
+    authn::{Authenticated, Caller},
+    dispatch::Dispatcher,
+    fleet::LiveFleet,
+    lifecycle::{Lifecycle, Submitted},
+    live::LiveJob,
+    policies::Policies,
+    session::Session,
+};
+use lictor_core::{
+    audit::AuditEvent,
+    clock::{Clock, Timestamp},
+    error::ErrorCode,
+    id::{IdSource, InvocationId, JobId, TokenId},
+    invocation::{Invocation, InvocationState},
+    job::{CommandInput, IdempotencyKey, JobSpec, Origin, Target},
+    merkle::TreeHead,
+    name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
+    outcome::{Exit, Outcome, Unknown},
+    principal::{Identity, Principal, Via},
+};
+use lictor_proto::pb;
+use lictor_store::{
+    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptToken, Recorded, Store,
+    StoreError, Write, memory::MemoryStore,
+};
+use tokio::sync::{Semaphore, mpsc};
+
+const POLICY: &str =
+    "version: 1\nrules:\n  - id: basics\n    effect: allow\n    where: all\n    commands: [uptime]\n";
+const NOTHING: &str =
+    "version: 1\nrules:\n  - id: none\n    effect: deny\n    where: all\n    commands: any\n";
+
+// === parts that the test holds ===
+
+#[derive(Debug)]
+struct HeldClock(AtomicU64);
+
+impl Clock for HeldClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counted(AtomicU64);
+
+impl IdSource for Counted {
+    fn fresh(&self) -> [u8; 16] {
+        (1_000 + u128::from(self.0.fetch_add(1, Ordering::SeqCst))).to_be_bytes()
+    }
+}
+
+/// The model, with a disk that can be slow or broken.
+#[derive(Debug)]
+struct HeldStore {
+    inner: MemoryStore,
+    broken: AtomicBool,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl Store for HeldStore {
+    async fn commit(&self, change: Change) -> Result<Recorded, StoreError> {
+        let _pass = self.gate.acquire().await.unwrap();
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the disk is gone".into()));
+        }
+        self.inner.commit(change).await
+    }
+    async fn job(&self, id: JobId) -> Result<Option<KeptJob>, StoreError> {
+        self.inner.job(id).await
+    }
+    async fn jobs(&self, before: Option<JobId>, limit: usize) -> Result<Vec<KeptJob>, StoreError> {
+        self.inner.jobs(before, limit).await
+    }
+    async fn idempotency_key(
+        &self,
+        p: &Principal,
+        k: &IdempotencyKey,
+    ) -> Result<Option<KeptKey>, StoreError> {
+        self.inner.idempotency_key(p, k).await
+    }
+    async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
+        self.inner.invocation(id).await
+    }
+    async fn invocation_ids(
+        &self,
+        job: JobId,
+        after: Option<&HostAlias>,
+        limit: usize,
+    ) -> Result<Vec<InvocationId>, StoreError> {
+        self.inner.invocation_ids(job, after, limit).await
+    }
+    async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError> {
+        self.inner.open_invocations().await
+    }
+    async fn agents(&self) -> Result<Vec<KeptAgent>, StoreError> {
+        self.inner.agents().await
+    }
+    async fn agent(&self, site: &SiteName, name: &AgentName) -> Result<Option<KeptAgent>, StoreError> {
+        self.inner.agent(site, name).await
+    }
+    async fn hosts(&self) -> Result<Vec<KeptHost>, StoreError> {
+        self.inner.hosts().await
+    }
+    async fn token(&self, id: TokenId) -> Result<Option<KeptToken>, StoreError> {
+        self.inner.token(id).await
+    }
+    async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError> {
+        self.inner.policy(version).await
+    }
+    async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.inner.audit(from, limit).await
+    }
+    async fn audit_head(&self) -> Result<TreeHead, StoreError> {
+        self.inner.audit_head().await
+    }
+}
+
+struct World {
+    lifecycle: Arc<Lifecycle>,
+    store: Arc<HeldStore>,
+    clock: Arc<HeldClock>,
+    epoch: AtomicU64,
+    _dir: tempfile::TempDir,
+}
+
+struct Agent {
+    session: Arc<Session>,
+    inbox: Mutex<mpsc::Receiver<Result<pb::ControllerMessage, tonic::Status>>>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("policy.yml");
+        std::fs::write(&file, POLICY).unwrap();
+        let clock = Arc::new(HeldClock(AtomicU64::new(1_000_000_000)));
+        let store = Arc::new(HeldStore {
+            inner: MemoryStore::new(),
+            broken: AtomicBool::new(false),
+            gate: Semaphore::new(1),
+        });
+        let ids: Arc<dyn IdSource> = Arc::new(Counted::default());
+        let host = |alias: &str| {
+            Write::PutHost(KeptHost {
+                alias: HostAlias::new(alias).unwrap(),
+                site: SiteName::new("eu").unwrap(),
+                tags: vec![Tag::new("web").unwrap()],
+                description: String::new(),
+                address: "10.0.0.1:22".into(),
+                user: "ops".into(),
+                host_key_fingerprints: vec![],
+            })
+        };
+        let setup = Change::new(clock.now(), AuditEvent::ControllerStarted { name: "test".into() });
+        let _ = store.commit(setup.write(host("web-1")).write(host("web-2"))).await.unwrap();
+        let fleet = Arc::new(LiveFleet::default());
+        fleet.refresh(&*store).await.unwrap();
+        let policies = Policies::load(file, store.clone(), clock.clone()).await.unwrap();
+        let lifecycle = Arc::new(Lifecycle {
+            store: store.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            policies: Arc::new(policies),
+            fleet,
+            sessions: Arc::default(),
+            jobs: Arc::default(),
+            dispatcher: Dispatcher::new(SigningKey::generate().unwrap(), ids),
+        });
+        Self { lifecycle, store, clock, epoch: AtomicU64::new(0), _dir: dir }
+    }
+
+    /// An agent that opens a session with this journal.
+    async fn connect(&self, journal: &[(InvocationId, pb::JournalPhase)], journal_lost: bool) -> Agent {
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        let (sender, receiver) = mpsc::channel(64);
+        let key = (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap());
+        let session = Arc::new(Session::new(key, epoch, "test".into(), "1".into(), sender, self.clock.now()));
+        self.lifecycle.sessions.insert(session.clone());
+        let journal: HashMap<_, _> = journal.iter().copied().collect();
+        self.lifecycle.reconcile(&session, &journal, journal_lost).await.unwrap();
+        Agent { session, inbox: Mutex::new(receiver) }
+    }
+
+    async fn submit(&self, spec: &JobSpec) -> Result<Arc<LiveJob>, ErrorCode> {
+        match self.lifecycle.submit(&operator(), spec).await {
+            Ok(Submitted::Live { job, .. }) => Ok(job),
+            Ok(Submitted::Ended(_)) => panic!("the job had ended"),
+            Err(failure) => Err(failure.code),
+        }
+    }
+
+    async fn state(&self, id: InvocationId) -> String {
+        self.store.invocation(id).await.unwrap().unwrap().state.name().to_owned()
+    }
+
+    async fn audit(&self) -> Vec<serde_json::Value> {
+        let entries = self.store.audit(0, 10_000).await.unwrap();
+        entries.iter().map(|e| serde_json::from_slice(&e.content).unwrap()).collect()
+    }
+
+    async fn kinds(&self) -> Vec<String> {
+        self.audit().await.iter().map(|e| e["kind"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn pass(&self, time: Duration) {
+        self.clock.0.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Agent {
+    /// The invocations of the offers that have arrived.
+    fn offers(&self) -> Vec<InvocationId> {
+        let mut inbox = self.inbox.lock().unwrap();
+        let mut ids = Vec::new();
+        while let Ok(Ok(message)) = inbox.try_recv() {
+            if let Some(pb::controller_message::Message::Offer(offer)) = message.message {
+                let grant: pb::Grant = prost::Message::decode(offer.grant).unwrap();
+                ids.extend(grant.targets.iter().map(|t| t.invocation_id.parse::<InvocationId>().unwrap()));
+            }
+        }
+        ids
+    }
+    fn stops(&self) -> Vec<String> {
+        let mut inbox = self.inbox.lock().unwrap();
+        let mut ids = Vec::new();
+        while let Ok(Ok(message)) = inbox.try_recv() {
+            if let Some(pb::controller_message::Message::Stop(stop)) = message.message {
+                ids.extend(stop.invocation_ids);
+            }
+        }
+        ids
+    }
+}
+
+fn operator() -> Authenticated {
+    let identity = Identity::User {
+        tenant: TenantName::new("default").unwrap(),
+        name: PrincipalName::new("ops").unwrap(),
+    };
+    let mut request = tonic::Request::new(());
+    request.extensions_mut().insert(Caller {
+        peer: Peer { identity, serial: "01".into(), not_after: Timestamp::from_micros(u64::MAX) },
+        remote: SocketAddr::from(([127, 0, 0, 1], 1)),
+    });
+    Authenticated::from_call(&request).unwrap()
+}
+
+fn spec(hosts: &[&str], command: &str) -> JobSpec {
+    JobSpec {
+        target: Target::Hosts(hosts.iter().map(|h| HostAlias::new(h).unwrap()).collect()),
+        command: CommandInput::Line(command.into()),
+        timeout: None,
+        output_bytes: None,
+        queue_wait: None,
+        idempotency_key: None,
+        origin: Origin::new(Via::Cli, "test"),
+    }
+}
+
+fn result(id: InvocationId, outcome: &Outcome) -> pb::InvocationResult {
+    pb::InvocationResult {
+        invocation_id: id.to_string(),
+        outcome: Some(outcome.into()),
+        started_at: 1,
+        ended_at: 2,
+        address: "10.0.0.1".into(),
+        output: Some(pb::Output::default()),
+        output_inline: true,
+    }
+}
+
+fn only(job: &LiveJob) -> InvocationId {
+    let index = job.index();
+    assert_eq!(index.len(), 1);
+    index[0].1
+}
+
+// === promises ===
+
+#[tokio::test]
+async fn invariant_1_nothing_is_sent_before_its_intent_is_durable() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let slow_disk = world.store.gate.acquire().await.unwrap();
+    let lifecycle = world.lifecycle.clone();
+    let submission =
+        tokio::spawn(async move { lifecycle.submit(&operator(), &spec(&["web-1"], "uptime")).await.is_ok() });
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+        assert!(agent.offers().is_empty(), "an offer left before its record was durable");
+    }
+    drop(slow_disk);
+    assert!(submission.await.unwrap());
+    let offered = agent.offers();
+    assert_eq!(offered.len(), 1);
+    let audit = world.audit().await;
+    let intent = audit.iter().find(|e| e["kind"] == "invocation_intended").unwrap();
+    assert_eq!(intent["invocation"], offered[0].to_string());
+    assert_eq!(intent["rule"], "basics");
+}
+
+#[tokio::test]
+async fn invariant_1_without_an_audit_nothing_runs() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    world.store.broken.store(true, Ordering::SeqCst);
+    assert_eq!(world.submit(&spec(&["web-1"], "uptime")).await.unwrap_err(), ErrorCode::AuditUnavailable);
+    assert_eq!(world.submit(&spec(&["web-1"], "reboot")).await.unwrap_err(), ErrorCode::AuditUnavailable);
+    assert!(agent.offers().is_empty());
+    world.store.broken.store(false, Ordering::SeqCst);
+    assert!(world.submit(&spec(&["web-1"], "uptime")).await.is_ok());
+    assert_eq!(agent.offers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_request_is_recorded_with_its_code_and_starts_nothing() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    for (command, code, expected) in [
+        ("reboot", "POLICY_DEFAULT_DENY", ErrorCode::PolicyDenied),
+        ("uptime; $(id)", "E_EXPANSION", ErrorCode::CommandRefused),
+        ("uptime\nid", "E_NEWLINE", ErrorCode::CommandRefused),
+    ] {
+        assert_eq!(world.submit(&spec(&["web-1"], command)).await.unwrap_err(), expected, "{command}");
+        let audit = world.audit().await;
+        assert_eq!(
+            (&audit.last().unwrap()["kind"], &audit.last().unwrap()["code"]),
+            (&"request_denied".into(), &code.into())
+        );
+    }
+    assert!(agent.offers().is_empty());
+}
+
+#[tokio::test]
+async fn a_result_that_comes_twice_is_counted_once_and_a_contradiction_changes_nothing() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    let failed = Outcome::Failed(Exit::Code(3));
+    for _ in 0..3 {
+        let durable = world.lifecycle.take_results(&agent.session, vec![result(id, &failed)]).await.unwrap();
+        assert_eq!(durable, [id.to_string()]);
+    }
+    assert_eq!(world.kinds().await.iter().filter(|k| *k == "invocation_ended").count(), 1);
+    let _ =
+        world.lifecycle.take_results(&agent.session, vec![result(id, &Outcome::Succeeded)]).await.unwrap();
+    assert_eq!(world.state(id).await, "FAILED");
+    assert_eq!(world.kinds().await.last().unwrap(), "result_conflict");
+    let kept = world.store.jobs(None, 1).await.unwrap().remove(0);
+    assert_eq!(kept.counts.unwrap().failed, 1);
+}
+
+#[tokio::test]
+async fn results_are_taken_only_from_the_agent_that_has_the_invocation() {
+    let world = World::new().await;
+    let _agent = world.connect(&[], false).await;
+    let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    let (sender, _receiver) = mpsc::channel(8);
+    let thief = (SiteName::new("us").unwrap(), AgentName::new("a").unwrap());
+    let thief = Session::new(thief, 1, "t".into(), "1".into(), sender, world.clock.now());
+    let _ = world.lifecycle.take_results(&thief, vec![result(id, &Outcome::Succeeded)]).await.unwrap();
+    assert_eq!(world.state(id).await, "OFFERED");
+    assert_eq!(world.kinds().await.last().unwrap(), "result_conflict");
+}
+
+#[tokio::test]
+async fn an_offer_that_did_not_arrive_is_offered_again_under_the_same_identifier() {
+    let world = World::new().await;
+    let first = world.connect(&[], false).await;
+    let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    assert_eq!(first.offers(), [id]);
+    let second = world.connect(&[], false).await;
+    assert_eq!(second.offers(), [id]);
+    assert_eq!(world.state(id).await, "OFFERED");
+    let third = world.connect(&[(id, pb::JournalPhase::Running)], false).await;
+    assert!(third.offers().is_empty(), "what an agent has is not offered again");
+    let kinds = world.kinds().await;
+    assert_eq!(kinds.iter().filter(|k| *k == "invocation_returned").count(), 1);
+}
+
+#[tokio::test]
+async fn what_an_agent_had_and_lost_is_unknown_and_never_offered_again() {
+    let world = World::new().await;
+    let _first = world.connect(&[], false).await;
+    let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    let second = world.connect(&[], true).await;
+    assert!(second.offers().is_empty());
+    assert_eq!(world.state(id).await, "UNKNOWN");
+
+    let third = world.connect(&[], false).await;
+    let job = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
+    let id = only(&job);
+    assert_eq!(third.offers(), [id]);
+    job.observe(0, lictor_core::invocation::InvocationEvent::Accept);
+    let fourth = world.connect(&[], false).await;
+    assert!(fourth.offers().is_empty());
+    assert_eq!(world.state(id).await, "UNKNOWN");
+}
+
+#[tokio::test]
+async fn late_evidence_stands_beside_unknown_and_does_not_replace_it() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    world.pass(Duration::from_secs(3600));
+    world.lifecycle.sweep().await;
+    assert_eq!(world.state(id).await, "UNKNOWN");
+    for _ in 0..2 {
+        let durable = world
+            .lifecycle
+            .take_results(&agent.session, vec![result(id, &Outcome::Succeeded)])
+            .await
+            .unwrap();
+        assert_eq!(durable, [id.to_string()]);
+    }
+    let kept = world.store.invocation(id).await.unwrap().unwrap();
+    assert_eq!(kept.state, InvocationState::Ended(Outcome::Unknown(Unknown::AgentLost)));
+    assert_eq!(kept.resolution, Some(Outcome::Succeeded));
+    assert_eq!(world.kinds().await.iter().filter(|k| *k == "invocation_resolved").count(), 1);
+}
+
+#[tokio::test]
+async fn what_waits_for_an_agent_expires_unless_one_comes() {
+    let world = World::new().await;
+    let late = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    world.pass(Duration::from_secs(31));
+    world.lifecycle.sweep().await;
+    assert_eq!(world.state(late).await, "EXPIRED");
+    let early = only(&world.submit(&spec(&["web-2"], "uptime")).await.unwrap());
+    let agent = world.connect(&[], false).await;
+    assert_eq!(agent.offers(), [early]);
+}
+
+#[tokio::test]
+async fn what_waits_does_not_outlive_its_policy() {
+    let world = World::new().await;
+    let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    world.lifecycle.policies.put(NOTHING, 1, operator().principal()).await.unwrap();
+    let agent = world.connect(&[], false).await;
+    assert!(agent.offers().is_empty());
+    assert_eq!(world.state(id).await, "DENIED");
+}
+
+#[tokio::test]
+async fn a_cancel_is_recorded_then_ends_what_waits_and_stops_what_may_run() {
+    let world = World::new().await;
+    let waiting = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
+    assert!(!world.lifecycle.cancel(waiting.id(), operator().principal()).await.unwrap());
+    assert_eq!(world.state(only(&waiting)).await, "CANCELLED");
+
+    let agent = world.connect(&[], false).await;
+    let running = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
+    assert!(!world.lifecycle.cancel(running.id(), operator().principal()).await.unwrap());
+    assert_eq!(agent.stops(), [only(&running).to_string()]);
+    assert_eq!(world.state(only(&running)).await, "OFFERED", "only the agent can say that it stopped");
+    let _ = world
+        .lifecycle
+        .take_results(&agent.session, vec![result(only(&running), &Outcome::Killed)])
+        .await
+        .unwrap();
+    assert!(world.lifecycle.cancel(running.id(), operator().principal()).await.unwrap(), "it has ended");
+    let kinds = world.kinds().await;
+    let at = |kind: &str| kinds.iter().position(|k| k == kind).unwrap();
+    assert!(at("cancel_requested") < at("invocation_ended"));
+}
+
+#[tokio::test]
+async fn the_same_key_gives_the_same_job_and_another_request_under_it_is_refused() {
+    let world = World::new().await;
+    let key = Some(IdempotencyKey::new("k").unwrap());
+    let one = JobSpec { idempotency_key: key.clone(), ..spec(&["web-1"], "uptime") };
+    let first = world.submit(&one).await.unwrap();
+    assert_eq!(world.submit(&one).await.unwrap().id(), first.id());
+    let other = JobSpec { idempotency_key: key, ..spec(&["web-2"], "uptime") };
+    assert_eq!(world.submit(&other).await.unwrap_err(), ErrorCode::AlreadyExists);
+    assert_eq!(world.store.jobs(None, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn fifty_requests_at_once_with_one_key_are_one_job() {
+    let world = Arc::new(World::new().await);
+    let one =
+        JobSpec { idempotency_key: Some(IdempotencyKey::new("k").unwrap()), ..spec(&["web-1"], "uptime") };
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let (world, one) = (world.clone(), one.clone());
+            tokio::spawn(async move { world.submit(&one).await.unwrap().id() })
+        })
+        .collect();
+    let mut ids = std::collections::BTreeSet::new();
+    for task in tasks {
+        ids.insert(task.await.unwrap());
+    }
+    assert_eq!(ids.len(), 1);
+    assert_eq!(world.kinds().await.iter().filter(|k| *k == "job_submitted").count(), 1);
+}
+
+#[tokio::test]
+async fn a_restart_takes_every_open_job_up_again() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let job = world.submit(&spec(&["web-1", "web-2"], "uptime")).await.unwrap();
+    let ids: Vec<_> = job.index().into_iter().map(|(_, id, _)| id).collect();
+    let _ = world
+        .lifecycle
+        .take_results(&agent.session, vec![result(ids[0], &Outcome::Succeeded)])
+        .await
+        .unwrap();
+    world.lifecycle.jobs.remove(&job);
+    assert_eq!(world.lifecycle.recover().await.unwrap(), 1);
+    let _ = world
+        .lifecycle
+        .take_results(&agent.session, vec![result(ids[1], &Outcome::Succeeded)])
+        .await
+        .unwrap();
+    let kept = world.store.job(job.id()).await.unwrap().unwrap();
+    assert_eq!(kept.counts.unwrap().succeeded, 2);
+    assert!(world.lifecycle.jobs.jobs().is_empty());
+}
