@@ -1,0 +1,144 @@
+//! Calls about the fleet that everybody may make: sites and hosts.
+
+use lictor_core::{
+    error::Failure,
+    limits::MAX_HOSTS_PER_JOB,
+    name::{HostAlias, SiteName, Tag},
+};
+use lictor_proto::{
+    convert::{Invalid, parse},
+    limits::MAX_PAGE,
+    pb,
+};
+
+use crate::{
+    connect::{CALL_DEADLINE, Client},
+    failure::not_understood,
+};
+
+/// Most pages of hosts that are asked for: a fleet's size in the largest pages, and one for the odd short page each.
+const MAX_HOST_PAGES: usize = 2 * MAX_HOSTS_PER_JOB / MAX_PAGE as usize;
+
+/// A site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteView {
+    /// Its name.
+    pub name: SiteName,
+    /// How many hosts it has.
+    pub hosts: u32,
+    /// How many of its agents are connected.
+    pub agents_connected: u32,
+}
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostView {
+    /// Its alias.
+    pub alias: HostAlias,
+    /// Its site.
+    pub site: SiteName,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// What its site says of it.
+    pub description: String,
+    /// An agent of its site is connected.
+    pub agent_connected: bool,
+    /// A host key is pinned for it.
+    pub host_key_pinned: bool,
+    /// Name or address and port; told to operators only.
+    pub address: Option<String>,
+    /// The login; told to operators only.
+    pub user: Option<String>,
+    /// `SHA256:…` of each pinned key; told to operators only.
+    pub host_key_fingerprints: Vec<String>,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Every site.
+    ///
+    /// # Errors
+    /// When the controller refuses or cannot be reached.
+    pub async fn sites(&self) -> Result<Vec<SiteView>, Failure> {
+        let mut service = self.fleet_service();
+        let answer = self.answer(CALL_DEADLINE, service.list_sites(pb::ListSitesRequest {})).await?;
+        let sites = answer.sites.into_iter().map(TryInto::try_into).collect::<Result<_, _>>();
+        sites.map_err(|e: Invalid| not_understood(&e))
+    }
+
+    /// Every host, or every host with `tag`; ordered by alias.
+    ///
+    /// # Errors
+    /// When the controller refuses or cannot be reached.
+    pub async fn hosts(&self, tag: Option<&Tag>) -> Result<Vec<HostView>, Failure> {
+        let mut hosts = Vec::new();
+        let mut page_token = String::new();
+        for _ in 0..MAX_HOST_PAGES {
+            let tag = tag.map(ToString::to_string).unwrap_or_default();
+            let request = pb::ListHostsRequest { tag, page_size: MAX_PAGE, page_token, ..Default::default() };
+            let answer = self.list_hosts(request).await?;
+            hosts.extend(answer.0);
+            page_token = answer.1;
+            if page_token.is_empty() {
+                return Ok(hosts);
+            }
+        }
+        Err(not_understood(&Invalid::new("hosts", "there are more pages than a fleet can have")))
+    }
+
+    /// The host with this alias, if there is one.
+    ///
+    /// # Errors
+    /// When the controller refuses or cannot be reached.
+    pub async fn host(&self, alias: &HostAlias) -> Result<Option<HostView>, Failure> {
+        let request = pb::ListHostsRequest { alias: alias.to_string(), page_size: 1, ..Default::default() };
+        Ok(self.list_hosts(request).await?.0.into_iter().find(|host| host.alias == *alias))
+    }
+
+    async fn list_hosts(&self, request: pb::ListHostsRequest) -> Result<(Vec<HostView>, String), Failure> {
+        let mut service = self.fleet_service();
+        let answer = self.answer(CALL_DEADLINE, service.list_hosts(request)).await?;
+        let hosts = answer.hosts.into_iter().map(TryInto::try_into).collect::<Result<_, _>>();
+        Ok((hosts.map_err(|e: Invalid| not_understood(&e))?, answer.next_page_token))
+    }
+}
+
+// === conversions ===
+
+impl TryFrom<pb::Site> for SiteView {
+    type Error = Invalid;
+    fn try_from(wire: pb::Site) -> Result<Self, Invalid> {
+        let pb::Site { name, hosts, agents_connected } = wire;
+        Ok(Self { name: parse("site.name", &name)?, hosts, agents_connected })
+    }
+}
+
+impl TryFrom<pb::Host> for HostView {
+    type Error = Invalid;
+    fn try_from(wire: pb::Host) -> Result<Self, Invalid> {
+        let pb::Host {
+            alias,
+            site,
+            tags,
+            description,
+            agent_connected,
+            host_key_pinned,
+            address,
+            user,
+            host_key_fingerprints,
+        } = wire;
+        let told = |text: String| Some(text).filter(|t| !t.is_empty());
+        Ok(Self {
+            alias: parse("host.alias", &alias)?,
+            site: parse("host.site", &site)?,
+            tags: tags.iter().map(|tag| parse("host.tags", tag)).collect::<Result<_, _>>()?,
+            description,
+            agent_connected,
+            host_key_pinned,
+            address: told(address),
+            user: told(user),
+            host_key_fingerprints,
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! Calls that only operators may make: agents, join tokens, and the policy in force. Those about the audit are in
+//! [`audit`](crate::audit).
+
+use lictor_core::{
+    clock::Timestamp,
+    digest::Digest,
+    error::Failure,
+    name::{AgentName, SiteName},
+    secret::Secret,
+};
+use lictor_proto::{
+    convert::{Invalid, digest, known, parse},
+    pb,
+};
+
+use crate::{
+    connect::{CALL_DEADLINE, Client},
+    failure::not_understood,
+};
+
+/// The calls that only operators may make. The controller decides by the certificate; this type keeps them out of the
+/// reach of code that must never make them.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    pub(crate) client: Client,
+}
+
+/// An agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentView {
+    /// Its site.
+    pub site: SiteName,
+    /// Its name.
+    pub name: AgentName,
+    /// Whether it is there.
+    pub state: AgentState,
+    /// The epoch of its last session.
+    pub epoch: u64,
+    /// The version of its software.
+    pub version: String,
+    /// When it was last heard from; `None` if never since the controller started.
+    pub last_seen: Option<Timestamp>,
+    /// From where it is connected.
+    pub address: Option<String>,
+    /// Invocations that it has.
+    pub in_flight: u32,
+    /// When it joined.
+    pub enrolled_at: Timestamp,
+}
+
+/// Whether an agent is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AgentState {
+    /// Connected.
+    Connected,
+    /// Connected, but heartbeats are missing: it is offered nothing new.
+    Suspect,
+    /// Not connected.
+    Disconnected,
+}
+
+/// A one-time token with which one agent can join.
+#[derive(Debug, Clone)]
+pub struct NewJoinToken {
+    /// To be given to the agent; shown once.
+    pub token: Secret,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+}
+
+/// A policy as it was put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyView {
+    /// Its version.
+    pub version: u64,
+    /// Digest of its text.
+    pub digest: Digest,
+    /// The YAML.
+    pub source: String,
+    /// Who put it.
+    pub changed_by: String,
+    /// When.
+    pub changed_at: Timestamp,
+}
+
+// === impl Operator ===
+
+impl Operator {
+    /// The operator's calls over the same connection.
+    pub const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The calls that everybody may make.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Every agent.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` for others than operators, or that the controller cannot be reached.
+    pub async fn agents(&self) -> Result<Vec<AgentView>, Failure> {
+        let mut service = self.client.fleet_service();
+        let answer = self.client.answer(CALL_DEADLINE, service.list_agents(pb::ListAgentsRequest {})).await?;
+        let agents = answer.agents.into_iter().map(TryInto::try_into).collect::<Result<_, _>>();
+        agents.map_err(|e: Invalid| not_understood(&e))
+    }
+
+    /// Makes a one-time token with which the named agent can join the site.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` for others than operators, or that the controller refuses or cannot be reached.
+    pub async fn create_join_token(
+        &self,
+        site: &SiteName,
+        agent: &AgentName,
+    ) -> Result<NewJoinToken, Failure> {
+        let request = pb::CreateJoinTokenRequest { site: site.to_string(), agent: agent.to_string() };
+        let mut service = self.client.fleet_service();
+        let answer = self.client.answer(CALL_DEADLINE, service.create_join_token(request)).await?;
+        let pb::CreateJoinTokenResponse { token, expires_at } = answer;
+        Ok(NewJoinToken {
+            token: Secret::new(token.into_bytes()),
+            expires_at: Timestamp::from_micros(expires_at),
+        })
+    }
+
+    /// The policy in force, or an earlier version.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` for others than operators, `NOT_FOUND`, or that the controller cannot be reached.
+    pub async fn policy(&self, version: Option<u64>) -> Result<PolicyView, Failure> {
+        let request = pb::GetPolicyRequest { version: version.unwrap_or_default() };
+        let mut service = self.client.policy_service();
+        let answer = self.client.answer(CALL_DEADLINE, service.get(request)).await?;
+        PolicyView::try_from(answer).map_err(|e| not_understood(&e))
+    }
+
+    /// Puts another policy in force, if the one in force still has `expected_version`; answers its version.
+    ///
+    /// # Errors
+    /// `CONFLICT` if it has not, `INVALID_ARGUMENT` if the policy is not valid, `FORBIDDEN` for others than operators.
+    pub async fn put_policy(&self, source: &str, expected_version: u64) -> Result<u64, Failure> {
+        let request = pb::PutPolicyRequest { source: source.to_owned(), expected_version };
+        let mut service = self.client.policy_service();
+        Ok(self.client.answer(CALL_DEADLINE, service.put(request)).await?.version)
+    }
+}
+
+// === impl AgentState ===
+
+impl AgentState {
+    /// The state in capitals, as every interface writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "CONNECTED",
+            Self::Suspect => "SUSPECT",
+            Self::Disconnected => "DISCONNECTED",
+        }
+    }
+}
+
+// === conversions ===
+
+impl TryFrom<pb::Agent> for AgentView {
+    type Error = Invalid;
+    fn try_from(wire: pb::Agent) -> Result<Self, Invalid> {
+        let pb::Agent { site, name, state, epoch, version, last_seen, address, in_flight, enrolled_at } =
+            wire;
+        let state = match known("agent.state", state)? {
+            pb::AgentState::Unspecified => return Err(Invalid::new("agent.state", "it is not set")),
+            pb::AgentState::Connected => AgentState::Connected,
+            pb::AgentState::Suspect => AgentState::Suspect,
+            pb::AgentState::Disconnected => AgentState::Disconnected,
+        };
+        Ok(Self {
+            site: parse("agent.site", &site)?,
+            name: parse("agent.name", &name)?,
+            state,
+            epoch,
+            version,
+            last_seen: (last_seen > 0).then(|| Timestamp::from_micros(last_seen)),
+            address: Some(address).filter(|a| !a.is_empty()),
+            in_flight,
+            enrolled_at: Timestamp::from_micros(enrolled_at),
+        })
+    }
+}
+
+impl TryFrom<pb::Policy> for PolicyView {
+    type Error = Invalid;
+    fn try_from(wire: pb::Policy) -> Result<Self, Invalid> {
+        let pb::Policy { version, digest: bytes, source, changed_by, changed_at } = wire;
+        let digest = digest("policy.digest", &bytes)?;
+        Ok(Self { version, digest, source, changed_by, changed_at: Timestamp::from_micros(changed_at) })
+    }
+}
