@@ -1,0 +1,105 @@
+//! From arguments to the nouns of a job, with errors that a model can correct itself by.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    job::{CommandInput, IdempotencyKey, JobSpec, Target},
+    limits::MAX_TIMEOUT,
+};
+
+use crate::{key::derived_key, tools::Call};
+
+/// What a run tool is asked for, before it is checked.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) target: Target,
+    pub(crate) command: Option<String>,
+    pub(crate) argv: Option<Vec<String>>,
+    pub(crate) timeout_seconds: Option<u64>,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// The job that is asked for; without a key of its own it gets one that a repetition of the same request has too.
+pub(crate) fn job_spec(call: &Call<'_>, asked: Asked) -> Result<JobSpec, Failure> {
+    let Asked { target, command, argv, timeout_seconds, idempotency_key } = asked;
+    let mut spec = planned_spec(call, target, command, argv)?;
+    spec.timeout = timeout_seconds.map(timeout).transpose()?;
+    spec.idempotency_key = match idempotency_key {
+        Some(text) => Some(IdempotencyKey::new(&text).map_err(|error| refused("idempotency_key", error))?),
+        None => derived_key(call, &spec),
+    };
+    Ok(spec)
+}
+
+/// The job that would be asked for, to be planned only.
+pub(crate) fn planned_spec(
+    call: &Call<'_>,
+    target: Target,
+    command: Option<String>,
+    argv: Option<Vec<String>>,
+) -> Result<JobSpec, Failure> {
+    let command = match (command, argv) {
+        (Some(line), None) => CommandInput::Line(line),
+        (None, Some(words)) => CommandInput::Argv(words),
+        _ => {
+            return Err(refused(
+                "command",
+                "give either command (one line) or argv (a list of words), and not both",
+            ));
+        }
+    };
+    Ok(JobSpec {
+        target,
+        command,
+        timeout: None,
+        output_bytes: None,
+        queue_wait: None,
+        idempotency_key: None,
+        origin: call.origin(),
+    })
+}
+
+/// One host or all hosts with a tag.
+pub(crate) fn target(alias: Option<String>, tag: Option<String>) -> Result<Target, Failure> {
+    match (alias, tag) {
+        (Some(alias), None) => one_host(&alias),
+        (None, Some(tag)) => every_host(&tag),
+        _ => Err(refused("alias", "give either alias (one host) or tag (every host with it), and not both")),
+    }
+}
+
+/// The host with this alias.
+pub(crate) fn one_host(alias: &str) -> Result<Target, Failure> {
+    Ok(Target::Hosts(vec![parse("alias", alias)?]))
+}
+
+/// Every host with this tag.
+pub(crate) fn every_host(tag: &str) -> Result<Target, Failure> {
+    Ok(Target::Tag(parse("tag", tag)?))
+}
+
+/// Parses the argument called `name`.
+pub(crate) fn parse<T>(name: &str, text: &str) -> Result<T, Failure>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    text.parse().map_err(|error| refused(name, error))
+}
+
+fn timeout(seconds: u64) -> Result<Duration, Failure> {
+    let timeout = Duration::from_secs(seconds);
+    if timeout.is_zero() || timeout > MAX_TIMEOUT {
+        return Err(refused(
+            "timeout_seconds",
+            format_args!("it must be from 1 to {}", MAX_TIMEOUT.as_secs()),
+        ));
+    }
+    Ok(timeout)
+}
+
+fn refused(name: &str, why: impl fmt::Display) -> Failure {
+    Failure::new(ErrorCode::InvalidArgument, format!("{name}: {why}"), "correct this argument and call again")
+        .with("argument", name)
+}

@@ -1,0 +1,44 @@
+//! `lictor-mcp-bridge`: serves MCP on standard input and output.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use lictor_mcp_bridge::{config::BridgeConfig, stdio::serve_stdio};
+use lictor_runtime::{
+    exit::Exit,
+    logging::{self, Format},
+};
+use tracing::Level;
+
+/// Calls are few and short: one thread for the client, one for the controller.
+const WORKERS: usize = 2;
+
+/// Serves MCP on standard input and output, for one client.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// How the log on standard error looks: text or json.
+    #[arg(long, default_value = "text")]
+    log_format: Format,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match serve(&arguments) {
+        Ok(()) => Exit::Ok.into(),
+        Err(error) => {
+            eprintln!("lictor-mcp-bridge: {error:#}");
+            Exit::Usage.into()
+        }
+    }
+}
+
+fn serve(arguments: &Arguments) -> anyhow::Result<()> {
+    logging::init(arguments.log_format, Level::INFO)?;
+    let config = BridgeConfig::load(&arguments.config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    runtime.block_on(serve_stdio(config))
+}

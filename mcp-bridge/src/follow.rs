@@ -1,0 +1,69 @@
+//! A job from its request to its end: with progress, and with a cancellation that reaches the hosts.
+
+use std::time::Duration;
+
+use lictor_client::{
+    collect::{Collector, Keep},
+    run::JobUpdate,
+};
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    job::JobSpec,
+    limits::{KILL_CONFIRM, TERM_GRACE},
+};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{progress::Progress, tools::Call};
+
+/// How long a cancelled call waits for its job to end: what stopping takes on a host, and as much again for the way.
+const CANCEL_WAIT: Duration = TERM_GRACE.saturating_add(KILL_CONFIRM).saturating_add(Duration::from_secs(15));
+
+/// Runs the job and collects what becomes of it; `keep` says how much output to keep for a number of hosts.
+///
+/// The collected job has not ended if the call was cancelled and stopping took longer than [`CANCEL_WAIT`].
+pub(crate) async fn follow(
+    call: &Call<'_>,
+    spec: &JobSpec,
+    keep: fn(u32) -> Keep,
+) -> Result<Collector, Failure> {
+    // Not given up when the call is cancelled meanwhile: only with the job's id can it be cancelled too.
+    let mut stream = call.client.run(spec).await.map_err(|failure| asking_again(failure, spec))?;
+    let mut collector = Collector::new(keep(1));
+    let mut progress = Progress::new(&call.context);
+    let mut give_up: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            update = stream.next() => match update.map_err(|failure| asking_again(failure, spec))? {
+                Some(update) => {
+                    if let JobUpdate::Submitted(submitted) = &update {
+                        collector.set_keep(keep(submitted.job.counts.total()));
+                    }
+                    progress.note(&update).await;
+                    collector.take(update);
+                }
+                None => return Ok(collector),
+            },
+            () = progress.told() => {}
+            () = call.context.ct.cancelled(), if give_up.is_none() => {
+                give_up = Some(Instant::now() + CANCEL_WAIT);
+                if let Err(failure) = call.client.cancel(stream.job()).await {
+                    tracing::warn!(job = %stream.job(), %failure, "a cancelled call's job could not be cancelled");
+                }
+            }
+            () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => return Ok(collector),
+        }
+    }
+}
+
+/// Where the failure leaves open whether a job was recorded, says how to ask for it without running it twice.
+fn asking_again(mut failure: Failure, spec: &JobSpec) -> Failure {
+    let open =
+        matches!(failure.code, ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Internal);
+    if let (true, Some(key)) = (open, &spec.idempotency_key) {
+        failure.next_step.push_str(
+            "; then repeat the call with the idempotency_key of the details, which never runs it twice",
+        );
+        failure = failure.with("idempotency_key", key.as_str());
+    }
+    failure
+}

@@ -1,0 +1,174 @@
+//! The tools: one file each, all of the same shape, and the table of them.
+
+mod cancel;
+mod describe_host;
+mod list_hosts;
+mod ping;
+mod plan;
+mod run;
+mod run_on_tag;
+
+use std::{fmt, future::Future, pin::Pin, sync::LazyLock};
+
+use lictor_client::connect::Client;
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    job::Origin,
+    principal::Via,
+};
+use rmcp::{
+    RoleServer,
+    model::{CallToolResult, JsonObject, Tool, ToolAnnotations},
+    service::RequestContext,
+};
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    answer::{Answer, failed},
+    schema,
+};
+
+/// What every tool is.
+pub(crate) trait BridgeTool {
+    /// Its name.
+    const NAME: &'static str;
+    /// Its title for people.
+    const TITLE: &'static str;
+    /// What it does, for models.
+    const DESCRIPTION: &'static str;
+    /// What it does to the fleet, for the annotations.
+    const EFFECT: Effect;
+    /// Its arguments.
+    type Parameters: DeserializeOwned + JsonSchema + Send + 'static;
+    /// Its result.
+    type Result: Serialize + JsonSchema + 'static;
+
+    /// Does it.
+    fn call(
+        call: &Call<'_>,
+        parameters: Self::Parameters,
+    ) -> impl Future<Output = Result<Answer<Self::Result>, Failure>> + Send;
+}
+
+/// What a tool does to the fleet. Only clients read the annotations made from it; nothing here decides by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It changes nothing.
+    Reads,
+    /// It runs a command, which may do anything that policy allows.
+    Runs,
+    /// It stops what runs; doing it again changes nothing.
+    Stops,
+}
+
+/// One call of a tool.
+pub(crate) struct Call<'a> {
+    /// Calls the controller.
+    pub(crate) client: &'a Client,
+    /// Tells this process's requests from those of any other.
+    pub(crate) nonce: &'a [u8; 16],
+    /// The tool's name.
+    pub(crate) tool: &'a str,
+    /// The request: its id, its cancellation, its progress token, its client.
+    pub(crate) context: RequestContext<RoleServer>,
+}
+
+type CallFuture<'a> = Pin<Box<dyn Future<Output = CallToolResult> + Send + 'a>>;
+
+/// A tool in the table.
+pub(crate) struct Entry {
+    /// What clients are told of it.
+    pub(crate) tool: Tool,
+    call: for<'a> fn(Call<'a>, JsonObject) -> CallFuture<'a>,
+}
+
+/// Every tool, in the order in which they are listed.
+pub(crate) fn all() -> &'static [Entry] {
+    static ALL: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+        vec![
+            Entry::of::<ping::Ping>(),
+            Entry::of::<list_hosts::ListHosts>(),
+            Entry::of::<describe_host::DescribeHost>(),
+            Entry::of::<plan::PlanCommand>(),
+            Entry::of::<run::Run>(),
+            Entry::of::<run_on_tag::RunOnTag>(),
+            Entry::of::<cancel::Cancel>(),
+        ]
+    });
+    &ALL
+}
+
+/// The tool of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Entry> {
+    all().iter().find(|entry| entry.tool.name == name)
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn of<T: BridgeTool + 'static>() -> Self {
+        let tool = Tool::new(T::NAME, T::DESCRIPTION, schema::input::<T::Parameters>())
+            .with_title(T::TITLE)
+            .with_raw_output_schema(schema::output::<T::Result>())
+            .with_annotations(T::EFFECT.annotations(T::TITLE));
+        Self { tool, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
+    }
+
+    /// Calls the tool.
+    pub(crate) fn call<'a>(&self, call: Call<'a>, arguments: JsonObject) -> CallFuture<'a> {
+        (self.call)(call, arguments)
+    }
+}
+
+async fn handle<T: BridgeTool>(call: Call<'_>, arguments: JsonObject) -> CallToolResult {
+    let parameters = match serde_json::from_value(serde_json::Value::Object(arguments)) {
+        Ok(parameters) => parameters,
+        Err(error) => {
+            let next_step = "use exactly the arguments of the tool's input schema; there are no others";
+            return failed(&Failure::new(
+                ErrorCode::InvalidArgument,
+                format!("{}: {error}", T::NAME),
+                next_step,
+            ));
+        }
+    };
+    match T::call(&call, parameters).await {
+        Ok(answer) => answer.into_result(),
+        Err(failure) => failed(&failure),
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("tool", &self.tool.name).finish_non_exhaustive()
+    }
+}
+
+// === impl Call ===
+
+impl Call<'_> {
+    /// Where the request comes from, as its client says.
+    pub(crate) fn origin(&self) -> Origin {
+        let client = self.context.client_info().map(|info| format!("{}/{}", info.name, info.version));
+        Origin::new(Via::Mcp, client.as_deref().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("tool", &self.tool).field("id", &self.context.id).finish_non_exhaustive()
+    }
+}
+
+// === impl Effect ===
+
+impl Effect {
+    fn annotations(self, title: &str) -> ToolAnnotations {
+        ToolAnnotations::with_title(title)
+            .read_only(self == Self::Reads)
+            .destructive(self != Self::Reads)
+            .idempotent(self != Self::Runs)
+            .open_world(self != Self::Reads)
+    }
+}

@@ -1,0 +1,380 @@
+//! A controller that does as the command says, and remembers what it was asked for.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    id::{InvocationId, JobId},
+    job::Counts,
+    outcome::{Exit, Outcome, Unreachable},
+};
+use lictor_proto::{
+    pb::{
+        self, fleet_service_server::FleetService, job_service_server::JobService,
+        policy_service_server::PolicyService,
+    },
+    status::to_status,
+};
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status};
+
+/// Bytes that the command `big` prints.
+pub(crate) const BIG: u64 = 1_000_000;
+
+#[derive(Clone, Default)]
+pub(crate) struct Fake {
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    asked: Mutex<Vec<pb::SubmitRequest>>,
+    jobs: Mutex<HashMap<String, pb::SubmitRequest>>,
+    cancelled: Mutex<Vec<String>>,
+    cancel: Notify,
+    recorded: Notify,
+}
+
+type Events = Pin<Box<dyn Stream<Item = Result<pb::JobEvent, Status>> + Send>>;
+type Sender = mpsc::Sender<Result<pb::JobEvent, Status>>;
+
+impl Fake {
+    pub(crate) fn asked(&self) -> Vec<pb::SubmitRequest> {
+        self.state.asked.lock().unwrap().clone()
+    }
+    pub(crate) fn cancelled(&self) -> Vec<String> {
+        self.state.cancelled.lock().unwrap().clone()
+    }
+    /// Waits for the next job to be recorded.
+    pub(crate) async fn recorded(&self) {
+        self.state.recorded.notified().await;
+    }
+    /// Waits for the next cancellation.
+    pub(crate) async fn cancellation(&self) {
+        loop {
+            let next = self.state.cancel.notified();
+            if !self.cancelled().is_empty() {
+                return;
+            }
+            next.await;
+        }
+    }
+
+    fn tell(&self, request: pb::SubmitRequest, job: JobId, replayed: bool, breaks: bool) -> Events {
+        let (to, events) = mpsc::channel(8);
+        let this = self.clone();
+        tokio::spawn(async move { this.play(&to, &request, job, replayed, breaks).await });
+        Box::pin(ReceiverStream::new(events))
+    }
+
+    async fn play(
+        &self,
+        to: &Sender,
+        request: &pb::SubmitRequest,
+        job: JobId,
+        replayed: bool,
+        breaks: bool,
+    ) -> Option<()> {
+        let hosts = hosts(request);
+        let queued = Counts { queued: u32::try_from(hosts.len()).unwrap(), ..Counts::default() };
+        let submitted = pb::SubmitResponse { job: Some(wire_job(request, job, &queued)), replayed };
+        send(to, pb::job_event::Event::Submitted(submitted)).await?;
+        self.state.recorded.notify_one();
+        if breaks {
+            to.send(Err(Status::unavailable("the controller is restarting"))).await.ok()?;
+            return None;
+        }
+        let mut counts = Counts::default();
+        for host in &hosts {
+            let running = wire_invocation(job, host, None, None);
+            send(to, pb::job_event::Event::Invocation(running)).await?;
+            let (outcome, output) = self.act(to, &first_word(request), job, host).await?;
+            counts.add(&outcome);
+            let ended = wire_invocation(job, host, Some(&outcome), Some(output));
+            send(to, pb::job_event::Event::Invocation(ended)).await?;
+        }
+        send(to, pb::job_event::Event::Finished(wire_job(request, job, &counts))).await
+    }
+
+    /// Does as the word says on one host.
+    async fn act(&self, to: &Sender, word: &str, job: JobId, host: &str) -> Option<(Outcome, pb::Output)> {
+        let id = InvocationId::derive(job, host, 1);
+        Some(match word {
+            "fail" => {
+                chunk(to, id, pb::StreamName::Stderr, 0, b"no such thing\n").await?;
+                (Outcome::Failed(Exit::Code(3)), output(0, 14))
+            }
+            "unreachable" => {
+                let detail = "10.0.0.5:22 showed another key".to_owned();
+                (Outcome::Unreachable { reason: Unreachable::HostKeyChanged, detail }, output(0, 0))
+            }
+            "big" => {
+                chunk(to, id, pb::StreamName::Stdout, 0, &[b'a'; 40_000]).await?;
+                chunk(to, id, pb::StreamName::Stdout, BIG - 40_000, &[b'z'; 40_000]).await?;
+                (Outcome::Succeeded, output(BIG, 0))
+            }
+            "hang" => {
+                self.cancellation().await;
+                (Outcome::Killed, output(0, 0))
+            }
+            _ => {
+                let text = format!("hello from {host}\x1b[0m\n");
+                chunk(to, id, pb::StreamName::Stdout, 0, text.as_bytes()).await?;
+                (Outcome::Succeeded, output(text.len() as u64, 0))
+            }
+        })
+    }
+}
+
+async fn send(to: &Sender, event: pb::job_event::Event) -> Option<()> {
+    to.send(Ok(pb::JobEvent { event: Some(event) })).await.ok()
+}
+
+async fn chunk(
+    to: &Sender,
+    id: InvocationId,
+    stream: pb::StreamName,
+    offset: u64,
+    data: &[u8],
+) -> Option<()> {
+    let data = Bytes::copy_from_slice(data);
+    let chunk = pb::OutputChunk { invocation_id: id.to_string(), stream: stream.into(), offset, data };
+    send(to, pb::job_event::Event::Output(chunk)).await
+}
+
+fn output(stdout: u64, stderr: u64) -> pb::Output {
+    let counts =
+        |bytes_total| pb::StreamSummary { bytes_total, head_bytes: bytes_total, ..Default::default() };
+    pb::Output { stdout: Some(counts(stdout)), stderr: Some(counts(stderr)) }
+}
+
+fn first_word(request: &pb::SubmitRequest) -> String {
+    match request.command.as_ref().and_then(|c| c.form.as_ref()) {
+        Some(pb::command_input::Form::Line(line)) => line.split(' ').next().unwrap().to_owned(),
+        Some(pb::command_input::Form::Argv(argv)) => argv.words[0].clone(),
+        None => panic!("no command"),
+    }
+}
+
+fn hosts(request: &pb::SubmitRequest) -> Vec<String> {
+    match request.target.as_ref().and_then(|t| t.kind.as_ref()) {
+        Some(pb::target::Kind::Hosts(list)) => list.aliases.clone(),
+        Some(pb::target::Kind::Tag(tag)) => {
+            let many = tag.strip_prefix("n").and_then(|n| n.parse().ok()).unwrap_or(2);
+            (0..many).map(|n| format!("host-{n:04}")).collect()
+        }
+        None => panic!("no target"),
+    }
+}
+
+fn wire_job(request: &pb::SubmitRequest, job: JobId, counts: &Counts) -> pb::Job {
+    let command = lictor_core::command::Command::from_argv(&[first_word(request)]).unwrap();
+    let state = pb::JobState::from_str_name(&format!("JOB_STATE_{}", counts.state().as_str())).unwrap();
+    pb::Job {
+        id: job.to_string(),
+        principal: Some(pb::Principal {
+            tenant: "acme".into(),
+            kind: pb::PrincipalKind::Service.into(),
+            name: "bridge".into(),
+        }),
+        origin: request.origin.clone(),
+        target: request.target.clone(),
+        command: Some((&command).into()),
+        command_text: command.render(),
+        policy_version: 1,
+        created_at: 1,
+        state: state.into(),
+        counts: Some(counts.into()),
+        cancel_requested: false,
+    }
+}
+
+fn wire_invocation(
+    job: JobId,
+    host: &str,
+    outcome: Option<&Outcome>,
+    output: Option<pb::Output>,
+) -> pb::Invocation {
+    let phase = if outcome.is_some() { pb::InvocationPhase::Ended } else { pb::InvocationPhase::Running };
+    pb::Invocation {
+        id: InvocationId::derive(job, host, 1).to_string(),
+        job_id: job.to_string(),
+        host: host.to_owned(),
+        site: "berlin".into(),
+        attempt: 1,
+        phase: phase.into(),
+        outcome: outcome.map(Into::into),
+        rule: "r1".into(),
+        limits: Some(pb::Limits { timeout_ms: 1_000, output_bytes: 1_000 }),
+        started_at: Some(1_000),
+        ended_at: outcome.map(|_| 13_000),
+        output,
+        ..Default::default()
+    }
+}
+
+#[tonic::async_trait]
+impl JobService for Fake {
+    type RunStream = Events;
+    type WatchStream = Events;
+
+    async fn run(&self, request: Request<pb::SubmitRequest>) -> Result<Response<Events>, Status> {
+        let request = request.into_inner();
+        self.state.asked.lock().unwrap().push(request.clone());
+        let word = first_word(&request);
+        if word == "deny" {
+            let failure =
+                Failure::new(ErrorCode::PolicyDenied, "no rule allows it", "ask for something else")
+                    .with("rule", "r0");
+            return Err(to_status(&failure));
+        }
+        let key = request.idempotency_key.clone().unwrap();
+        let mut jobs = self.state.jobs.lock().unwrap();
+        let replayed = jobs.contains_key(&key);
+        jobs.insert(key.clone(), request.clone());
+        let mut id = [0; 16];
+        id.iter_mut()
+            .zip(lictor_core::digest::Digest::of(key.as_bytes()).as_bytes())
+            .for_each(|(to, from)| *to = *from);
+        let job = JobId::from_bytes(id);
+        jobs.insert(job.to_string(), request.clone());
+        Ok(Response::new(self.tell(request, job, replayed, word == "flaky")))
+    }
+
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Events>, Status> {
+        let id = request.into_inner().job_id;
+        let known = self.state.jobs.lock().unwrap().get(&id).cloned().unwrap();
+        Ok(Response::new(self.tell(known, id.parse().unwrap(), true, false)))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<pb::CancelRequest>,
+    ) -> Result<Response<pb::CancelResponse>, Status> {
+        let id = request.into_inner().job_id;
+        let Some(known) = self.state.jobs.lock().unwrap().get(&id).cloned() else {
+            return Err(to_status(&Failure::new(
+                ErrorCode::NotFound,
+                "there is no such job",
+                "check the id",
+            )));
+        };
+        self.state.cancelled.lock().unwrap().push(id.clone());
+        self.state.cancel.notify_waiters();
+        let counts = Counts { active: 1, ..Counts::default() };
+        let job = wire_job(&known, id.parse().unwrap(), &counts);
+        Ok(Response::new(pb::CancelResponse { already_ended: false, job: Some(job) }))
+    }
+
+    async fn submit(&self, _: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
+        Err(Status::unimplemented("submit"))
+    }
+    async fn get(&self, _: Request<pb::GetRequest>) -> Result<Response<pb::GetResponse>, Status> {
+        Err(Status::unimplemented("get"))
+    }
+    async fn list(&self, _: Request<pb::ListRequest>) -> Result<Response<pb::ListResponse>, Status> {
+        Err(Status::unimplemented("list"))
+    }
+    async fn read_output(
+        &self,
+        _: Request<pb::ReadOutputRequest>,
+    ) -> Result<Response<pb::ReadOutputResponse>, Status> {
+        Err(Status::unimplemented("read_output"))
+    }
+}
+
+#[tonic::async_trait]
+impl FleetService for Fake {
+    async fn list_sites(
+        &self,
+        _: Request<pb::ListSitesRequest>,
+    ) -> Result<Response<pb::ListSitesResponse>, Status> {
+        let sites = vec![pb::Site { name: "berlin".into(), hosts: 2, agents_connected: 1 }];
+        Ok(Response::new(pb::ListSitesResponse { sites }))
+    }
+
+    async fn list_hosts(
+        &self,
+        request: Request<pb::ListHostsRequest>,
+    ) -> Result<Response<pb::ListHostsResponse>, Status> {
+        let asked = request.into_inner();
+        let from: u32 = asked.page_token.parse().unwrap_or(0);
+        let host = |n| pb::Host {
+            alias: format!("host-{n:04}"),
+            site: "berlin".into(),
+            tags: vec!["web".into()],
+            description: "front\u{202e}end".into(),
+            agent_connected: true,
+            host_key_pinned: true,
+            // A controller does not send these to services; if it did, they must not get to a model.
+            address: "10.0.0.5:22".into(),
+            user: "root".into(),
+            ..Default::default()
+        };
+        if !asked.alias.is_empty() {
+            let hosts = if asked.alias == "host-0000" { vec![host(0)] } else { vec![] };
+            return Ok(Response::new(pb::ListHostsResponse { hosts, next_page_token: String::new() }));
+        }
+        let hosts = (from..from + 150).map(host).collect();
+        let next_page_token = if from == 0 { "150".into() } else { String::new() };
+        Ok(Response::new(pb::ListHostsResponse { hosts, next_page_token }))
+    }
+
+    async fn list_agents(
+        &self,
+        _: Request<pb::ListAgentsRequest>,
+    ) -> Result<Response<pb::ListAgentsResponse>, Status> {
+        Err(Status::permission_denied("agents"))
+    }
+    async fn create_join_token(
+        &self,
+        _: Request<pb::CreateJoinTokenRequest>,
+    ) -> Result<Response<pb::CreateJoinTokenResponse>, Status> {
+        Err(Status::permission_denied("token"))
+    }
+}
+
+#[tonic::async_trait]
+impl PolicyService for Fake {
+    async fn plan(&self, request: Request<pb::PlanRequest>) -> Result<Response<pb::PlanResponse>, Status> {
+        let request = request.into_inner().request.unwrap();
+        let word = first_word(&request);
+        if word == "$HOME" {
+            let failure =
+                Failure::new(ErrorCode::CommandRefused, "variables are not expanded", "write the value")
+                    .with("refusal", "E_EXPANSION");
+            return Err(to_status(&failure));
+        }
+        let effect = if word == "deny" { pb::Effect::Deny } else { pb::Effect::Allow };
+        let decide = |host: String| pb::HostDecision {
+            host,
+            site: "berlin".into(),
+            effect: effect.into(),
+            code: "CODE".into(),
+            reason: "because".into(),
+            limits: Some(pb::Limits { timeout_ms: 60_000, output_bytes: 1_000 }),
+            agent_connected: true,
+            ..Default::default()
+        };
+        let command = lictor_core::command::Command::from_argv(&[word]).unwrap();
+        Ok(Response::new(pb::PlanResponse {
+            command: Some((&command).into()),
+            command_text: command.render(),
+            command_digest: command.digest().as_bytes().to_vec(),
+            policy_version: 7,
+            hosts: hosts(&request).into_iter().map(decide).collect(),
+        }))
+    }
+    async fn get(&self, _: Request<pb::GetPolicyRequest>) -> Result<Response<pb::Policy>, Status> {
+        Err(Status::permission_denied("policy"))
+    }
+    async fn put(&self, _: Request<pb::PutPolicyRequest>) -> Result<Response<pb::PutPolicyResponse>, Status> {
+        Err(Status::permission_denied("policy"))
+    }
+}

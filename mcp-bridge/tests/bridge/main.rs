@@ -1,0 +1,296 @@
+//! What the bridge promises to MCP clients, with a real one, in both eras of the protocol.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod fake;
+mod world;
+
+use std::{path::Path, time::Duration};
+
+use hyper_util::rt::TokioIo;
+use lictor_client::connect::Client;
+use rmcp::{
+    model::{CallToolRequest, ClientRequest},
+    service::PeerRequestOptions,
+};
+use serde_json::{Value, json};
+use tonic::transport::Endpoint;
+use tower::service_fn;
+
+use crate::{
+    fake::{BIG, Fake},
+    world::{Era, World, request},
+};
+
+const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+
+#[tokio::test]
+async fn the_tools_are_exactly_these() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bridge/tools.json");
+    for era in ERAS {
+        let world = World::new(era).await;
+        let tools = serde_json::to_value(world.mcp.list_all_tools().await.unwrap()).unwrap();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&golden, format!("{tools:#}\n")).unwrap();
+        }
+        let expected: Value = serde_json::from_str(&std::fs::read_to_string(&golden).unwrap()).unwrap();
+        assert_eq!(
+            tools, expected,
+            "if this is meant, run the test with UPDATE_GOLDEN=1 and look at the difference"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_argument_raises_authority_and_every_schema_is_closed() {
+    let world = World::new(Era::Modern).await;
+    for tool in world.mcp.list_all_tools().await.unwrap() {
+        let schema = Value::Object(tool.input_schema.as_ref().clone());
+        assert_eq!(schema["additionalProperties"], false, "{}", tool.name);
+        for name in schema["properties"].as_object().unwrap().keys() {
+            let known = ["alias", "tag", "command", "argv", "timeout_seconds", "idempotency_key", "job_id"];
+            assert!(known.contains(&name.as_str()), "{} takes {name}", tool.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_succeeds_or_fails_is_a_result() {
+    for era in ERAS {
+        let world = World::new(era).await;
+        let ok = world.call("ssh_run", json!({"alias": "web-1", "argv": ["ok"], "timeout_seconds": 5})).await;
+        assert!(!ok.is_error);
+        assert_eq!(ok.body["state"], "SUCCEEDED");
+        assert_eq!(ok.body["ran"], "ran");
+        assert_eq!(ok.body["exit_code"], 0);
+        assert_eq!(ok.body["stdout"], "hello from web-1\\x1b[0m\n");
+        assert_eq!(ok.body["stdout_bytes_total"], 21);
+        assert_eq!((&ok.body["duration_ms"], &ok.body["replayed"]), (&json!(12), &json!(false)));
+        assert!(!ok.text.contains('\x1b'));
+
+        let fail = world.call("ssh_run", json!({"alias": "web-1", "command": "fail now"})).await;
+        assert!(!fail.is_error);
+        assert_eq!((&fail.body["state"], &fail.body["exit_code"]), (&json!("FAILED"), &json!(3)));
+        assert_eq!(fail.body["stderr"], "no such thing\n");
+
+        let asked = world.fake.asked();
+        assert_eq!(asked[0].timeout_ms, Some(5_000));
+        assert_eq!(asked[0].origin.as_ref().unwrap().via, lictor_proto::pb::Via::Mcp as i32);
+        assert_ne!(asked[0].idempotency_key, asked[1].idempotency_key);
+    }
+}
+
+#[tokio::test]
+async fn a_denial_is_an_error_with_code_and_next_step() {
+    for era in ERAS {
+        let world = World::new(era).await;
+        let denied = world.call("ssh_run", json!({"alias": "web-1", "argv": ["deny"]})).await;
+        assert!(denied.is_error);
+        assert_eq!(denied.body["code"], "POLICY_DENIED");
+        assert_eq!(denied.body["next_step"], "ask for something else");
+        assert_eq!(denied.body["details"]["rule"], "r0");
+    }
+}
+
+#[tokio::test]
+async fn what_did_not_run_is_an_error_and_names_no_address() {
+    let world = World::new(Era::Modern).await;
+    for (tool, arguments) in [
+        ("ssh_run", json!({"alias": "web-1", "argv": ["unreachable"]})),
+        ("ssh_run_on_tag", json!({"tag": "web", "argv": ["unreachable"]})),
+    ] {
+        let answer = world.call(tool, arguments).await;
+        assert!(answer.is_error);
+        assert_eq!(answer.body["code"], "UNREACHABLE");
+        assert!(answer.body["message"].as_str().unwrap().contains("host_key_changed"));
+        assert!(answer.body["job_id"].as_str().unwrap().starts_with("job_"));
+        assert!(!answer.text.contains("10.0.0.5"), "{}", answer.text);
+    }
+    for (tool, arguments) in
+        [("ssh_list_hosts", json!({})), ("ssh_describe_host", json!({"alias": "host-0000"}))]
+    {
+        let answer = world.call(tool, arguments).await;
+        assert!(!answer.is_error);
+        assert!(!answer.text.contains("10.0.0.5") && !answer.text.contains("root"), "{}", answer.text);
+        assert!(answer.text.contains("front\\\\u{202e}end"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn output_is_bounded_and_says_what_was_left_out() {
+    let world = World::new(Era::Modern).await;
+    let big = world.call("ssh_run", json!({"alias": "web-1", "argv": ["big"]})).await;
+    let stdout = big.body["stdout"].as_str().unwrap();
+    assert!(stdout.len() <= 24 * 1024 && stdout.starts_with("aaaa") && stdout.ends_with("zzzz"));
+    assert_eq!((&big.body["stdout_truncated"], &big.body["stdout_bytes_total"]), (&json!(true), &json!(BIG)));
+    let kept = stdout.bytes().filter(|b| matches!(b, b'a' | b'z')).count() as u64;
+    // The mark itself has three letters a and none z.
+    let marked = "[lictor: bytes left out]".bytes().filter(|b| matches!(b, b'a' | b'z')).count() as u64;
+    assert!(stdout.contains(&format!("[lictor: {} bytes left out]", BIG - (kept - marked))));
+
+    for (word, hosts) in [("ok", 1_000), ("big", 100)] {
+        let many = world.call("ssh_run_on_tag", json!({"tag": format!("n{hosts}"), "argv": [word]})).await;
+        assert!(!many.is_error && many.text.len() < 100_000, "{}", many.text.len());
+        let (listed, left_out) =
+            (many.body["results"].as_array().unwrap().len(), many.body["results_left_out"].as_u64().unwrap());
+        assert_eq!(listed as u64 + left_out, hosts);
+        assert_eq!(many.body["left_out_by_state"], json!({"SUCCEEDED": left_out}));
+        assert_eq!((&many.body["hosts_total"], &many.body["succeeded"]), (&json!(hosts), &json!(hosts)));
+    }
+}
+
+#[tokio::test]
+async fn asking_again_with_the_same_key_never_runs_twice() {
+    let world = World::new(Era::Modern).await;
+    let arguments = json!({"alias": "web-1", "argv": ["ok"], "idempotency_key": "deploy-7"});
+    let first = world.call("ssh_run", arguments.clone()).await;
+    let again = world.call("ssh_run", arguments).await;
+    assert_eq!((&first.body["replayed"], &again.body["replayed"]), (&json!(false), &json!(true)));
+    assert_eq!(first.body["job_id"], again.body["job_id"]);
+    assert_eq!(world.fake.asked()[0].idempotency_key.as_deref(), Some("deploy-7"));
+}
+
+#[tokio::test]
+async fn a_job_is_picked_up_again_when_the_connection_breaks() {
+    let world = World::new(Era::Modern).await;
+    let answer = world.call("ssh_run", json!({"alias": "web-1", "argv": ["flaky"]})).await;
+    assert!(!answer.is_error);
+    assert_eq!(answer.body["stdout"], "hello from web-1\\x1b[0m\n");
+    assert_eq!(answer.body["replayed"], false);
+    assert_eq!(world.fake.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn cancelling_the_request_cancels_the_job() {
+    for era in ERAS {
+        let world = World::new(era).await;
+        let call = CallToolRequest::new(request("ssh_run", json!({"alias": "web-1", "argv": ["hang"]})));
+        let call = ClientRequest::CallToolRequest(call);
+        let handle =
+            world.mcp.send_cancellable_request(call, PeerRequestOptions::no_options()).await.unwrap();
+        world.fake.recorded().await;
+        handle.cancel(Some("no longer wanted".into())).await.unwrap();
+        world.fake.cancellation().await;
+        assert_eq!(world.fake.cancelled().len(), 1);
+        assert!(world.bridge.drain(Duration::from_secs(10)).await, "the call ends when its job has");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_cancels_what_it_waited_for() {
+    let world = World::new(Era::Legacy).await;
+    let call = CallToolRequest::new(request("ssh_run", json!({"alias": "web-1", "argv": ["hang"]})));
+    let call = ClientRequest::CallToolRequest(call);
+    let _handle = world.mcp.send_cancellable_request(call, PeerRequestOptions::no_options()).await.unwrap();
+    world.fake.recorded().await;
+    world.mcp.cancel().await.unwrap();
+    world.fake.cancellation().await;
+    assert!(world.bridge.drain(Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
+async fn progress_tells_the_job_and_its_hosts() {
+    for era in ERAS {
+        let mut world = World::new(era).await;
+        let call = CallToolRequest::new(request("ssh_run_on_tag", json!({"tag": "web", "argv": ["hang"]})));
+        let call = ClientRequest::CallToolRequest(call);
+        let handle =
+            world.mcp.send_cancellable_request(call, PeerRequestOptions::no_options()).await.unwrap();
+        let token = handle.progress_token.clone();
+        let first = world.progress.recv().await.unwrap();
+        assert_eq!((first.progress_token, first.progress, first.total), (token, 0.0, Some(2.0)));
+        let message = first.message.unwrap();
+        assert!(message.starts_with("job_") && message.ends_with("recorded for 2 hosts"), "{message}");
+        let second = world.progress.recv().await.unwrap();
+        assert!(second.progress > 0.0);
+        assert_eq!(second.message.unwrap(), "started on host-0000; 0 of 2 hosts ended");
+        handle.cancel(None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_controller_that_is_down_is_an_error_with_a_next_step() {
+    let refused = service_fn(|_| async {
+        Err::<TokioIo<tokio::io::DuplexStream>, _>(std::io::Error::from(
+            std::io::ErrorKind::ConnectionRefused,
+        ))
+    });
+    let channel = Endpoint::from_static("http://memory.invalid").connect_with_connector_lazy(refused);
+    let world = World::with(Fake::default(), Client::over(channel, "memory"), Era::Modern).await;
+    for (tool, arguments) in [
+        ("ssh_ping", json!({})),
+        ("ssh_list_hosts", json!({"tag": "web"})),
+        ("ssh_describe_host", json!({"alias": "web-1"})),
+        ("ssh_plan", json!({"alias": "web-1", "argv": ["ok"]})),
+        ("ssh_run", json!({"alias": "web-1", "argv": ["ok"]})),
+        ("ssh_run_on_tag", json!({"tag": "web", "argv": ["ok"]})),
+        ("ssh_cancel", json!({"job_id": "job_00000000000000000000000000"})),
+    ] {
+        let answer = world.call(tool, arguments).await;
+        assert!(answer.is_error, "{tool}");
+        assert_eq!(answer.body["code"], "UNAVAILABLE", "{tool}");
+        assert!(!answer.body["next_step"].as_str().unwrap().is_empty());
+        let key = answer.body["details"]["idempotency_key"].as_str();
+        assert_eq!(key.is_some(), tool.starts_with("ssh_run"), "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_are_not_the_tools_own_are_refused() {
+    let world = World::new(Era::Modern).await;
+    for (tool, arguments, word) in [
+        ("ssh_run", json!({"alias": "web-1", "argv": ["ok"], "force": true}), "force"),
+        ("ssh_run", json!({"alias": "web-1", "argv": ["ok"], "confirm": "yes"}), "confirm"),
+        ("ssh_run", json!({"argv": ["ok"]}), "alias"),
+        ("ssh_run", json!({"alias": "web-1"}), "argv"),
+        ("ssh_run", json!({"alias": "web-1", "argv": ["ok"], "command": "ok"}), "argv"),
+        ("ssh_run", json!({"alias": "-oProxyCommand=x", "argv": ["ok"]}), "alias"),
+        ("ssh_run", json!({"alias": "web-1", "argv": ["ok"], "timeout_seconds": 0}), "timeout_seconds"),
+        ("ssh_run", json!({"alias": "web-1", "argv": ["ok"], "timeout_seconds": -1}), "-1"),
+        ("ssh_run", json!({"alias": "web-1", "argv": ["ok"], "idempotency_key": "a b"}), "idempotency_key"),
+        ("ssh_run_on_tag", json!({"tag": "a/b", "argv": ["ok"]}), "tag"),
+        ("ssh_plan", json!({"argv": ["ok"]}), "alias"),
+        ("ssh_plan", json!({"alias": "a", "tag": "b", "argv": ["ok"]}), "alias"),
+        ("ssh_cancel", json!({"job_id": "42"}), "job_id"),
+        ("ssh_cancel", json!({"task_id": "42"}), "task_id"),
+        ("ssh_ping", json!({"verbose": true}), "verbose"),
+    ] {
+        let answer = world.call(tool, arguments).await;
+        assert!(answer.is_error, "{tool} {word}");
+        assert_eq!(answer.body["code"], "INVALID_ARGUMENT");
+        assert!(answer.body["message"].as_str().unwrap().contains(word), "{} without {word}", answer.text);
+    }
+    assert!(world.fake.asked().is_empty());
+    assert!(world.mcp.call_tool(request("ssh_approve", json!({}))).await.is_err());
+}
+
+#[tokio::test]
+async fn plan_ping_hosts_and_cancel_answer_in_their_shapes() {
+    let world = World::new(Era::Legacy).await;
+    let pong = world.call("ssh_ping", json!({})).await;
+    assert_eq!((&pong.body["status"], &pong.body["sites"][0]["name"]), (&json!("pong"), &json!("berlin")));
+
+    let hosts = world.call("ssh_list_hosts", json!({})).await;
+    assert_eq!((&hosts.body["total"], &hosts.body["left_out"]), (&json!(300), &json!(100)));
+    assert!(
+        world.call("ssh_describe_host", json!({"alias": "host-0000"})).await.body["ready"].as_bool().unwrap()
+    );
+    assert_eq!(world.call("ssh_describe_host", json!({"alias": "nobody"})).await.body["code"], "NOT_FOUND");
+
+    let plan = world.call("ssh_plan", json!({"tag": "n60", "argv": ["ok"]})).await;
+    assert_eq!((&plan.body["allowed"], &plan.body["left_out"]), (&json!(true), &json!(10)));
+    let plan = world.call("ssh_plan", json!({"alias": "web-1", "argv": ["deny"]})).await;
+    assert!(!plan.is_error, "a plan that denies is a result");
+    assert_eq!((&plan.body["allowed"], &plan.body["hosts"][0]["effect"]), (&json!(false), &json!("DENY")));
+    let plan = world.call("ssh_plan", json!({"alias": "web-1", "command": "$HOME"})).await;
+    assert_eq!(
+        (&plan.body["code"], &plan.body["details"]["refusal"]),
+        (&json!("COMMAND_REFUSED"), &json!("E_EXPANSION"))
+    );
+
+    let job = world.call("ssh_run", json!({"alias": "web-1", "argv": ["ok"]})).await.body["job_id"].clone();
+    let cancelled = world.call("ssh_cancel", json!({"job_id": job})).await;
+    assert_eq!((&cancelled.body["already_ended"], &cancelled.body["unfinished"]), (&json!(false), &json!(1)));
+    let unknown = world.call("ssh_cancel", json!({"job_id": "job_00000000000000000000000000"})).await;
+    assert_eq!(unknown.body["code"], "NOT_FOUND");
+}

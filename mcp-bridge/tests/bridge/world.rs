@@ -1,0 +1,160 @@
+//! A real MCP client, the bridge, and a fake controller, each connected in memory.
+
+use std::sync::Arc;
+
+use hyper_util::rt::TokioIo;
+use lictor_client::connect::Client;
+use lictor_mcp_bridge::server::Bridge;
+use lictor_proto::pb::{
+    fleet_service_server::FleetServiceServer, job_service_server::JobServiceServer,
+    policy_service_server::PolicyServiceServer,
+};
+use rmcp::{
+    ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient, ServiceExt as _,
+    model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam, ProtocolVersion, Tool},
+    service::{NotificationContext, RunningService},
+};
+use serde_json::Value;
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::mpsc,
+};
+use tokio_stream::{StreamExt as _, wrappers::UnboundedReceiverStream};
+use tonic::transport::{Endpoint, Server};
+use tower::service_fn;
+
+use crate::fake::Fake;
+
+/// Bytes in flight between two ends.
+const PIPE: usize = 64 * 1024;
+
+/// The two eras of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Era {
+    Legacy,
+    Modern,
+}
+
+pub(crate) struct World {
+    pub(crate) fake: Fake,
+    pub(crate) bridge: Bridge,
+    pub(crate) mcp: RunningService<RoleClient, Listener>,
+    pub(crate) progress: mpsc::UnboundedReceiver<ProgressNotificationParam>,
+}
+
+/// The MCP client's ear.
+#[derive(Clone)]
+pub(crate) struct Listener(mpsc::UnboundedSender<ProgressNotificationParam>);
+
+impl ClientHandler for Listener {
+    async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        let _ = self.0.send(params);
+    }
+}
+
+impl World {
+    pub(crate) async fn new(era: Era) -> Self {
+        let fake = Fake::default();
+        Self::with(fake.clone(), Client::over(channel(fake), "memory"), era).await
+    }
+
+    pub(crate) async fn with(fake: Fake, client: Client, era: Era) -> Self {
+        let bridge = Bridge::new(client);
+        let (near, far) = duplex(PIPE);
+        let server = bridge.clone();
+        tokio::spawn(async move {
+            let running = server.serve(far).await.unwrap();
+            running.waiting().await.unwrap();
+        });
+        let (heard, progress) = mpsc::unbounded_channel();
+        let listener = Listener(heard);
+        let mcp = match era {
+            Era::Legacy => listener.serve(near).await.unwrap(),
+            Era::Modern => {
+                let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+                listener
+                    .serve_with_lifecycle(near, ClientLifecycleMode::Discover { preferred_versions })
+                    .await
+                    .unwrap()
+            }
+        };
+        Self { fake, bridge, mcp, progress }
+    }
+
+    /// Calls a tool and checks its answer against the tool's own schema.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Answer {
+        let result = self.mcp.call_tool(request(tool, arguments)).await.unwrap();
+        let tools = self.mcp.list_all_tools().await.unwrap();
+        let tool = tools.iter().find(|t| t.name == tool).unwrap();
+        Answer::checked(result, tool)
+    }
+}
+
+pub(crate) fn request(tool: &str, arguments: Value) -> CallToolRequestParams {
+    let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+    CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)
+}
+
+/// A tool's answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) is_error: bool,
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    fn checked(result: CallToolResult, tool: &Tool) -> Self {
+        let body = result.structured_content.unwrap();
+        let text = result.content[0].as_text().unwrap().text.clone();
+        assert_eq!(
+            serde_json::from_str::<Value>(&text).unwrap(),
+            body,
+            "the text says the same as the structure"
+        );
+        check(&body, &Value::Object(tool.output_schema.as_deref().unwrap().clone()));
+        Self { is_error: result.is_error.unwrap(), body, text }
+    }
+}
+
+/// As much of JSON Schema as the tools' schemas use at their top.
+fn check(body: &Value, schema: &Value) {
+    for (name, value) in body.as_object().unwrap() {
+        let expected = schema["properties"][name]["type"].as_str();
+        let found = match value {
+            Value::String(_) => "string",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "integer",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+            Value::Null => "null",
+        };
+        assert_eq!(expected, Some(found), "{name} in {schema}");
+    }
+    let whole = |form: &Value| {
+        form["required"].as_array().unwrap().iter().all(|name| body.get(name.as_str().unwrap()).is_some())
+    };
+    assert!(
+        schema["anyOf"].as_array().unwrap().iter().any(whole),
+        "{body} is neither a result nor a refusal"
+    );
+}
+
+/// A channel to a controller in memory.
+pub(crate) fn channel(fake: Fake) -> tonic::transport::Channel {
+    let (connect, connections) = mpsc::unbounded_channel::<DuplexStream>();
+    let incoming = UnboundedReceiverStream::new(connections).map(Ok::<_, std::io::Error>);
+    let fake = Arc::new(fake);
+    tokio::spawn(
+        Server::builder()
+            .add_service(JobServiceServer::from_arc(Arc::clone(&fake)))
+            .add_service(FleetServiceServer::from_arc(Arc::clone(&fake)))
+            .add_service(PolicyServiceServer::from_arc(fake))
+            .serve_with_incoming(incoming),
+    );
+    Endpoint::from_static("http://memory.invalid").connect_with_connector_lazy(service_fn(move |_| {
+        let (near, far) = duplex(PIPE);
+        let sent = connect.send(far).map_err(|_| std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+        async move { sent.map(|()| TokioIo::new(near)) }
+    }))
+}
