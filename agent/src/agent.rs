@@ -1,0 +1,161 @@
+//! One agent, from its files to its end: what is started in which order, and how it stops.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use lictor_certs::{client::LiveClientTls, files::IdentityFiles, live::TlsError};
+use lictor_core::{
+    clock::Clock,
+    outcome::{Outcome, Unknown},
+    principal::Identity,
+};
+use lictor_runtime::{clock::SystemClock, shutdown::Shutdown, tasks::spawn_supervised};
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    admit::Gate,
+    config::{AgentConfig, Problems},
+    ended::Ended,
+    enroll::{self, IDENTITY_STEM},
+    exec::Runner,
+    journal::{
+        Journal, JournalError,
+        image::{Image, Stand},
+        record::Record,
+        spool::Spool,
+    },
+    link::{self, Link, renew::Renewal},
+    output::uplink::Uplink,
+    site::LiveSite,
+    ssh::pool::Pool,
+    work::Work,
+};
+
+/// Time for running commands to end when the process is told to stop; what still runs then is UNKNOWN at the next start.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Time for background tasks to notice that the process stops.
+const TASKS_DRAIN: Duration = Duration::from_secs(5);
+/// How often certificate files are looked at, for those that others replace.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(30);
+
+/// An agent that could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The site's files.
+    #[error(transparent)]
+    Site(#[from] Problems),
+    /// The identity.
+    #[error("this agent has no usable identity; run: lictor-agent join")]
+    Identity(#[from] TlsError),
+    /// The certificate is somebody else's.
+    #[error("the certificate in the identity directory is for {0}, not for an agent; run: lictor-agent join")]
+    NotAnAgent(String),
+    /// The pinned key.
+    #[error("the controller's grant key cannot be read: {0}; run: lictor-agent join")]
+    GrantKey(String),
+    /// The journal.
+    #[error("the journal cannot be opened")]
+    Journal(#[from] JournalError),
+    /// What the last run left could not be settled.
+    #[error("the journal cannot be written; free the disk that holds state_dir")]
+    JournalDown,
+    /// The state directory.
+    #[error("the state directory cannot be used")]
+    State(#[from] std::io::Error),
+}
+
+/// Runs an agent until `shutdown`.
+///
+/// # Errors
+/// When it cannot start; what goes wrong later is logged and retried.
+pub async fn run(config: AgentConfig, shutdown: Shutdown) -> Result<(), AgentError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let files = IdentityFiles::in_dir(&config.identity_dir, IDENTITY_STEM);
+    let tls = Arc::new(LiveClientTls::load(files.clone())?);
+    let gate = gate(&tls, &config.identity_dir)?;
+    let site = Arc::new(LiveSite::load(config.site.clone())?);
+    let (client_sender, client) = watch::channel(None);
+    let runner = Arc::new(runner(&config, &site, Uplink::new(client.clone()), &clock).await?);
+    let epoch = link::epoch_in(&config.state_dir)?;
+    tracing::info!(site = %gate.site, agent = %gate.agent, hosts = site.current().hosts.len(), controller = config.controller, "agent started");
+    let link = Link {
+        controller: config.controller,
+        tls: Arc::clone(&tls),
+        gate,
+        site: Arc::clone(&site),
+        runner: Arc::clone(&runner),
+        clock: Arc::clone(&clock),
+        client: client_sender,
+        epoch,
+        forged: 0.into(),
+    };
+    let renewal = Renewal { files, tls: Arc::clone(&tls), client, clock };
+    spawn_supervised("site files", site.watch(shutdown.clone()), &shutdown);
+    spawn_supervised("certificate files", tls.watch(CERTIFICATE_LOOK, shutdown.token()), &shutdown);
+    spawn_supervised("certificate renewal", renewal.run(shutdown.clone()), &shutdown);
+    spawn_supervised("idle connections", Arc::clone(&runner.pool).reap(shutdown.clone()), &shutdown);
+    spawn_supervised("link", link.run(shutdown.clone()), &shutdown);
+    shutdown.stopping().await;
+    runner.drain(DRAIN, config.max_concurrency).await;
+    shutdown.drain(TASKS_DRAIN).await;
+    Ok(())
+}
+
+fn gate(tls: &LiveClientTls, identity_dir: &Path) -> Result<Gate, AgentError> {
+    let key = enroll::grant_key(identity_dir).map_err(AgentError::GrantKey)?;
+    match tls.own().identity {
+        Identity::Agent { tenant, site, name } => Ok(Gate { key, tenant, site, agent: name }),
+        other => Err(AgentError::NotAnAgent(other.to_string())),
+    }
+}
+
+async fn runner(
+    config: &AgentConfig,
+    site: &Arc<LiveSite>,
+    uplink: Uplink,
+    clock: &Arc<dyn Clock>,
+) -> Result<Runner, AgentError> {
+    let (journal, image) = Journal::open(&config.state_dir, Arc::clone(clock))?;
+    let (ended, tombstones) = settle(&journal, image, clock.as_ref()).await?;
+    let spool =
+        Spool::open(&config.state_dir, |id| ended.iter().any(|e| e.invocation == id && e.is_spooled()))?;
+    Ok(Runner {
+        pool: Arc::new(Pool::new(Arc::clone(site))),
+        journal,
+        work: Arc::new(Work::restore(ended, tombstones)),
+        spool,
+        clock: Arc::clone(clock),
+        budget: Arc::default(),
+        uplink,
+        permits: Arc::new(Semaphore::new(config.max_concurrency)),
+    })
+}
+
+/// What the last run left: ends to be reported, and for what was started and has no end, an UNKNOWN that is on disk
+/// before anybody hears of it.
+async fn settle(
+    journal: &Journal,
+    image: Image,
+    clock: &dyn Clock,
+) -> Result<(Vec<Ended>, crate::journal::tombstones::Tombstones), AgentError> {
+    let now = clock.now();
+    let (live, tombstones) = image.into_parts();
+    let mut ended = Vec::new();
+    let mut records = Vec::new();
+    for (id, stand) in live {
+        match stand {
+            Stand::Accepted => {}
+            Stand::Done(done) => ended.push(*done),
+            Stand::Starting(at) => {
+                let outcome = Outcome::Unknown(Unknown::AgentRestarted);
+                let unknown = Ended { started_at: Some(at), ..Ended::not_run(id, outcome, now) };
+                tracing::warn!(invocation = %id, "was started before the last stop; its end is unknown");
+                records.push(Record::Done(Box::new(unknown.clone())));
+                ended.push(unknown);
+            }
+        }
+    }
+    if !records.is_empty() {
+        journal.append(records).synced().await.map_err(|_| AgentError::JournalDown)?;
+    }
+    Ok((ended, tombstones))
+}

@@ -1,0 +1,74 @@
+//! Commented examples of every file that an agent reads; `lictor init` writes them as they are here.
+
+/// `agent.yml`
+pub const EXAMPLE_AGENT: &str = "\
+# An agent of one site. Relative paths start at this file's directory.
+controller: controller.example.com:7443
+# The journal: what was started here. Must survive restarts; one agent at a time.
+state_dir: state
+# The agent's certificate and the controller's public keys, written by `lictor-agent join`.
+identity_dir: identity
+hosts: hosts.yml
+credentials: credentials.yml
+# Pinned host keys; `lictor-agent host-scan ALIAS --accept` adds to it.
+known_hosts: known_hosts
+# What no controller may ever have run here. Leave it out to trust the controller's policy alone.
+floor: floor.yml
+# Commands that run at once.
+max_concurrency: 256
+";
+
+/// `hosts.yml`
+pub const EXAMPLE_HOSTS: &str = "\
+# The hosts of this site. Controllers see alias, tags, description, address and user; never a credential.
+hosts:
+  - alias: web-1
+    address: 192.0.2.10        # name or address
+    port: 22                   # 22 if left out
+    user: deploy
+    credential: deploy-key     # a name in credentials.yml
+    tags: [web, production]
+    description: first web server
+  - alias: db-1
+    address: db-1.example.com
+    user: operator
+    credential: site-agent
+    tags: [db]
+";
+
+/// `credentials.yml`
+pub const EXAMPLE_CREDENTIALS: &str = "\
+# Secrets of this site; they never leave it. This file and every file named here: chmod 600.
+credentials:
+  # A private key (Ed25519 or ECDSA), with an optional file that holds its passphrase.
+  - name: deploy-key
+    key_file: keys/deploy_ed25519
+    # passphrase_file: keys/deploy_ed25519.passphrase
+  # Keys in an ssh-agent: `true` for the one in SSH_AUTH_SOCK, or the path of its socket. RSA keys work only this way.
+  - name: site-agent
+    ssh_agent: true
+  # A password, in a file of its own or here.
+  # - name: old-switch
+  #   password_file: keys/old-switch.password
+";
+
+/// `floor.yml`
+pub const EXAMPLE_FLOOR: &str = "\
+# The floor of this site: every grant is judged against it again, whatever the controller decided.
+version: 1
+rules:
+  - id: read-only
+    description: looking is fine everywhere
+    effect: allow
+    where: all
+    commands:
+      - uptime
+      - df -h
+      - systemctl status <unit>
+  - id: never-wipe
+    effect: deny
+    where: all
+    commands:
+      - mkfs
+      - shred
+";

@@ -1,0 +1,329 @@
+//! The files as they are written, and their checks. Everything that is wrong is collected, each with its line.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use lictor_core::{
+    limits::{MAX_HOSTS_PER_SITE, MAX_NOTE_BYTES, MAX_TAGS_PER_HOST},
+    name::{HostAlias, Tag},
+    secret::Secret,
+};
+use lictor_runtime::config::{MAX_CONFIG_BYTES, parse_yaml, resolve};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_saphyr::Spanned;
+use zeroize::Zeroizing;
+
+use super::{AgentConfig, DEFAULT_CONCURRENCY, MAX_CONCURRENCY, Problem, Problems, SiteFiles};
+use crate::{secrets::CredentialSource, site::Host};
+
+/// The SSH port when a host does not name one (RFC 4253).
+const SSH_PORT: u16 = 22;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgentFile {
+    controller: Spanned<String>,
+    state_dir: PathBuf,
+    identity_dir: PathBuf,
+    hosts: PathBuf,
+    credentials: PathBuf,
+    known_hosts: PathBuf,
+    floor: Option<PathBuf>,
+    max_concurrency: Option<Spanned<usize>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostsFile {
+    hosts: Vec<HostEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostEntry {
+    alias: Spanned<String>,
+    address: Spanned<String>,
+    port: Option<Spanned<u16>>,
+    user: Spanned<String>,
+    credential: Spanned<String>,
+    #[serde(default)]
+    tags: Vec<Spanned<String>>,
+    #[serde(default)]
+    description: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialsFile {
+    credentials: Vec<CredentialEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialEntry {
+    name: Spanned<String>,
+    key_file: Option<PathBuf>,
+    passphrase_file: Option<PathBuf>,
+    ssh_agent: Option<AgentSocket>,
+    password_file: Option<PathBuf>,
+    password: Option<SecretText>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum AgentSocket {
+    FromEnvironment(bool),
+    Path(PathBuf),
+}
+
+/// A secret in a file: it leaves the parser as a [`Secret`], which never prints.
+#[derive(Debug)]
+struct SecretText(Secret);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text.into_bytes())))
+    }
+}
+
+fn text_of(path: &Path) -> Result<Zeroizing<String>, Problems> {
+    let wrong = |what: &dyn std::fmt::Display| Problems(vec![Problem::new(path, 0, what)]);
+    let meta = fs::metadata(path).map_err(|e| wrong(&e))?;
+    if meta.len() > MAX_CONFIG_BYTES {
+        return Err(wrong(&format_args!("it is larger than {MAX_CONFIG_BYTES} bytes")));
+    }
+    fs::read_to_string(path).map(Zeroizing::new).map_err(|e| wrong(&e))
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
+    parse_yaml(&text_of(path)?).map_err(|detail| Problems(vec![Problem::new(path, 0, detail)]))
+}
+
+/// As [`read`], for a file with secrets: what is wrong is said without showing any of the text.
+fn read_secret<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
+    let text = text_of(path)?;
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
+        let line = error.location().map_or(0, |l| l.line());
+        Problems(vec![Problem::new(
+            path,
+            line,
+            "this is not a list of credentials as the example shows it; each has a \
+            name and one of key_file (with passphrase_file), ssh_agent, password_file, password",
+        )])
+    })
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new("."))
+}
+
+pub(super) fn load_agent(path: &Path) -> Result<AgentConfig, Problems> {
+    let file: AgentFile = read(path)?;
+    let mut problems = Problems(Vec::new());
+    let has_port =
+        file.controller.value.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if !has_port {
+        let message = "controller must be host:port, e.g. controller.example.com:7443";
+        problems.0.push(Problem::new(path, file.controller.referenced.line(), message));
+    }
+    let max_concurrency = file.max_concurrency.as_ref().map_or(DEFAULT_CONCURRENCY, |n| n.value);
+    if !(1..=MAX_CONCURRENCY).contains(&max_concurrency) {
+        let line = file.max_concurrency.as_ref().map_or(0, |n| n.referenced.line());
+        problems.0.push(Problem::new(
+            path,
+            line,
+            format_args!("max_concurrency must be 1 to {MAX_CONCURRENCY}"),
+        ));
+    }
+    let at = |p: &Path| resolve(directory(path), p);
+    problems.or(AgentConfig {
+        controller: file.controller.value,
+        state_dir: at(&file.state_dir),
+        identity_dir: at(&file.identity_dir),
+        site: SiteFiles {
+            hosts: at(&file.hosts),
+            credentials: at(&file.credentials),
+            known_hosts: at(&file.known_hosts),
+            floor: file.floor.as_deref().map(at),
+        },
+        max_concurrency,
+    })
+}
+
+/// Reads the hosts; `credentials` are the names that may be referred to.
+pub(crate) fn load_hosts(
+    path: &Path,
+    credentials: &BTreeSet<String>,
+) -> Result<BTreeMap<HostAlias, Host>, Problems> {
+    let file: HostsFile = read(path)?;
+    let mut problems = Problems(Vec::new());
+    if file.hosts.len() > MAX_HOSTS_PER_SITE {
+        problems.0.push(Problem::new(
+            path,
+            0,
+            format_args!("there are more than {MAX_HOSTS_PER_SITE} hosts"),
+        ));
+    }
+    let mut hosts = BTreeMap::new();
+    for entry in file.hosts {
+        let line = entry.alias.referenced.line();
+        let Some(host) = check_host(path, entry, credentials, &mut problems.0) else { continue };
+        if hosts.contains_key(&host.alias) {
+            problems.0.push(Problem::new(path, line, format_args!("the alias {} is used twice", host.alias)));
+        }
+        hosts.insert(host.alias.clone(), host);
+    }
+    problems.or(hosts)
+}
+
+fn check_host(
+    path: &Path,
+    entry: HostEntry,
+    credentials: &BTreeSet<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<Host> {
+    let before = problems.len();
+    let mut wrong = |line: u64, message: String| problems.push(Problem::new(path, line, message));
+    let alias = HostAlias::new(&entry.alias.value)
+        .map_err(|e| wrong(entry.alias.referenced.line(), e.to_string()))
+        .ok();
+    let plain =
+        |text: &str| !text.is_empty() && !text.starts_with('-') && text.chars().all(|c| c.is_ascii_graphic());
+    if !plain(&entry.address.value) || entry.address.value.contains(['/', '@', ',', '*', '?', '!']) {
+        wrong(
+            entry.address.referenced.line(),
+            "address must be a host name or an IP address, without a port".into(),
+        );
+    }
+    if !plain(&entry.user.value) {
+        wrong(
+            entry.user.referenced.line(),
+            "user must be a plain word that does not start with a dash".into(),
+        );
+    }
+    if entry.port.as_ref().is_some_and(|p| p.value == 0) {
+        wrong(entry.port.as_ref().map_or(0, |p| p.referenced.line()), "port must be 1 to 65535".into());
+    }
+    if !credentials.contains(&entry.credential.value) {
+        let message = format!("there is no credential named {} in credentials.yml", entry.credential.value);
+        wrong(entry.credential.referenced.line(), message);
+    }
+    if entry.tags.len() > MAX_TAGS_PER_HOST {
+        wrong(entry.alias.referenced.line(), format!("a host may have at most {MAX_TAGS_PER_HOST} tags"));
+    }
+    if entry.description.len() > MAX_NOTE_BYTES || entry.description.chars().any(char::is_control) {
+        let message = format!("description must be one line of at most {MAX_NOTE_BYTES} bytes");
+        wrong(entry.alias.referenced.line(), message);
+    }
+    let mut tags = Vec::new();
+    for tag in &entry.tags {
+        match Tag::new(&tag.value) {
+            Ok(tag) => tags.push(tag),
+            Err(error) => wrong(tag.referenced.line(), error.to_string()),
+        }
+    }
+    let alias = alias.filter(|_| problems.len() == before)?;
+    Some(Host {
+        alias,
+        address: entry.address.value,
+        port: entry.port.map_or(SSH_PORT, |p| p.value),
+        user: entry.user.value,
+        credential: entry.credential.value,
+        tags,
+        description: entry.description,
+    })
+}
+
+/// Reads the credentials; secrets in files of their own are read when they are needed, but their modes are checked now.
+pub(crate) fn load_credentials(path: &Path) -> Result<BTreeMap<String, CredentialSource>, Problems> {
+    let mut problems = Problems(Vec::new());
+    check_private(path, path, 0, &mut problems.0);
+    let file: CredentialsFile = match read_secret(path) {
+        Ok(file) => file,
+        Err(Problems(more)) => {
+            problems.0.extend(more);
+            return Err(problems);
+        }
+    };
+    let mut credentials = BTreeMap::new();
+    for entry in file.credentials {
+        let line = entry.name.referenced.line();
+        let name = entry.name.value.clone();
+        match check_credential(path, entry, &mut problems.0) {
+            None => problems.0.push(Problem::new(
+                path,
+                line,
+                format_args!(
+                    "credential {name} needs exactly one of key_file, ssh_agent, password_file, password"
+                ),
+            )),
+            Some(source) => {
+                if credentials.insert(name.clone(), source).is_some() {
+                    problems.0.push(Problem::new(
+                        path,
+                        line,
+                        format_args!("the credential {name} is there twice"),
+                    ));
+                }
+            }
+        }
+    }
+    problems.or(credentials)
+}
+
+fn check_credential(
+    path: &Path,
+    entry: CredentialEntry,
+    problems: &mut Vec<Problem>,
+) -> Option<CredentialSource> {
+    let line = entry.name.referenced.line();
+    let at = |p: PathBuf| resolve(directory(path), &p);
+    match (entry.key_file, entry.passphrase_file, entry.ssh_agent, entry.password_file, entry.password) {
+        (Some(key), passphrase, None, None, None) => {
+            let (key, passphrase) = (at(key), passphrase.map(at));
+            check_private(path, &key, line, problems);
+            if let Some(passphrase) = &passphrase {
+                check_private(path, passphrase, line, problems);
+            }
+            Some(CredentialSource::KeyFile { key, passphrase })
+        }
+        (None, None, Some(AgentSocket::FromEnvironment(true)), None, None) => {
+            Some(CredentialSource::SshAgent(None))
+        }
+        (None, None, Some(AgentSocket::Path(socket)), None, None) => {
+            Some(CredentialSource::SshAgent(Some(at(socket))))
+        }
+        (None, None, None, Some(file), None) => {
+            let file = at(file);
+            check_private(path, &file, line, problems);
+            Some(CredentialSource::PasswordFile(file))
+        }
+        (None, None, None, None, Some(password)) => Some(CredentialSource::Password(password.0)),
+        _ => None,
+    }
+}
+
+/// Notes a problem unless `secret` is a file that only its owner can read.
+fn check_private(named_in: &Path, secret: &Path, line: u64, problems: &mut Vec<Problem>) {
+    match fs::metadata(secret) {
+        Err(error) => {
+            problems.push(Problem::new(named_in, line, format_args!("{}: {error}", secret.display())))
+        }
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => problems.push(Problem::new(
+            named_in,
+            line,
+            format_args!("{0} can be read by others; run: chmod 600 {0}", secret.display()),
+        )),
+        Ok(_) => {}
+    }
+}

@@ -1,0 +1,276 @@
+//! One admitted invocation, from its place in the queue to its end on disk.
+//!
+//! The order is the promise: accepted on disk, then acknowledged; starting on disk, then the exec request; the end on
+//! disk, then reported. The channel is opened while the disk works: opening one starts nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use lictor_core::{
+    clock::{Clock, Timestamp},
+    id::InvocationId,
+    outcome::{Outcome, Unreachable},
+    output::Output,
+};
+use lictor_proto::limits::INLINE_OUTPUT_BYTES;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) mod drive;
+pub(crate) mod marker;
+pub(crate) mod stop;
+pub(crate) mod wrapper;
+
+use crate::{
+    admit::{Admitted, denied, expired},
+    ended::{Ended, Kept, SpooledOutput},
+    journal::{Journal, Ticket, record::Record, spool::Spool},
+    output::{budget::Budget, uplink::Uplink},
+    ssh::{host_key::Refused, pool::Pool, session::Session},
+    work::{Stopping, Work},
+};
+
+/// Everything that an invocation needs; one per agent.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) journal: Journal,
+    pub(crate) work: Arc<Work>,
+    pub(crate) spool: Spool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) uplink: Uplink,
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+/// How a run ended, before it is written down.
+pub(crate) struct Run {
+    pub(crate) outcome: Outcome,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) address: String,
+    pub(crate) output: Output,
+}
+
+// === impl Runner ===
+
+impl Runner {
+    /// Takes over what was admitted: writes it down, acknowledges it, runs it. Returns at once.
+    pub(crate) fn start(self: &Arc<Self>, admitted: Vec<Admitted>) {
+        if admitted.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let (mut accepted, mut started, mut records, mut jobs) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for one in admitted {
+            let id = one.invocation();
+            let permit = Arc::clone(&self.permits).try_acquire_owned().ok();
+            if permit.is_some() {
+                // Starting says accepted, too: one record less on the fast path.
+                self.work.running(id);
+                started.push(id);
+                records.push(Record::Starting(id, now));
+            } else {
+                accepted.push(id);
+                records.push(Record::Accepted(id, now));
+            }
+            jobs.push((one, permit));
+        }
+        let ticket = self.journal.append(records);
+        for (one, permit) in jobs {
+            let (this, ticket) = (Arc::clone(self), ticket.clone());
+            let stop = self.work.stop_token(one.invocation());
+            tokio::spawn(async move { this.run(one, permit, ticket, stop).await });
+        }
+        let work = Arc::clone(&self.work);
+        tokio::spawn(async move {
+            if ticket.synced().await.is_ok() {
+                work.acknowledge(&accepted, &started);
+            }
+        });
+    }
+
+    /// Reports a refusal; nothing of it is written down, because nothing will run.
+    pub(crate) fn refuse(&self, id: InvocationId, outcome: Outcome) {
+        tracing::warn!(invocation = %id, %outcome, "not admitted");
+        self.work.ended(Ended::not_run(id, outcome, self.clock.now()));
+    }
+
+    /// Tells an invocation to stop. One that is not known is cancelled for good, so that a late offer never starts it.
+    pub(crate) fn stop(self: &Arc<Self>, id: InvocationId) {
+        if self.work.stop(id) != Stopping::Taken {
+            return;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move { this.end(Ended::not_run(id, Outcome::Cancelled, this.clock.now())).await });
+    }
+
+    /// Forgets an end that the controller has.
+    pub(crate) fn committed(&self, id: InvocationId) {
+        let now = self.clock.now();
+        if let Some(ended) = self.work.committed(id, now) {
+            if ended.is_spooled() {
+                self.spool.remove(id);
+            }
+            // No need to wait: if it is lost, the controller says committed again.
+            drop(self.journal.append([Record::Forgotten(id, now)]));
+        }
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        admitted: Admitted,
+        permit: Option<OwnedSemaphorePermit>,
+        ticket: Ticket,
+        stop: CancellationToken,
+    ) {
+        let id = admitted.invocation();
+        let (permit, ticket) = match permit {
+            Some(permit) => (permit, ticket),
+            None => match self.wait_for_turn(&admitted, ticket, &stop).await {
+                Ok(turn) => turn,
+                Err(outcome) => return self.end(Ended::not_run(id, outcome, self.clock.now())).await,
+            },
+        };
+        let run = self.execute(&admitted, ticket, stop).await;
+        drop(permit);
+        tracing::info!(invocation = %id, host = %admitted.host(), outcome = %run.outcome, "ended");
+        let ended = self.keep(id, run).await;
+        self.end(ended).await;
+    }
+
+    /// Accepted, and waiting for one of the places to become free.
+    async fn wait_for_turn(
+        &self,
+        admitted: &Admitted,
+        accepted: Ticket,
+        stop: &CancellationToken,
+    ) -> Result<(OwnedSemaphorePermit, Ticket), Outcome> {
+        accepted.synced().await.map_err(|_| journal_down())?;
+        let left = admitted.start_by().since(self.clock.now());
+        let permit = tokio::select! {
+            permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| Outcome::Cancelled)?,
+            () = stop.cancelled() => return Err(Outcome::Cancelled),
+            () = tokio::time::sleep(left) => return Err(expired(admitted.start_by(), self.clock.now())),
+        };
+        self.work.running(admitted.invocation());
+        let ticket = self.journal.append([Record::Starting(admitted.invocation(), self.clock.now())]);
+        let (work, id, started) = (Arc::clone(&self.work), admitted.invocation(), ticket.clone());
+        tokio::spawn(async move {
+            if started.synced().await.is_ok() {
+                work.acknowledge(&[], &[id]);
+            }
+        });
+        Ok((permit, ticket))
+    }
+
+    /// From here on it may be started: the channel is opened while the intent is synced.
+    async fn execute(&self, admitted: &Admitted, starting: Ticket, stop: CancellationToken) -> Run {
+        let opening = self.pool.open(admitted.host(), admitted.networks());
+        let both = async { tokio::join!(opening, starting.synced()) };
+        let (opened, synced) = tokio::select! {
+            both = both => both,
+            // No exec request was sent, so nothing has to be stopped.
+            () = stop.cancelled() => return Run::not_run(Outcome::Cancelled),
+        };
+        let session = match (opened, synced) {
+            (Ok(session), Ok(())) => session,
+            (Ok(session), Err(_)) => {
+                session.close().await;
+                return Run::not_run(journal_down());
+            }
+            (Err(Refused { reason, detail }), _) => {
+                return Run::not_run(Outcome::Unreachable { reason, detail });
+            }
+        };
+        let now = self.clock.now();
+        let too_late = if stop.is_cancelled() {
+            Some(Outcome::Cancelled)
+        } else {
+            (now > admitted.start_by()).then(|| expired(admitted.start_by(), now))
+        };
+        if let Some(outcome) = too_late {
+            session.close().await;
+            return Run { address: session.peer().to_string(), ..Run::not_run(outcome) };
+        }
+        self.exec(admitted, session, stop).await
+    }
+
+    async fn exec(&self, admitted: &Admitted, session: Session, stop: CancellationToken) -> Run {
+        let address = session.peer().to_string();
+        let command = wrapper::render(admitted);
+        let started_at = self.clock.now();
+        if session.exec(command).await.is_err() {
+            let detail = "the connection ended before the command was sent".to_owned();
+            let outcome = Outcome::Unreachable { reason: Unreachable::ConnectFailed, detail };
+            return Run { address, ..Run::not_run(outcome) };
+        }
+        let (outcome, output) = drive::Drive::new(self, admitted, session, stop).run_to_end().await;
+        let started_at = (outcome.ran() != lictor_core::outcome::Ran::NotRun).then_some(started_at);
+        Run { outcome, started_at, address, output }
+    }
+
+    /// Decides where the output is kept: in memory and journal, or in the spool.
+    async fn keep(&self, id: InvocationId, run: Run) -> Ended {
+        let Run { outcome, started_at, address, output } = run;
+        let ended_at = self.clock.now();
+        let bytes = output.stdout.bytes_kept() + output.stderr.bytes_kept();
+        let output = if bytes <= INLINE_OUTPUT_BYTES {
+            Kept::Inline(output)
+        } else {
+            self.spool_output(id, output).await
+        };
+        Ended { invocation: id, outcome, started_at, ended_at, address, output }
+    }
+
+    async fn spool_output(&self, id: InvocationId, output: Output) -> Kept {
+        let spool = self.spool.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            (spool.write(id, &output).map(|()| SpooledOutput::of(&output)), output)
+        })
+        .await;
+        match written {
+            Ok((Ok(spooled), _)) => Kept::Spooled(spooled),
+            Ok((Err(error), mut output)) => {
+                tracing::error!(invocation = %id, %error, "output could not be spooled; only its counts are kept");
+                for stream in [&mut output.stdout, &mut output.stderr] {
+                    (stream.head, stream.tail) = (Vec::new(), Vec::new());
+                }
+                Kept::Inline(output)
+            }
+            Err(_) => Kept::Inline(Output::default()),
+        }
+    }
+
+    /// Writes an end down, then queues its report.
+    async fn end(&self, ended: Ended) {
+        let ticket = self.journal.append([Record::Done(Box::new(ended.clone()))]);
+        if ticket.synced().await.is_err() {
+            // What is known is reported all the same: after a crash it would be UNKNOWN, and this came first.
+            tracing::error!(invocation = %ended.invocation, "the end could not be written down");
+        }
+        self.work.ended(ended);
+    }
+
+    /// Waits until nothing runs any more, at most `deadline`.
+    pub(crate) async fn drain(&self, deadline: Duration, places: usize) {
+        let all = u32::try_from(places).unwrap_or(u32::MAX);
+        // Time is up: what still runs will be reported as UNKNOWN by the next start.
+        let _ = tokio::time::timeout(deadline, self.permits.acquire_many(all)).await;
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    pub(crate) fn not_run(outcome: Outcome) -> Self {
+        Self { outcome, started_at: None, address: String::new(), output: Output::default() }
+    }
+}
+
+/// Nothing starts that cannot be written down first.
+pub(crate) fn journal_down() -> Outcome {
+    denied(
+        "AGENT_JOURNAL_UNAVAILABLE",
+        "the agent cannot write its journal; free its disk and restart it".into(),
+    )
+}

@@ -1,0 +1,221 @@
+//! A running command: drains its channel into bounded memory, shows it live, and ends it when its time is up.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use lictor_core::{
+    id::InvocationId,
+    outcome::{Exit, Outcome, Unknown, Unreachable},
+    output::{Capture, Output, StreamName},
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Runner,
+    marker::MarkerFilter,
+    stop::{self, Quarry, Stopped},
+};
+use crate::{
+    admit::Admitted,
+    output::{budget::Charge, live::Live},
+    ssh::{
+        address::Networks,
+        pool::Pool,
+        session::{Event, Session},
+    },
+};
+
+/// Time for the last bytes and the exit status after everything is known to be gone.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Part of the output limit that standard error may use; the rest is standard output's.
+const STDERR_SHARE: u64 = 4;
+
+/// A command under way.
+pub(crate) struct Drive {
+    id: InvocationId,
+    pool: Arc<Pool>,
+    networks: Networks,
+    session: Session,
+    stop: CancellationToken,
+    deadline: Instant,
+    stdout: Capture,
+    stderr: Capture,
+    marker: MarkerFilter,
+    charge: Charge,
+    live: Live,
+    exit: Option<Outcome>,
+    refused: bool,
+    closed: bool,
+}
+
+/// Why a command is being stopped.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    TimeUp,
+    Told,
+}
+
+type Ladder = Pin<Box<dyn Future<Output = Stopped> + Send>>;
+
+/// The one thing that happened next.
+enum Happened {
+    Said(Event),
+    Told,
+    Timer,
+}
+
+// === impl Drive ===
+
+impl Drive {
+    pub(crate) fn new(
+        runner: &Runner,
+        admitted: &Admitted,
+        session: Session,
+        stop: CancellationToken,
+    ) -> Self {
+        let cap = admitted.limits().output_bytes;
+        let id = admitted.invocation();
+        Self {
+            id,
+            pool: Arc::clone(&runner.pool),
+            networks: admitted.networks().clone(),
+            session,
+            stop,
+            deadline: Instant::now() + admitted.limits().timeout,
+            stdout: Capture::new(cap - cap / STDERR_SHARE),
+            stderr: Capture::new(cap / STDERR_SHARE),
+            marker: MarkerFilter::new(id),
+            charge: runner.budget.charge(),
+            live: Live::new(id, runner.uplink.clone()),
+            exit: None,
+            refused: false,
+            closed: false,
+        }
+    }
+
+    /// Until it has ended or cannot be followed any more.
+    pub(crate) async fn run_to_end(mut self) -> (Outcome, Output) {
+        let outcome = match self.follow().await {
+            None => self.ended_by_itself(),
+            Some(why) => self.stop_it(why).await,
+        };
+        let rest = self.marker.finish();
+        self.stderr.push(&rest);
+        drop(self.live);
+        (outcome, Output { stdout: self.stdout.finish(), stderr: self.stderr.finish() })
+    }
+
+    /// Follows it to its end, or until it has to be stopped.
+    async fn follow(&mut self) -> Option<Why> {
+        let timer = sleep_until(self.live.due().min(self.deadline));
+        tokio::pin!(timer);
+        while !self.closed {
+            match self.next(timer.as_mut()).await {
+                Happened::Said(event) => self.take(event),
+                Happened::Told => return Some(Why::Told),
+                Happened::Timer if Instant::now() >= self.deadline => return Some(Why::TimeUp),
+                Happened::Timer => {
+                    self.live.open();
+                    timer.as_mut().reset(self.deadline);
+                }
+            }
+        }
+        None
+    }
+
+    /// All three are asked in turn: a command that never stops printing cannot keep its stop from being heard.
+    async fn next(&mut self, timer: Pin<&mut Sleep>) -> Happened {
+        tokio::select! {
+            event = self.session.next() => Happened::Said(event),
+            () = self.stop.cancelled() => Happened::Told,
+            () = timer => Happened::Timer,
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Stdout(bytes) => self.keep(StreamName::Stdout, &bytes),
+            Event::Stderr(bytes) => {
+                let own = self.marker.push(&bytes).into_owned();
+                self.keep(StreamName::Stderr, &own);
+            }
+            Event::Exited(0) => self.exit = Some(Outcome::Succeeded),
+            Event::Exited(code) => self.exit = Some(Outcome::Failed(Exit::Code(code))),
+            Event::Signalled(signal) => self.exit = Some(Outcome::Failed(Exit::Signal(signal))),
+            Event::Refused => self.refused = true,
+            Event::Closed => self.closed = true,
+        }
+    }
+
+    fn keep(&mut self, stream: StreamName, bytes: &[u8]) {
+        let capture = match stream {
+            StreamName::Stdout => &mut self.stdout,
+            StreamName::Stderr => &mut self.stderr,
+        };
+        let offset = capture.total();
+        let head = capture.push(bytes).len();
+        self.live.push(stream, offset, bytes.get(..head).unwrap_or_default());
+        if !self.charge.cover(self.stdout.kept() + self.stderr.kept()) {
+            self.stdout.stop_growing();
+            self.stderr.stop_growing();
+        }
+    }
+
+    fn ended_by_itself(&mut self) -> Outcome {
+        match self.exit.take() {
+            Some(exit) => exit,
+            None if self.refused => Outcome::Unreachable {
+                reason: Unreachable::SessionRefused,
+                detail: "the host refused to run a command (see its sshd log)".into(),
+            },
+            None => Outcome::Unknown(Unknown::ConnectionLost),
+        }
+    }
+
+    /// Stops it, and goes on draining while the host works: an unread channel would block the stop itself.
+    async fn stop_it(&mut self, why: Why) -> Outcome {
+        tracing::info!(invocation = %self.id, ?why, "stopping");
+        let ended_before = self.exit.is_some();
+        // After its end the number may be another's; then only the variable tells who belongs to it.
+        let session = self.marker.pid().filter(|_| !ended_before);
+        let quarry = Quarry { invocation: self.id, session };
+        let mut ladder: Ladder = Box::pin(stop::stop(
+            Arc::clone(&self.pool),
+            self.session.beside(),
+            self.networks.clone(),
+            quarry,
+        ));
+        let stopped = loop {
+            tokio::select! {
+                stopped = &mut ladder => break stopped,
+                event = self.session.next(), if !self.closed => self.take(event),
+            }
+        };
+        self.last_words().await;
+        match (stopped, why) {
+            (Stopped::Unconfirmed(detail), _) => {
+                tracing::warn!(invocation = %self.id, detail, "could not be confirmed gone");
+                Outcome::Unknown(Unknown::KillUnconfirmed)
+            }
+            (Stopped::NothingLeft, _) => {
+                self.exit.take().unwrap_or(Outcome::Unknown(Unknown::KillUnconfirmed))
+            }
+            (Stopped::Gone, _) if ended_before => {
+                self.exit.take().unwrap_or(Outcome::Unknown(Unknown::KillUnconfirmed))
+            }
+            (Stopped::Gone, Why::TimeUp) => Outcome::TimedOut,
+            (Stopped::Gone, Why::Told) => Outcome::Killed,
+        }
+    }
+
+    async fn last_words(&mut self) {
+        let until = Instant::now() + LAST_WORDS;
+        while !self.closed {
+            match tokio::time::timeout_at(until, self.session.next()).await {
+                Ok(event) => self.take(event),
+                Err(_) => break,
+            }
+        }
+        self.session.close().await;
+    }
+}

@@ -1,0 +1,312 @@
+//! What was started here, on disk before it is started: an append-only file with one sync for many records.
+//!
+//! `journal` holds frames of [`record::Record`]; [`spool`] holds output that is too large for it; `lock` keeps a second
+//! agent out; `reserve` is space that is freed when the disk is full, so that ends can still be written down.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use lictor_core::clock::Clock;
+use tokio::sync::watch;
+
+pub(crate) mod image;
+pub(crate) mod record;
+pub(crate) mod spool;
+pub(crate) mod tombstones;
+
+#[cfg(test)]
+mod tests;
+
+use image::Image;
+use record::Record;
+
+use crate::ssh::host_key::write_atomic;
+
+/// A journal above this is rewritten without what is settled; reading this much at startup takes milliseconds.
+const COMPACT_ABOVE_BYTES: u64 = 8 * 1024 * 1024;
+/// A rewritten journal may grow to this multiple of its size before the next rewrite, so that rewriting stays rare.
+const COMPACT_GROWTH: u64 = 4;
+/// Space kept for the ends of what is running when the disk is full: 256 inline results.
+const RESERVE_BYTES: usize = 8 * 1024 * 1024;
+
+/// The journal of one agent.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    identity: String,
+    /// Held as long as the journal is: the operating system lets go of it however the process ends.
+    _lock: File,
+}
+
+/// Tells when records are on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Ticket(watch::Receiver<Option<bool>>);
+
+/// The records are not on disk and will not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct JournalDown;
+
+/// The journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another agent works in this directory.
+    #[error("{} is in use by another agent; each needs a state_dir of its own", .0.display())]
+    InUse(PathBuf),
+    /// Files.
+    #[error("{}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    appends: Vec<Append>,
+    /// The disk failed once: nothing new is accepted any more.
+    degraded: bool,
+    closed: bool,
+}
+
+/// Records that become durable together, and who waits for them.
+#[derive(Debug)]
+struct Append {
+    records: Vec<Record>,
+    done: watch::Sender<Option<bool>>,
+}
+
+/// The thread's own: the file and what it says.
+struct Writer {
+    path: PathBuf,
+    reserve: PathBuf,
+    file: File,
+    length: u64,
+    compact_at: u64,
+    image: Image,
+    clock: Arc<dyn Clock>,
+}
+
+// === impl Journal ===
+
+impl Journal {
+    /// Opens the journal in `directory`, creating it if needed, and tells what it said.
+    ///
+    /// # Errors
+    /// When another agent has it, or files cannot be read or written.
+    pub(crate) fn open(directory: &Path, clock: Arc<dyn Clock>) -> Result<(Self, Image), JournalError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| JournalError::Io { path, source }
+        };
+        fs::create_dir_all(directory).map_err(at(directory))?;
+        let lock_path = directory.join("lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(at(&lock_path))?;
+        lock.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => JournalError::InUse(directory.to_owned()),
+            fs::TryLockError::Error(source) => JournalError::Io { path: lock_path, source },
+        })?;
+        let (path, reserve) = (directory.join("journal"), directory.join("reserve"));
+        let mut writer = Writer::open(path.clone(), reserve, clock).map_err(at(&path))?;
+        writer.image.drop_never_started();
+        let image = writer.image.clone();
+        let shared = Arc::new(Shared::default());
+        let thread = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || writer.run(&shared)
+            })
+            .map_err(at(&path))?;
+        let identity = image.identity().unwrap_or_default().to_owned();
+        Ok((Self { shared, thread: Some(thread), identity, _lock: lock }, image))
+    }
+
+    /// Queues records; the ticket tells when all of them are on disk. Never waits for the disk.
+    pub(crate) fn append(&self, records: impl IntoIterator<Item = Record>) -> Ticket {
+        let (sender, receiver) = watch::channel(None);
+        let mut queue = self.shared.lock();
+        if queue.closed {
+            sender.send_replace(Some(false));
+        } else {
+            queue.appends.push(Append { records: records.into_iter().collect(), done: sender });
+            self.shared.wake.notify_one();
+        }
+        Ticket(receiver)
+    }
+
+    /// Made with the journal; another value tells the controller that what was written down here before is lost.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Whether new work may be written down. Once the disk has failed, only ends are still written.
+    pub(crate) fn accepts(&self) -> bool {
+        let queue = self.shared.lock();
+        !queue.degraded && !queue.closed
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // What was queued is written before the thread ends; a panic there has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// Waits until the records are on disk.
+    pub(crate) async fn synced(mut self) -> Result<(), JournalDown> {
+        match self.0.wait_for(Option::is_some).await.map(|state| *state) {
+            Ok(Some(true)) => Ok(()),
+            _ => Err(JournalDown),
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Writer ===
+
+impl Writer {
+    fn open(path: PathBuf, reserve: PathBuf, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+        let bytes = fs::read(&path)?;
+        let readable = Image::read(&bytes);
+        if readable.length < bytes.len() {
+            tracing::warn!(bytes = bytes.len() - readable.length, "the journal's torn end was cut off");
+            file.set_len(readable.length as u64)?;
+        }
+        if readable.lost > 0 {
+            let aside = path.with_extension("damaged");
+            fs::write(&aside, &bytes)?;
+            tracing::error!(records = readable.lost, kept = %aside.display(), "the journal is damaged; it gets a new identity, so that the controller knows");
+        }
+        file.seek(io::SeekFrom::End(0))?;
+        file.sync_all()?;
+        if let Some(directory) = path.parent() {
+            File::open(directory)?.sync_all()?;
+        }
+        if fs::metadata(&reserve).is_ok_and(|m| m.len() < RESERVE_BYTES as u64) || !reserve.exists() {
+            fs::write(&reserve, vec![0; RESERVE_BYTES])?;
+        }
+        let mut writer = Self {
+            path,
+            reserve,
+            file,
+            length: readable.length as u64,
+            compact_at: COMPACT_ABOVE_BYTES,
+            image: readable.image,
+            clock,
+        };
+        if writer.image.identity().is_none() || readable.lost > 0 {
+            let identity = Record::Identity(format!("{:032x}", rand::random::<u128>()));
+            writer.write(std::iter::once(&identity))?;
+            writer.image.apply(identity);
+        }
+        writer.compact_if_large()?;
+        Ok(writer)
+    }
+
+    fn run(mut self, shared: &Shared) {
+        loop {
+            let appends = {
+                let mut queue = shared.lock();
+                while queue.appends.is_empty() && !queue.closed {
+                    queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                }
+                if queue.appends.is_empty() {
+                    return;
+                }
+                std::mem::take(&mut queue.appends)
+            };
+            match self.write(appends.iter().flat_map(|a| &a.records)) {
+                Ok(()) => appends.into_iter().for_each(|append| self.settle(append, true)),
+                Err(error) => {
+                    tracing::error!(%error, path = %self.path.display(), "the journal cannot be written; nothing new is accepted");
+                    shared.lock().degraded = true;
+                    self.write_from_reserve(appends);
+                }
+            }
+            if let Err(error) = self.compact_if_large() {
+                tracing::warn!(%error, "the journal could not be rewritten; it goes on growing");
+                self.compact_at = self.length.saturating_mul(COMPACT_GROWTH);
+            }
+        }
+    }
+
+    fn settle(&mut self, append: Append, good: bool) {
+        if good {
+            append.records.into_iter().for_each(|record| self.image.apply(record));
+        }
+        append.done.send_replace(Some(good));
+    }
+
+    fn write<'a>(&mut self, records: impl Iterator<Item = &'a Record>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        records.for_each(|record| image::push(record, &mut bytes));
+        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.length += bytes.len() as u64,
+            // Half a frame in the middle would hide everything after it.
+            Err(_) => {
+                self.file.set_len(self.length)?;
+                self.file.seek(io::SeekFrom::Start(self.length))?;
+            }
+        }
+        written
+    }
+
+    /// With the reserve freed, ends are written; starts are not, so nothing begins on a failing disk.
+    fn write_from_reserve(&mut self, appends: Vec<Append>) {
+        let _ = fs::remove_file(&self.reserve);
+        for append in appends {
+            let only_ends =
+                append.records.iter().all(|r| matches!(r, Record::Done(_) | Record::Forgotten(..)));
+            let good = only_ends && self.write(append.records.iter()).is_ok();
+            self.settle(append, good);
+        }
+    }
+
+    fn compact_if_large(&mut self) -> io::Result<()> {
+        if self.length <= self.compact_at {
+            return Ok(());
+        }
+        self.image.expire(self.clock.now());
+        let bytes = self.image.to_frames();
+        write_atomic(&self.path, &bytes)?;
+        self.file = OpenOptions::new().read(true).append(true).open(&self.path)?;
+        self.length = bytes.len() as u64;
+        self.compact_at = COMPACT_ABOVE_BYTES.max(self.length.saturating_mul(COMPACT_GROWTH));
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! What the journal promises, whatever happens to its file.
+
+use std::{collections::HashSet, sync::Arc};
+
+use lictor_core::{
+    clock::{Clock, Timestamp},
+    frame,
+    id::InvocationId,
+    limits::REPLAY_WINDOW,
+    outcome::{Exit, Outcome, Unknown, Unreachable},
+    output::{Output, StreamSummary},
+};
+use proptest::prelude::*;
+
+use super::{
+    Journal, JournalError, Shared, Writer,
+    image::{Image, Stand, push},
+    record::Record,
+};
+use crate::ended::{Ended, Kept, SpooledOutput};
+
+#[derive(Debug)]
+struct Fixed;
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_000_000_000_000)
+    }
+}
+
+fn id(n: u8) -> InvocationId {
+    InvocationId::from_bytes([n; 16])
+}
+
+fn at(n: u64) -> Timestamp {
+    Timestamp::from_micros(n)
+}
+
+fn ended(n: u8, outcome: Outcome) -> Ended {
+    let stream = StreamSummary { bytes_total: 3, digest: None, head: vec![0, 255, n], tail: Vec::new() };
+    let output = Output { stdout: stream, stderr: StreamSummary::default() };
+    Ended {
+        started_at: Some(at(5)),
+        address: "[::1]:22".into(),
+        output: Kept::Inline(output),
+        ..Ended::not_run(id(n), outcome, at(6))
+    }
+}
+
+#[test]
+fn every_record_reads_back_as_it_was_written() {
+    let mut outcomes = vec![
+        Outcome::Denied { code: "A".into(), reason: "b".into() },
+        Outcome::Expired,
+        Outcome::Skipped,
+        Outcome::Cancelled,
+        Outcome::Succeeded,
+        Outcome::Failed(Exit::Code(3)),
+        Outcome::Failed(Exit::Signal("KILL".into())),
+        Outcome::TimedOut,
+        Outcome::Killed,
+    ];
+    outcomes.extend(Unreachable::ALL.map(|reason| Outcome::Unreachable { reason, detail: "d".into() }));
+    outcomes.extend(Unknown::ALL.map(Outcome::Unknown));
+    let mut records = vec![
+        Record::Identity("x".into()),
+        Record::Accepted(id(1), at(1)),
+        Record::Starting(id(1), at(2)),
+        Record::Forgotten(id(1), at(3)),
+    ];
+    for outcome in outcomes {
+        let inline = ended(7, outcome);
+        let Kept::Inline(output) = &inline.output else { unreachable!() };
+        let spooled = Ended { output: Kept::Spooled(SpooledOutput::of(output)), ..inline.clone() };
+        records.extend([Record::Done(Box::new(inline)), Record::Done(Box::new(spooled))]);
+    }
+    for record in records {
+        assert_eq!(Record::decode(&record.encode()).unwrap(), record);
+    }
+    assert!(Record::decode(br#"{"V2":{}}"#).is_err());
+    assert!(Record::decode(br#"{"V1":{"Accepted":{"invocation":"inv_x","at":1}}}"#).is_err());
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Accept(u8),
+    Start(u8),
+    End(u8),
+    Forget(u8),
+}
+
+fn record(op: &Op) -> Record {
+    match op {
+        Op::Accept(n) => Record::Accepted(id(*n), at(1)),
+        Op::Start(n) => Record::Starting(id(*n), at(2)),
+        Op::End(n) => Record::Done(Box::new(ended(*n, Outcome::Succeeded))),
+        Op::Forget(n) => Record::Forgotten(id(*n), at(4)),
+    }
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = (0..4u8, 0..6u8).prop_map(|(kind, n)| match kind {
+        0 => Op::Accept(n),
+        1 => Op::Start(n),
+        2 => Op::End(n),
+        _ => Op::Forget(n),
+    });
+    proptest::collection::vec(op, 0..40)
+}
+
+proptest! {
+    /// Wherever the file is cut, what was written whole before the cut is known: a start is never lost.
+    #[test]
+    fn a_cut_anywhere_loses_only_what_was_not_yet_whole(ops in ops(), cut in 0.0..1.0f64) {
+        let mut file = Vec::new();
+        let mut ends = vec![0];
+        for op in &ops {
+            push(&record(op), &mut file);
+            ends.push(file.len());
+        }
+        let length = (file.len() as f64 * cut) as usize;
+        let whole = ends.iter().filter(|end| **end <= length).count() - 1;
+        let readable = Image::read(&file[..length]);
+        prop_assert_eq!(readable.length, ends[whole]);
+        prop_assert_eq!(readable.lost, 0);
+        let mut expected = Image::default();
+        ops[..whole].iter().for_each(|op| expected.apply(record(op)));
+        prop_assert_eq!(&readable.image, &expected);
+        let (live, tombstones) = readable.image.into_parts();
+        let mut begun: HashSet<u8> = HashSet::new();
+        for op in &ops[..whole] {
+            if let Op::Start(n) = op { begun.insert(*n); }
+        }
+        for n in begun {
+            let known = live.get(&id(n)).is_some_and(|s| *s != Stand::Accepted) || tombstones.contains(id(n));
+            prop_assert!(known, "{n} was started and is not known to have been");
+        }
+    }
+
+    /// A rewritten file says the same.
+    #[test]
+    fn compaction_changes_nothing(ops in ops()) {
+        let mut image = Image::default();
+        ops.iter().for_each(|op| image.apply(record(op)));
+        prop_assert_eq!(Image::read(&image.to_frames()).image, image);
+    }
+
+    /// Damage in the middle is noticed as loss; at the very end it may be a torn write.
+    #[test]
+    fn damage_before_the_last_record_is_loss(ops in ops(), place in any::<prop::sample::Index>()) {
+        prop_assume!(ops.len() >= 2);
+        let mut file = Vec::new();
+        let mut last = 0;
+        for op in &ops {
+            last = file.len();
+            push(&record(op), &mut file);
+        }
+        let byte = place.index(last);
+        file[byte] ^= 0x55;
+        prop_assert!(Image::read(&file).lost > 0);
+    }
+}
+
+#[tokio::test]
+async fn synced_records_are_there_when_the_journal_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Journal::open(dir.path(), Arc::new(Fixed));
+    let (journal, image) = open().unwrap();
+    assert!(image.into_parts().0.is_empty());
+    let tickets: Vec<_> = (0..50).map(|n| journal.append([Record::Starting(id(n), at(1))])).collect();
+    for ticket in tickets {
+        ticket.synced().await.unwrap();
+    }
+    journal.append([Record::Accepted(id(100), at(1))]).synced().await.unwrap();
+    assert!(matches!(open().unwrap_err(), JournalError::InUse(_)));
+    let identity = journal.identity().to_owned();
+    drop(journal);
+    let (journal, image) = open().unwrap();
+    assert_eq!(journal.identity(), identity);
+    let (live, _) = image.into_parts();
+    assert_eq!(live.len(), 50, "what was accepted and never started may be offered again");
+}
+
+#[tokio::test]
+async fn a_torn_end_is_cut_off_and_what_follows_is_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Journal::open(dir.path(), Arc::new(Fixed)).unwrap();
+    let (journal, _) = open();
+    journal.append([Record::Starting(id(1), at(1))]).synced().await.unwrap();
+    drop(journal);
+    let path = dir.path().join("journal");
+    let mut file = std::fs::read(&path).unwrap();
+    frame::write(b"half", 0, &mut file);
+    std::fs::write(&path, &file).unwrap();
+    let (journal, _) = open();
+    journal.append([Record::Starting(id(2), at(1))]).synced().await.unwrap();
+    drop(journal);
+    assert_eq!(open().1.into_parts().0.len(), 2);
+}
+
+#[tokio::test]
+async fn a_large_journal_is_rewritten_and_keeps_what_matters() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Journal::open(dir.path(), Arc::new(Fixed)).unwrap();
+    let (journal, _) = open();
+    let identity = journal.identity().to_owned();
+    let big = |n: u8| {
+        let stream =
+            StreamSummary { bytes_total: 1 << 20, digest: None, head: vec![n; 1 << 20], tail: Vec::new() };
+        Ended {
+            output: Kept::Inline(Output { stdout: stream, stderr: StreamSummary::default() }),
+            ..ended(n, Outcome::Succeeded)
+        }
+    };
+    journal.append([Record::Starting(id(200), at(1))]).synced().await.unwrap();
+    for n in 0..10 {
+        let records = [
+            Record::Starting(id(n), at(1)),
+            Record::Done(Box::new(big(n))),
+            Record::Forgotten(id(n), Fixed.now()),
+        ];
+        journal.append(records).synced().await.unwrap();
+    }
+    let old = Fixed.now().minus(REPLAY_WINDOW).minus(std::time::Duration::from_secs(1));
+    journal.append([Record::Forgotten(id(201), old)]).synced().await.unwrap();
+    drop(journal);
+    assert!(std::fs::metadata(dir.path().join("journal")).unwrap().len() < 8 << 20);
+    let (journal, image) = open();
+    assert_eq!(journal.identity(), identity);
+    let (live, tombstones) = image.into_parts();
+    assert!(matches!(live.get(&id(200)), Some(Stand::Starting(_))));
+    assert!((0..10).all(|n| tombstones.contains(id(n))));
+}
+
+#[tokio::test]
+async fn on_a_full_disk_nothing_starts_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), Arc::new(Fixed)).unwrap();
+    assert!(journal.accepts());
+    drop(journal);
+    let mut writer =
+        Writer::open(dir.path().join("journal"), dir.path().join("reserve"), Arc::new(Fixed)).unwrap();
+    // /dev/full refuses every write, as a full disk does.
+    writer.file = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let shared = Arc::new(Shared::default());
+    let lock = std::fs::File::open(dir.path().join("lock")).unwrap();
+    let thread = std::thread::spawn({
+        let shared = Arc::clone(&shared);
+        move || writer.run(&shared)
+    });
+    let journal = Journal { shared, thread: Some(thread), identity: String::new(), _lock: lock };
+    assert!(journal.append([Record::Starting(id(1), at(1))]).synced().await.is_err());
+    assert!(!journal.accepts());
+    drop(journal);
+    assert_eq!(Journal::open(dir.path(), Arc::new(Fixed)).unwrap().1.into_parts().0.len(), 0);
+    assert!(dir.path().join("reserve").exists(), "the reserve is there again");
+}

@@ -1,0 +1,12 @@
+//! SSH to the hosts of the site. Only files below here know the SSH library.
+
+pub mod address;
+pub mod host_key;
+pub mod known_hosts;
+
+pub(crate) mod pool;
+pub(crate) mod session;
+
+mod auth;
+mod quickack;
+mod transport;

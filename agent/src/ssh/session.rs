@@ -1,0 +1,102 @@
+//! One command's channel: what it says, in order, until it is closed.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use russh::{Channel, ChannelMsg, Sig, client::Msg};
+
+use super::pool::{Beside, Lease};
+
+/// The number of the stderr stream (RFC 4254 §5.2).
+const EXTENDED_DATA_STDERR: u32 = 1;
+
+/// An open channel on which one command can be run.
+#[derive(Debug)]
+pub(crate) struct Session {
+    channel: Channel<Msg>,
+    lease: Lease,
+}
+
+/// What a channel says.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Bytes of standard output.
+    Stdout(Bytes),
+    /// Bytes of standard error.
+    Stderr(Bytes),
+    /// The exit status; output may follow.
+    Exited(u32),
+    /// The signal that ended the command, without `SIG`; output may follow.
+    Signalled(String),
+    /// The exec request was refused.
+    Refused,
+    /// Nothing follows.
+    Closed,
+}
+
+/// The connection ended before the request was handed over.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl Session {
+    pub(super) const fn new(channel: Channel<Msg>, lease: Lease) -> Self {
+        Self { channel, lease }
+    }
+    /// The address that is connected to.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.lease.peer()
+    }
+    /// The connection, so that another channel can be opened beside this one.
+    pub(crate) fn beside(&self) -> Beside {
+        self.lease.beside()
+    }
+    /// Asks for `command` to be run, with an empty standard input.
+    pub(crate) async fn exec(&self, command: String) -> Result<(), Gone> {
+        self.channel.exec(true, command.into_bytes()).await.map_err(|_| Gone)?;
+        // If this cannot be handed over, the request above may have been: what became of it shows on the channel.
+        let _ = self.channel.eof().await;
+        Ok(())
+    }
+    /// The next thing the channel says. Must be called until [`Event::Closed`]: an unread channel blocks its connection.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            match self.channel.wait().await {
+                Some(ChannelMsg::Data { data }) => return Event::Stdout(data),
+                Some(ChannelMsg::ExtendedData { data, ext: EXTENDED_DATA_STDERR }) => {
+                    return Event::Stderr(data);
+                }
+                Some(ChannelMsg::ExitStatus { exit_status }) => return Event::Exited(exit_status),
+                Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                    return Event::Signalled(signal_text(&signal_name));
+                }
+                Some(ChannelMsg::Failure) => return Event::Refused,
+                None => return Event::Closed,
+                Some(_) => {}
+            }
+        }
+    }
+    /// Closes the channel without waiting for the host.
+    pub(crate) async fn close(&self) {
+        // A connection that is gone is closed.
+        let _ = self.channel.close().await;
+    }
+}
+
+fn signal_text(signal: &Sig) -> String {
+    match signal {
+        Sig::ABRT => "ABRT".into(),
+        Sig::ALRM => "ALRM".into(),
+        Sig::FPE => "FPE".into(),
+        Sig::HUP => "HUP".into(),
+        Sig::ILL => "ILL".into(),
+        Sig::INT => "INT".into(),
+        Sig::KILL => "KILL".into(),
+        Sig::PIPE => "PIPE".into(),
+        Sig::QUIT => "QUIT".into(),
+        Sig::SEGV => "SEGV".into(),
+        Sig::TERM => "TERM".into(),
+        Sig::USR1 => "USR1".into(),
+        // RFC 4254 §6.10 allows others as name@domain; whatever a host sends, a short printable word is kept.
+        Sig::Custom(name) => name.chars().filter(char::is_ascii_graphic).take(32).collect(),
+    }
+}

@@ -1,0 +1,19 @@
+//! Promises of the agent, kept against a real sshd and a scripted controller over real mutual TLS.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod controller;
+mod sshd;
+mod world;
+
+mod admission;
+mod enrolment;
+mod hosts;
+mod outcomes;
+mod restart;
+mod stopping;
