@@ -19,7 +19,7 @@ struct Arguments {
     config: PathBuf,
     /// Form of the log on standard error: text or json.
     #[arg(long, default_value = "text")]
-    log: Format,
+    log_format: Format,
     /// Only check the configuration.
     #[arg(long)]
     check: bool,
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
 }
 
 async fn start(arguments: Arguments) -> anyhow::Result<()> {
-    logging::init(arguments.log, tracing::Level::INFO)?;
+    logging::init(arguments.log_format, tracing::Level::INFO)?;
     let config = ControllerConfig::load(&arguments.config)?;
     if arguments.check {
         println!("{} is in order", arguments.config.display());

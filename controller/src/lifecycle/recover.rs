@@ -82,6 +82,11 @@ impl Lifecycle {
                 if kept.site != *session.site() || kept.state.agent() != Some(session.agent()) {
                     return;
                 }
+                // What was offered to this very session came after its hello.
+                if matches!(&kept.state, InvocationState::Offered { epoch, .. } if *epoch == session.epoch())
+                {
+                    return;
+                }
                 let slot = Slot { job: Arc::clone(&job), index };
                 match journal.get(&kept.id) {
                     Some(phase) => known.push((slot, kept.id, *phase)),

@@ -11,6 +11,7 @@ use lictor_core::{
     name::SiteName,
     output::StreamName,
 };
+use lictor_proto::limits::MAX_CHUNK_BYTES;
 use tokio::sync::watch;
 
 use super::assembly::{Assembly, Claim};
@@ -203,14 +204,16 @@ impl LiveJob {
         self.tell(&mut state, [entry]);
     }
 
-    /// Takes output that arrived while the command runs.
+    /// Takes output that arrived while the command runs: at most twice what is kept and a chunk, because pieces that
+    /// are sent again after a cut may overlap those from before.
     pub fn output(&self, index: usize, stream: StreamName, offset: u64, data: &Bytes) {
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         if invocation.kept.state.outcome().is_some() {
             return;
         }
-        let cap = invocation.kept.limits.output_bytes;
+        let cap =
+            invocation.kept.limits.output_bytes.saturating_mul(2).saturating_add(MAX_CHUNK_BYTES as u64);
         if let Some((from, to)) = invocation.assembly.push(stream, offset, data, cap) {
             self.tell(&mut state, [Entry::Output { index, stream, from, to }]);
         }

@@ -1,0 +1,36 @@
+//! Proving the audit log: what was exported, replayed and held against a signed head that a pinned key made.
+
+pub(crate) mod anchor;
+pub(crate) mod bundle;
+pub(crate) mod flaw;
+pub(crate) mod replay;
+
+use lictor_certs::{
+    checkpoint::{CheckpointError, Origin, verify_checkpoint},
+    signer::PublicKey,
+};
+use lictor_core::merkle::TreeHead;
+
+use self::flaw::Flaw;
+
+/// What was found true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verified {
+    /// The head that every record leads to.
+    pub(crate) head: TreeHead,
+    /// The head that was known before, whose records are the first ones of this log.
+    pub(crate) anchor: Option<TreeHead>,
+    /// Time of the first and of the last record, as they say it.
+    pub(crate) times: Option<(String, String)>,
+    /// Commands that were started, each with an intent recorded before.
+    pub(crate) started: u64,
+}
+
+/// The head that `note` proves.
+pub(crate) fn head_of(note: &str, origin: &Origin, key: &PublicKey) -> Result<TreeHead, Flaw> {
+    verify_checkpoint(note, origin, key).map_err(|error| match error {
+        CheckpointError::OtherOrigin => Flaw::OtherLog(origin.to_string()),
+        CheckpointError::NotSigned => Flaw::OtherKey,
+        CheckpointError::FalseSignature | CheckpointError::Malformed => Flaw::Checkpoint(error.to_string()),
+    })
+}

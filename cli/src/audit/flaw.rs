@@ -1,0 +1,111 @@
+//! What can be wrong with an audit log, so that each way of tampering has a name.
+
+use lictor_core::error::{ErrorCode, Failure};
+use lictor_runtime::exit::Exit;
+
+use crate::trouble::Trouble;
+
+/// Why a log does not verify.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// The checkpoint is damaged, or its signature is false.
+    Checkpoint(String),
+    /// The checkpoint is signed with another key than the pinned one.
+    OtherKey,
+    /// The checkpoint belongs to another log than this one.
+    OtherLog(String),
+    /// A record is missing, or one is there twice.
+    Order {
+        /// The index that was due.
+        expected: u64,
+        /// The index that came.
+        found: u64,
+    },
+    /// A record is not one.
+    NotARecord(u64),
+    /// The log ends before the checkpoint says.
+    Short {
+        /// Records that came.
+        found: u64,
+        /// Records that the checkpoint covers.
+        signed: u64,
+    },
+    /// The records do not lead to the root that was signed: at least one was changed.
+    Changed,
+    /// The log does not begin with the records that were verified before.
+    Forked {
+        /// How many records were verified before.
+        known: u64,
+    },
+    /// The log is shorter than it was.
+    Truncated {
+        /// How many records were verified before.
+        known: u64,
+        /// How many there are now.
+        now: u64,
+    },
+    /// Something ran, and no record of the intent precedes it.
+    RanWithoutIntent {
+        /// The record of its end.
+        index: u64,
+        /// Which.
+        invocation: String,
+    },
+}
+
+// === impl Flaw ===
+
+impl std::fmt::Display for Flaw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Checkpoint(why) => write!(f, "the checkpoint proves nothing: {why}"),
+            Self::OtherKey => f.write_str("the checkpoint is not signed with the pinned key"),
+            Self::OtherLog(name) => write!(f, "the checkpoint belongs to another log than {name}"),
+            Self::Order { expected, found } => {
+                write!(
+                    f,
+                    "record {expected} was due and record {found} came: records are missing or out of order"
+                )
+            }
+            Self::NotARecord(index) => write!(f, "record {index} is not an audit record"),
+            Self::Short { found, signed } => write!(f, "there are {found} records, and {signed} were signed"),
+            Self::Changed => {
+                f.write_str("the records do not lead to the signed root: at least one was changed")
+            }
+            Self::Forked { known } => {
+                write!(
+                    f,
+                    "the first {known} records are not those that were verified here before: history was rewritten"
+                )
+            }
+            Self::Truncated { known, now } => {
+                write!(
+                    f,
+                    "{known} records were verified here before, and now there are {now}: the end was cut off"
+                )
+            }
+            Self::RanWithoutIntent { index, invocation } => {
+                write!(
+                    f,
+                    "record {index} says that {invocation} ran, and no record of its intent precedes it"
+                )
+            }
+        }
+    }
+}
+
+impl From<Flaw> for Trouble {
+    fn from(flaw: Flaw) -> Self {
+        let next_step = match flaw {
+            Flaw::OtherKey | Flaw::OtherLog(_) => {
+                "if the controller was set up anew, this is expected: pin its new key; otherwise treat it as an attack"
+            }
+            _ => {
+                "treat it as an attack: keep the controller's disk as it is, and compare with exports kept elsewhere"
+            }
+        };
+        let failure =
+            Failure::new(ErrorCode::Conflict, format!("the audit does not verify: {flaw}"), next_step);
+        Self::Failed { failure: Box::new(failure), exit: Exit::AuditFailed }
+    }
+}

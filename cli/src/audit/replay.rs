@@ -1,0 +1,170 @@
+//! Going through a log from its first record: the tree is computed again, and the first promise is checked on the way.
+
+use std::collections::HashSet;
+
+use lictor_core::{
+    id::InvocationId,
+    merkle::{Frontier, TreeHead, leaf_hash},
+};
+use serde::Deserialize;
+
+use super::{Verified, flaw::Flaw};
+
+/// A log on its way from the first record to the last.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    frontier: Frontier,
+    anchor: Option<TreeHead>,
+    intended: HashSet<InvocationId>,
+    started: u64,
+    times: Option<(String, String)>,
+}
+
+/// What matters here of a record.
+#[derive(Debug, Deserialize)]
+struct Record {
+    at: String,
+    kind: String,
+    invocation: Option<String>,
+    ran: Option<String>,
+}
+
+// === impl Replay ===
+
+impl Replay {
+    /// Nothing yet. The log must begin with the records under `anchor`, if there is one.
+    pub(crate) fn new(anchor: Option<TreeHead>) -> Self {
+        Self { frontier: Frontier::default(), anchor, intended: HashSet::new(), started: 0, times: None }
+    }
+
+    /// Takes the next record.
+    pub(crate) fn push(&mut self, index: u64, content: &[u8]) -> Result<(), Flaw> {
+        let expected = self.frontier.size();
+        if index != expected {
+            return Err(Flaw::Order { expected, found: index });
+        }
+        self.frontier.push(leaf_hash(content));
+        let known = self.anchor.filter(|anchor| anchor.size == self.frontier.size());
+        if let Some(anchor) = known.filter(|anchor| anchor.root != self.frontier.head().root) {
+            return Err(Flaw::Forked { known: anchor.size });
+        }
+        let record: Record = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
+        self.intent_precedes(index, &record)?;
+        self.times = match self.times.take() {
+            Some((first, _)) => Some((first, record.at)),
+            None => Some((record.at.clone(), record.at)),
+        };
+        Ok(())
+    }
+
+    /// Nothing starts on a host unless a record of the intent precedes it.
+    fn intent_precedes(&mut self, index: u64, record: &Record) -> Result<(), Flaw> {
+        let started = matches!(record.ran.as_deref(), Some("ran" | "may_have_run"));
+        let id =
+            || record.invocation.as_deref().and_then(|id| id.parse().ok()).ok_or(Flaw::NotARecord(index));
+        match record.kind.as_str() {
+            "invocation_intended" => {
+                self.intended.insert(id()?);
+            }
+            "invocation_ended" if started => {
+                self.started += 1;
+                let id = id()?;
+                // An invocation ends once, so what has ended is forgotten, and memory follows what is under way.
+                if !self.intended.remove(&id) {
+                    return Err(Flaw::RanWithoutIntent { index, invocation: id.to_string() });
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The log must now be what `head` says.
+    pub(crate) fn finish(self, head: TreeHead) -> Result<Verified, Flaw> {
+        let found = self.frontier.size();
+        if let Some(anchor) = self.anchor.filter(|anchor| anchor.size > found) {
+            return Err(Flaw::Truncated { known: anchor.size, now: found });
+        }
+        if found < head.size {
+            return Err(Flaw::Short { found, signed: head.size });
+        }
+        if self.frontier.head() != head {
+            return Err(Flaw::Changed);
+        }
+        Ok(Verified { head, anchor: self.anchor, times: self.times, started: self.started })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records() -> Vec<String> {
+        let id = InvocationId::from_bytes([1; 16]);
+        vec![
+            r#"{"at":"1","kind":"controller_started"}"#.to_owned(),
+            format!(r#"{{"at":"2","kind":"invocation_intended","invocation":"{id}"}}"#),
+            format!(r#"{{"at":"3","kind":"invocation_ended","invocation":"{id}","ran":"ran"}}"#),
+            r#"{"at":"4","kind":"audit_read"}"#.to_owned(),
+        ]
+    }
+
+    fn head(records: &[String]) -> TreeHead {
+        let mut frontier = Frontier::default();
+        for record in records {
+            frontier.push(leaf_hash(record.as_bytes()));
+        }
+        frontier.head()
+    }
+
+    fn verify(records: &[String], anchor: Option<TreeHead>, signed: TreeHead) -> Result<Verified, Flaw> {
+        let mut replay = Replay::new(anchor);
+        for (index, record) in (0..).zip(records) {
+            replay.push(index, record.as_bytes())?;
+        }
+        replay.finish(signed)
+    }
+
+    #[test]
+    fn an_untouched_log_verifies_against_its_head_and_its_past() {
+        let all = records();
+        let verified = verify(&all, Some(head(&all[..2])), head(&all)).unwrap();
+        assert_eq!((verified.head.size, verified.started), (4, 1));
+        assert_eq!(verified.times, Some(("1".into(), "4".into())));
+        assert!(verify(&[], None, head(&[])).is_ok());
+    }
+
+    #[test]
+    fn every_way_of_tampering_is_found_and_named() {
+        let all = records();
+        let signed = head(&all);
+        let mut edited = all.clone();
+        edited[3] = edited[3].replace("audit_read", "audit_reed");
+        assert_eq!(verify(&edited, None, signed), Err(Flaw::Changed));
+        let mut swapped = all.clone();
+        swapped.swap(0, 3);
+        assert_eq!(verify(&swapped, None, signed), Err(Flaw::Changed));
+        assert_eq!(verify(&all[..3], None, signed), Err(Flaw::Short { found: 3, signed: 4 }));
+        assert_eq!(
+            verify(&all[..3], Some(signed), head(&all[..3])),
+            Err(Flaw::Truncated { known: 4, now: 3 })
+        );
+        // A whole other history, properly signed, contradicts what was seen before.
+        assert_eq!(verify(&edited, Some(signed), head(&edited)), Err(Flaw::Forked { known: 4 }));
+        let mut replay = Replay::new(None);
+        assert_eq!(replay.push(1, b"{}"), Err(Flaw::Order { expected: 0, found: 1 }));
+        assert_eq!(replay.push(0, b"rubbish"), Err(Flaw::NotARecord(0)));
+    }
+
+    #[test]
+    fn what_ran_without_an_intent_before_it_is_found() {
+        let all = records();
+        let without = [all[0].clone(), all[2].clone()];
+        assert!(matches!(
+            verify(&without, None, head(&without)),
+            Err(Flaw::RanWithoutIntent { index: 1, .. })
+        ));
+        let twice = [all[1].clone(), all[2].clone(), all[2].clone()];
+        assert!(matches!(verify(&twice, None, head(&twice)), Err(Flaw::RanWithoutIntent { index: 2, .. })));
+    }
+}

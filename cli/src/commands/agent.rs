@@ -1,0 +1,152 @@
+//! `lictor agent`: letting agents of other sites join.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+use lictor_core::{
+    clock::Clock as _,
+    name::{AgentName, SiteName},
+    secret::Secret,
+};
+use lictor_runtime::{clock::SystemClock, exit::Exit};
+use serde::Serialize;
+
+use crate::{
+    Done,
+    context::Context,
+    init::{make_private, put_in_place, stage, templates, write},
+    render::{style::Tone, time},
+    site,
+    trouble::Trouble,
+};
+
+/// Let agents of other sites join
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a one-time token with which one named agent can join
+    Token {
+        /// The site that it will serve
+        #[arg(long, value_name = "SITE")]
+        site: SiteName,
+        /// Its name, unique within the site
+        #[arg(long, value_name = "NAME")]
+        name: AgentName,
+    },
+    /// On the machine of a site: make its directory and join with a token
+    Init {
+        /// The directory; it must be absent or empty
+        #[arg(value_name = "DIRECTORY")]
+        target: PathBuf,
+        /// The token
+        #[arg(
+            long,
+            value_name = "TOKEN",
+            env = "LICTOR_JOIN_TOKEN",
+            hide_env_values = true,
+            required_unless_present = "token_file"
+        )]
+        token: Option<String>,
+        /// A file with the token; keeps it out of the list of processes
+        #[arg(long, value_name = "FILE", conflicts_with = "token")]
+        token_file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct TokenDocument<'a> {
+    site: &'a str,
+    agent: &'a str,
+    token: &'a str,
+    expires_at: String,
+    command: String,
+}
+
+#[derive(Debug, Serialize)]
+struct JoinedDocument {
+    directory: PathBuf,
+    identity: String,
+    controller: String,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
+    match arguments.verb {
+        Verb::Token { site, name } => token(&site, &name, context).await,
+        Verb::Init { target, token, token_file } => {
+            let token = match (token, token_file) {
+                (Some(token), _) => Secret::new(token.into_bytes()),
+                (None, Some(path)) => {
+                    Secret::new(fs::read(&path).map_err(|e| Trouble::file("read", &path, &e))?)
+                }
+                (None, None) => {
+                    return Err(Trouble::usage("there is no token", "add --token or --token-file"));
+                }
+            };
+            init(&target, &token, context).await
+        }
+    }
+}
+
+async fn token(site: &SiteName, name: &AgentName, context: &Context) -> Done {
+    let made = context.connect()?.operator.create_join_token(site, name).await?;
+    let text = made.token.expose_str().unwrap_or_default();
+    let command = format!("lictor agent init lictor-{site} --token {text}");
+    let left = time::duration(made.expires_at.since(SystemClock.now()));
+    let document = TokenDocument {
+        site: site.as_str(),
+        agent: name.as_str(),
+        token: text,
+        expires_at: made.expires_at.to_string(),
+        command: command.clone(),
+    };
+    context.show(&document, |style| {
+        format!(
+            "A token for agent {name} of site {site}; it is good once, for {left}. Whoever has it can be that agent.\n\n\
+             On the site's machine, run:\n\n{}\n\nthen edit hosts.yml and credentials.yml there, and run:\n\n{}\n{}\n",
+            style.paint(Tone::Accent, &command),
+            style.paint(Tone::Accent, &format!("lictor --dir lictor-{site} host scan --all")),
+            style.paint(Tone::Accent, &format!("lictor-agent run --config lictor-{site}/agent.yml")),
+        )
+    })?;
+    Ok(Exit::Ok.into())
+}
+
+async fn init(target: &Path, token: &Secret, context: &Context) -> Done {
+    let staged = stage(target)?;
+    let dir = staged.path();
+    let identity = dir.join("identity").join("agent");
+    make_private(&dir.join("identity"))?;
+    make_private(&dir.join("state"))?;
+    let joined = site::join(token, &identity).await?;
+    write(&dir.join("agent.yml"), &templates::agent(&joined.controller)?, 0o644)?;
+    write(&dir.join("hosts.yml"), &templates::hosts(), 0o644)?;
+    write(&dir.join("known_hosts"), templates::KNOWN_HOSTS, 0o644)?;
+    write(&dir.join("credentials.yml"), &templates::credentials(), 0o600)?;
+    put_in_place(&staged, target)?;
+    let directory = target.canonicalize().unwrap_or_else(|_| target.to_owned());
+    let shown = directory.display().to_string();
+    let document = JoinedDocument {
+        directory,
+        identity: joined.identity.to_string(),
+        controller: joined.controller.clone(),
+    };
+    context.show(&document, |style| {
+        let steps = [
+            format!("edit {shown}/hosts.yml and credentials.yml"),
+            style.paint(Tone::Accent, &format!("lictor --dir {shown} host scan --all")),
+            style.paint(Tone::Accent, &format!("lictor-agent run --config {shown}/agent.yml")),
+        ];
+        let steps: String = (1..).zip(steps).map(|(number, step)| format!("  {number}. {step}\n")).collect();
+        format!("joined {} as {}\n\n{}\n{steps}", joined.controller, joined.identity, style.strong("Next:"))
+    })?;
+    Ok(Exit::Ok.into())
+}

@@ -1,0 +1,34 @@
+//! `lictor plan`: what would be decided, without recording a job.
+
+use clap::Args;
+use lictor_client::policy::Effect;
+use lictor_runtime::exit::Exit;
+
+use crate::{
+    Done,
+    context::Context,
+    render::{json::PlanDocument, plan},
+    run::request::RequestArguments,
+};
+
+/// Show what would be decided about a command, host by host, without running it
+///
+///   lictor plan web-1 -- systemctl restart nginx
+///   lictor plan --tag web -- 'uptime; df -h'
+///
+/// Ends with 3 if it would run nowhere.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    request: RequestArguments,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
+    let connected = context.connect()?;
+    let plan = connected.client().plan(&arguments.request.into_spec(None)).await?;
+    context.show(&PlanDocument::from(&plan), |style| plan::text(&plan, style))?;
+    let runs = plan.hosts.iter().any(|host| host.effect == Effect::Allow);
+    Ok(if runs { Exit::Ok } else { Exit::Denied }.into())
+}

@@ -1,0 +1,77 @@
+//! `lictor run`: asks for a job and shows it as it happens.
+
+use clap::Args;
+use lictor_core::job::IdempotencyKey;
+use lictor_runtime::exit::Exit;
+use serde::Serialize;
+
+use crate::{
+    Done,
+    context::Context,
+    render::json::JobDocument,
+    run::{follow::follow, request::RequestArguments},
+};
+
+/// Run a command on hosts and show what it prints
+///
+/// Everything behind `--` is the command. Several words are program and arguments, each taken
+/// literally: no shell reads them. One word with blanks in it is a line: literal words, joined by
+/// `|`, `&&`, `||` or `;`, where policy allows every part.
+///
+///   lictor run web-1 -- systemctl status nginx
+///   lictor run web-1,web-2 -- 'uptime; df -h'
+///   lictor run --tag web --timeout 30s -- journalctl -n 20 --no-pager
+///
+/// One host's output is passed through as it comes. Of many hosts, each line has its host's name
+/// before it, and a table at the end says how each ended.
+///
+/// An interrupt (Ctrl-C) cancels the job and waits until the hosts confirm; a second one leaves.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Exit codes: 0 succeeded everywhere, 1 failed, 3 denied, 4 not run, 5 unknown; see lictor --help."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    request: RequestArguments,
+    /// Makes a repetition of this very request give the same job instead of running twice (7 days)
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    idempotency_key: Option<IdempotencyKey>,
+    /// Print the job's id and leave it to run
+    #[arg(long)]
+    detach: bool,
+    /// With one host: end with the command's own exit status where it has one, as ssh does
+    #[arg(long, conflicts_with = "detach")]
+    exit_status: bool,
+}
+
+/// A job that was left to run.
+#[derive(Debug, Serialize)]
+struct Detached {
+    job: JobDocument,
+    replayed: bool,
+}
+
+fn parse_key(text: &str) -> Result<IdempotencyKey, String> {
+    IdempotencyKey::new(text).map_err(|e| e.to_string())
+}
+
+/// Runs the verb.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
+    let Arguments { request, idempotency_key, detach, exit_status } = arguments;
+    let connected = context.connect()?;
+    let client = connected.client();
+    let spec = request.into_spec(idempotency_key);
+    if detach {
+        let submitted = client.submit(&spec).await?;
+        let document = Detached { job: (&submitted.job).into(), replayed: submitted.replayed };
+        context.show(&document, |_| format!("{}\n", submitted.job.id))?;
+        return Ok(Exit::Ok.into());
+    }
+    let stream = client.run(&spec).await?;
+    let followed = follow(context, client, stream).await?;
+    match followed.own_status {
+        Some(status) if exit_status => Ok(status.into()),
+        _ => Ok(followed.exit.into()),
+    }
+}

@@ -1,0 +1,24 @@
+//! `lictor watch`: a job so far, and as it goes on.
+
+use clap::Args;
+use lictor_core::id::JobId;
+
+use crate::{Done, context::Context, run::follow::follow};
+
+/// Follow a job until it has ended
+///
+/// Shows what it printed so far, then what it prints. An interrupt (Ctrl-C) cancels the job.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The job
+    #[arg(value_name = "JOB")]
+    job: JobId,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
+    let connected = context.connect()?;
+    let client = connected.client();
+    let stream = client.watch(arguments.job).await?;
+    Ok(follow(context, client, stream).await?.exit.into())
+}

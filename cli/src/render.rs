@@ -1,0 +1,16 @@
+//! How results look: text for people, JSON for scripts. Nothing here decides or calls anything.
+
+pub(crate) mod audit;
+pub(crate) mod bytes;
+pub(crate) mod failure;
+pub(crate) mod fleet;
+pub(crate) mod invocations;
+pub(crate) mod jobs;
+pub(crate) mod json;
+pub(crate) mod plan;
+pub(crate) mod style;
+pub(crate) mod table;
+pub(crate) mod time;
+
+#[cfg(test)]
+mod snapshots;

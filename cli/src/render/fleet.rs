@@ -1,0 +1,81 @@
+//! Sites, agents and hosts as tables.
+
+use lictor_client::{
+    fleet::{HostView, SiteView},
+    operator::AgentView,
+};
+use lictor_core::clock::Timestamp;
+
+use super::{
+    style::{Style, Tone},
+    table::{Cell, Table},
+    time,
+};
+
+/// Hosts.
+pub(crate) fn hosts(hosts: &[HostView], style: Style) -> String {
+    if hosts.is_empty() {
+        return "no hosts\n".to_owned();
+    }
+    let mut table = Table::new(&["HOST", "SITE", "TAGS", "ADDRESS", "AGENT", "HOST KEY", "DESCRIPTION"]);
+    for host in hosts {
+        let tags: Vec<&str> = host.tags.iter().map(|tag| tag.as_str()).collect();
+        let login = host.address.as_ref().map(|address| match &host.user {
+            Some(user) => format!("{user}@{address}"),
+            None => address.clone(),
+        });
+        table.row([
+            Cell::new(&host.alias).tone(Tone::Strong),
+            Cell::new(&host.site),
+            if tags.is_empty() { Cell::none() } else { Cell::new(tags.join(",")) },
+            Cell::maybe(login),
+            yes_or(host.agent_connected, "connected", "offline"),
+            yes_or(host.host_key_pinned, "pinned", "not pinned"),
+            Cell::new(&host.description),
+        ]);
+    }
+    table.render(style, 0)
+}
+
+/// Sites.
+pub(crate) fn sites(sites: &[SiteView], style: Style) -> String {
+    if sites.is_empty() {
+        return "no sites\n".to_owned();
+    }
+    let mut table = Table::new(&["SITE", "HOSTS", "AGENTS CONNECTED"]);
+    for site in sites {
+        let tone = if site.agents_connected > 0 { Tone::Good } else { Tone::Bad };
+        table.row([
+            Cell::new(&site.name).tone(Tone::Strong),
+            Cell::new(site.hosts).right(),
+            Cell::new(site.agents_connected).right().tone(tone),
+        ]);
+    }
+    table.render(style, 0)
+}
+
+/// Agents.
+pub(crate) fn agents(agents: &[AgentView], now: Timestamp, style: Style) -> String {
+    if agents.is_empty() {
+        return "no agents\n".to_owned();
+    }
+    let mut table =
+        Table::new(&["SITE", "AGENT", "STATE", "LAST SEEN", "FROM", "RUNNING", "EPOCH", "VERSION"]);
+    for agent in agents {
+        table.row([
+            Cell::new(&agent.site),
+            Cell::new(&agent.name).tone(Tone::Strong),
+            Cell::state(agent.state.as_str()),
+            Cell::maybe(agent.last_seen.map(|seen| time::ago(seen, now))),
+            Cell::maybe(agent.address.as_ref()),
+            Cell::new(agent.in_flight).right(),
+            Cell::new(agent.epoch).right(),
+            Cell::maybe(Some(&agent.version).filter(|v| !v.is_empty())),
+        ]);
+    }
+    table.render(style, 0)
+}
+
+fn yes_or(is: bool, yes: &str, no: &str) -> Cell {
+    if is { Cell::new(yes).tone(Tone::Good) } else { Cell::new(no).tone(Tone::Bad) }
+}

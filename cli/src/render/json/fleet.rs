@@ -1,0 +1,83 @@
+//! Hosts, sites and agents as documents.
+
+use lictor_client::{
+    fleet::{HostView, SiteView},
+    operator::AgentView,
+};
+use serde::Serialize;
+
+/// A host.
+#[derive(Debug, Serialize)]
+pub(crate) struct HostDocument {
+    alias: String,
+    site: String,
+    tags: Vec<String>,
+    description: String,
+    agent_connected: bool,
+    host_key_pinned: bool,
+    address: Option<String>,
+    user: Option<String>,
+    host_key_fingerprints: Vec<String>,
+}
+
+/// A site.
+#[derive(Debug, Serialize)]
+pub(crate) struct SiteDocument {
+    name: String,
+    hosts: u32,
+    agents_connected: u32,
+}
+
+/// An agent.
+#[derive(Debug, Serialize)]
+pub(crate) struct AgentDocument {
+    site: String,
+    name: String,
+    state: &'static str,
+    epoch: u64,
+    version: String,
+    last_seen: Option<String>,
+    address: Option<String>,
+    in_flight: u32,
+    enrolled_at: String,
+}
+
+// === conversions ===
+
+impl From<&HostView> for HostDocument {
+    fn from(host: &HostView) -> Self {
+        Self {
+            alias: host.alias.to_string(),
+            site: host.site.to_string(),
+            tags: host.tags.iter().map(ToString::to_string).collect(),
+            description: host.description.clone(),
+            agent_connected: host.agent_connected,
+            host_key_pinned: host.host_key_pinned,
+            address: host.address.clone(),
+            user: host.user.clone(),
+            host_key_fingerprints: host.host_key_fingerprints.clone(),
+        }
+    }
+}
+
+impl From<&SiteView> for SiteDocument {
+    fn from(site: &SiteView) -> Self {
+        Self { name: site.name.to_string(), hosts: site.hosts, agents_connected: site.agents_connected }
+    }
+}
+
+impl From<&AgentView> for AgentDocument {
+    fn from(agent: &AgentView) -> Self {
+        Self {
+            site: agent.site.to_string(),
+            name: agent.name.to_string(),
+            state: agent.state.as_str(),
+            epoch: agent.epoch,
+            version: agent.version.clone(),
+            last_seen: agent.last_seen.map(|t| t.to_string()),
+            address: agent.address.clone(),
+            in_flight: agent.in_flight,
+            enrolled_at: agent.enrolled_at.to_string(),
+        }
+    }
+}

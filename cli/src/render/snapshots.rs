@@ -1,0 +1,187 @@
+//! What results look like, kept as files: a change of any of them is seen and meant.
+
+use std::time::Duration;
+
+use lictor_client::{
+    fleet::{HostView, SiteView},
+    operator::{AgentState, AgentView},
+    policy::{Effect, HostDecision, Plan},
+    views::{InvocationView, JobView, Phase, StreamCounts},
+};
+use lictor_core::{
+    clock::Timestamp,
+    command::Command,
+    digest::Digest,
+    error::{ErrorCode, Failure},
+    id::{InvocationId, JobId},
+    job::{Counts, Limits, Origin, Target},
+    name::{AgentName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
+    outcome::{Exit, Outcome, Unknown, Unreachable},
+    principal::{Principal, PrincipalKind, Via},
+};
+
+use super::{audit, failure, fleet, invocations, jobs, json, plan, style::Style};
+
+const NOON: Timestamp = Timestamp::from_micros(1_795_348_800_000_000);
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(60), output_bytes: 65_536 };
+
+fn host(alias: &str) -> HostAlias {
+    HostAlias::new(alias).unwrap()
+}
+
+fn command(words: &[&str]) -> Command {
+    Command::from_argv(words).unwrap()
+}
+
+fn job() -> JobView {
+    let counts = Counts { succeeded: 1, failed: 1, not_run: 2, unknown: 1, ..Counts::default() };
+    let name = PrincipalName::new("ada").unwrap();
+    JobView {
+        id: JobId::from_bytes([1; 16]),
+        principal: Principal { tenant: TenantName::new("default").unwrap(), kind: PrincipalKind::User, name },
+        origin: Origin::new(Via::Cli, "lictor/0.1.0"),
+        target: Target::Hosts(vec![host("web-1"), host("web-2")]),
+        command: command(&["systemctl", "status", "nginx", "a; b"]),
+        policy_version: 3,
+        created_at: NOON,
+        state: counts.state(),
+        counts,
+        cancel_requested: true,
+    }
+}
+
+fn invocation(alias: &str, outcome: Option<Outcome>) -> InvocationView {
+    let started = outcome.as_ref().is_none_or(|o| o.ran() != lictor_core::outcome::Ran::NotRun);
+    InvocationView {
+        id: InvocationId::from_bytes([2; 16]),
+        job: JobId::from_bytes([1; 16]),
+        host: host(alias),
+        site: SiteName::new("berlin").unwrap(),
+        attempt: 1,
+        phase: if outcome.is_some() { Phase::Ended } else { Phase::Running },
+        ended_at: outcome.as_ref().map(|_| NOON.plus(Duration::from_millis(1_400))),
+        outcome,
+        rule: Some(RuleId::new("look-around").unwrap()),
+        limits: LIMITS,
+        agent: Some(AgentName::new("agent-1").unwrap()),
+        address: Some("192.0.2.1:22".to_owned()),
+        started_at: started.then_some(NOON),
+        stdout: StreamCounts { bytes_total: 3_000_000, bytes_kept: 65_536, digest: None },
+        stderr: StreamCounts::default(),
+        resolution: None,
+    }
+}
+
+fn all() -> Vec<InvocationView> {
+    let denied = Outcome::Denied { code: "POLICY_DEFAULT_DENY".into(), reason: "no rule allows it".into() };
+    let unreachable =
+        Outcome::Unreachable { reason: Unreachable::HostKeyChanged, detail: "evil\x1b[2J".into() };
+    vec![
+        invocation("web-1", Some(Outcome::Succeeded)),
+        invocation("web-2", Some(Outcome::Failed(Exit::Code(3)))),
+        invocation("web-3", Some(Outcome::Failed(Exit::Signal("SEGV".into())))),
+        invocation("db-1", Some(denied)),
+        invocation("db-2", Some(unreachable)),
+        invocation("db-3", Some(Outcome::Unknown(Unknown::KillUnconfirmed))),
+        invocation("db-4", None),
+    ]
+}
+
+#[test]
+fn hosts_sites_and_agents() {
+    let hosts = [HostView {
+        alias: host("web-1"),
+        site: SiteName::new("berlin").unwrap(),
+        tags: vec![Tag::new("web").unwrap(), Tag::new("eu").unwrap()],
+        description: "first\nserver \u{202e}x".to_owned(),
+        agent_connected: true,
+        host_key_pinned: false,
+        address: Some("192.0.2.1:22".to_owned()),
+        user: Some("deploy".to_owned()),
+        host_key_fingerprints: Vec::new(),
+    }];
+    let sites = [SiteView { name: SiteName::new("berlin").unwrap(), hosts: 12, agents_connected: 0 }];
+    let agents = [AgentView {
+        site: SiteName::new("berlin").unwrap(),
+        name: AgentName::new("agent-1").unwrap(),
+        state: AgentState::Suspect,
+        epoch: 7,
+        version: String::new(),
+        last_seen: Some(NOON),
+        address: None,
+        in_flight: 2,
+        enrolled_at: NOON,
+    }];
+    let now = NOON.plus(Duration::from_secs(20));
+    let text = [
+        fleet::hosts(&hosts, Style::PLAIN),
+        fleet::sites(&sites, Style::PLAIN),
+        fleet::agents(&agents, now, Style::PLAIN),
+    ];
+    insta::assert_snapshot!("fleet", text.join("\n"));
+}
+
+#[test]
+fn jobs_and_what_became_of_them() {
+    let (job, views) = (job(), all());
+    let refs: Vec<&InvocationView> = views.iter().collect();
+    let text = [
+        jobs::table(std::slice::from_ref(&job), NOON.plus(Duration::from_secs(20)), Style::PLAIN),
+        jobs::facts(&job, Style::PLAIN),
+        invocations::table(&refs, Style::PLAIN),
+        invocations::line(&views[1], Style::PLAIN) + "\n",
+        invocations::summary(&job, Style::PLAIN) + "\n",
+    ];
+    insta::assert_snapshot!("jobs", text.join("\n"));
+}
+
+#[test]
+fn a_plan() {
+    let decision = |alias: &str, effect, code: &str, reason: &str, hint: &str| HostDecision {
+        host: host(alias),
+        site: Some(SiteName::new("berlin").unwrap()),
+        effect,
+        code: code.to_owned(),
+        rule: None,
+        reason: reason.to_owned(),
+        hint: hint.to_owned(),
+        limits: (effect == Effect::Allow).then_some(LIMITS),
+        agent_connected: alias == "web-1",
+    };
+    let deny = |alias: &str| {
+        let reason = format!("no rule allows `reboot` on {alias} for user:ada");
+        decision(alias, Effect::Deny, "POLICY_DEFAULT_DENY", &reason, "ask whoever keeps the policy")
+    };
+    let plan_of = Plan {
+        command: command(&["reboot"]),
+        command_digest: Digest::of(b""),
+        policy_version: 3,
+        hosts: vec![
+            deny("db-1"),
+            deny("db-2"),
+            decision("web-1", Effect::Allow, "POLICY_ALLOWED", "rule x allows it", ""),
+        ],
+    };
+    insta::assert_snapshot!("plan", plan::text(&plan_of, Style::PLAIN));
+}
+
+#[test]
+fn failures_for_people_and_for_scripts() {
+    let failure_of = Failure::new(ErrorCode::PolicyDenied, "no rule allows it:\n\x1b[31mfake", "use another")
+        .with("host", "db-1");
+    let document = serde_json::to_string_pretty(&json::ErrorDocument::from(&failure_of)).unwrap();
+    insta::assert_snapshot!("failure", failure::text(&failure_of, Style::PLAIN) + "\n" + &document);
+}
+
+#[test]
+fn documents_of_an_invocation() {
+    let documents: Vec<_> = all().iter().map(|view| json::InvocationDocument::new(view, None)).collect();
+    insta::assert_snapshot!("invocations_json", serde_json::to_string_pretty(&documents).unwrap());
+}
+
+#[test]
+fn records_of_the_audit() {
+    let ended = br#"{"v":1,"at":"2026-11-22T12:00:00.000000Z","kind":"invocation_ended","agent":"a","detail":"FAILED (exit 3)","exit_code":3,"host":"web-1","outcome":"FAILED","stdout_digest":"00","tenant":"default"}"#;
+    let text = [audit::line(7, ended, Style::PLAIN), audit::line(8, b"\x1b[2J", Style::PLAIN)];
+    insta::assert_snapshot!("audit", text.concat());
+}

@@ -1,0 +1,8 @@
+//! Asking for a job and following it: what `run`, `plan` and `watch` have in common.
+
+pub(crate) mod ending;
+pub(crate) mod follow;
+pub(crate) mod live;
+pub(crate) mod prefix;
+pub(crate) mod progress;
+pub(crate) mod request;

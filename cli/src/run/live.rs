@@ -1,0 +1,264 @@
+//! A job as it happens, for people: raw output of one host, or the lines of many behind their names.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+};
+
+use lictor_client::{
+    collect::{Assembled, Keep},
+    run::JobUpdate,
+    views::{InvocationView, JobView, OutputPiece},
+};
+use lictor_core::{id::InvocationId, output::StreamName};
+
+use super::{prefix::Lines, progress::Progress};
+use crate::{
+    context::Context,
+    render::{
+        bytes::Escaper,
+        invocations,
+        style::{Style, Tone},
+        time,
+    },
+    trouble::Trouble,
+};
+
+/// Nothing is kept: what is new is printed at once.
+const KEEP_NOTHING: Keep = Keep { head: 0, tail: 0 };
+/// Most output that waits for the name of its host, which comes with the host's first event.
+const MAX_UNNAMED_BYTES: usize = 1024 * 1024;
+
+/// What is on the screen of a job.
+#[derive(Debug)]
+pub(crate) struct Live {
+    out: Style,
+    err: Style,
+    /// Lines have a host's name before them; not so for one host.
+    prefixed: bool,
+    width: usize,
+    progress: Progress,
+    job: Option<JobView>,
+    hosts: BTreeMap<InvocationId, Shown>,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    view: Option<InvocationView>,
+    stdout: Stream,
+    stderr: Stream,
+    unnamed: Vec<OutputPiece>,
+    unnamed_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    place: Assembled,
+    lines: Lines,
+    escaper: Escaper,
+}
+
+// === impl Live ===
+
+impl Live {
+    pub(crate) fn new(context: &Context) -> Self {
+        Self {
+            out: context.out,
+            err: context.err,
+            prefixed: false,
+            width: 0,
+            progress: Progress::new(context.err),
+            job: None,
+            hosts: BTreeMap::new(),
+        }
+    }
+
+    /// Shows an update.
+    pub(crate) fn take(&mut self, update: JobUpdate) -> Result<(), Trouble> {
+        match update {
+            JobUpdate::Submitted(submitted) => {
+                self.prefixed = submitted.job.counts.total() > 1;
+                self.job = Some(submitted.job);
+            }
+            JobUpdate::Finished(job) => self.job = Some(*job),
+            JobUpdate::Output(piece) => self.output(piece)?,
+            JobUpdate::Invocation(view) => self.invocation(*view)?,
+        }
+        if self.prefixed {
+            let (ended, all) = (self.ended(), self.job.as_ref().map_or(0, |job| job.counts.total()));
+            self.progress.draw(|| format!("{ended} of {all} hosts done"));
+        }
+        Ok(())
+    }
+
+    /// What became of every host, as far as it is known.
+    pub(crate) fn invocations(&self) -> Vec<&InvocationView> {
+        let mut all: Vec<_> = self.hosts.values().filter_map(|shown| shown.view.as_ref()).collect();
+        all.sort_by(|a, b| (&a.host, a.attempt).cmp(&(&b.host, b.attempt)));
+        all
+    }
+
+    /// Prints what became of it, to standard error.
+    pub(crate) fn finish(&mut self) {
+        self.progress.clear();
+        let all = self.invocations();
+        let mut text = String::new();
+        match all.as_slice() {
+            // One host whose command succeeded needs no words, as with ssh.
+            [only] if !self.prefixed => {
+                if !matches!(only.outcome, Some(lictor_core::outcome::Outcome::Succeeded)) {
+                    text = invocations::line(only, self.err) + "\n";
+                }
+            }
+            many => {
+                text = format!("\n{}", invocations::table(many, self.err));
+                if let Some(job) = &self.job {
+                    text += &format!("\n{}\n", invocations::summary(job, self.err));
+                }
+            }
+        }
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn ended(&self) -> usize {
+        self.hosts.values().filter(|s| s.view.as_ref().is_some_and(|view| view.outcome.is_some())).count()
+    }
+
+    fn invocation(&mut self, view: InvocationView) -> Result<(), Trouble> {
+        let id = view.id;
+        self.width = self.width.max(view.host.as_str().len());
+        let shown = self.hosts.entry(id).or_default();
+        let had_ended = shown.view.as_ref().is_some_and(|old| old.outcome.is_some());
+        let ends = view.outcome.is_some() && !had_ended;
+        shown.view = Some(view);
+        shown.unnamed_bytes = 0;
+        for piece in std::mem::take(&mut shown.unnamed) {
+            self.output(piece)?;
+        }
+        if ends { self.end_streams(id) } else { Ok(()) }
+    }
+
+    fn output(&mut self, piece: OutputPiece) -> Result<(), Trouble> {
+        let shown = self.hosts.entry(piece.invocation).or_default();
+        if self.prefixed
+            && shown.view.is_none()
+            && shown.unnamed_bytes + piece.data.len() <= MAX_UNNAMED_BYTES
+        {
+            shown.unnamed_bytes += piece.data.len();
+            shown.unnamed.push(piece);
+            return Ok(());
+        }
+        let name = piece.stream;
+        let stream = shown.stream(name);
+        let gap = piece.offset.saturating_sub(stream.place.end());
+        let new = stream.place.push(piece.offset, &piece.data, KEEP_NOTHING).to_vec();
+        if gap > 0 {
+            self.end_lines(piece.invocation, name)?;
+            self.gap(piece.invocation, name, gap)?;
+        }
+        if !self.prefixed {
+            return self.raw(piece.invocation, name, &new);
+        }
+        let lines = self.hosts.entry(piece.invocation).or_default().stream(name).lines.push(&new);
+        lines.iter().try_for_each(|line| self.line(piece.invocation, name, line))
+    }
+
+    /// Ends what is open of both streams, and says what was not kept of them.
+    fn end_streams(&mut self, id: InvocationId) -> Result<(), Trouble> {
+        for name in [StreamName::Stdout, StreamName::Stderr] {
+            self.end_lines(id, name)?;
+            let Some(shown) = self.hosts.get_mut(&id) else { continue };
+            let total = shown.view.as_ref().map_or(0, |view| view.stream(name).bytes_total);
+            let missing = total.saturating_sub(shown.stream(name).place.end());
+            if missing > 0 {
+                self.gap(id, name, missing)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_lines(&mut self, id: InvocationId, name: StreamName) -> Result<(), Trouble> {
+        let stream = self.hosts.entry(id).or_default().stream(name);
+        let (line, rest) = (stream.lines.finish(), stream.escaper.finish());
+        if let Some(line) = line {
+            return self.line(id, name, &line);
+        }
+        self.write(name, rest.as_bytes())
+    }
+
+    /// Says that bytes are missing: on standard error, because they are no output.
+    fn gap(&mut self, id: InvocationId, name: StreamName, bytes: u64) -> Result<(), Trouble> {
+        let what = if name == StreamName::Stdout { "output" } else { "error output" };
+        let text = format!("[{} of {what} not kept]", time::size(bytes));
+        let text = self.err.paint(Tone::Warn, &text);
+        let prefix = if self.prefixed { self.prefix(id, self.err) } else { String::new() };
+        self.write(StreamName::Stderr, format!("{prefix}{text}\n").as_bytes())
+    }
+
+    /// Bytes as they are; on a terminal without what could control it.
+    fn raw(&mut self, id: InvocationId, name: StreamName, bytes: &[u8]) -> Result<(), Trouble> {
+        if !self.style(name).is_terminal() {
+            return self.write(name, bytes);
+        }
+        let text = self.hosts.entry(id).or_default().stream(name).escaper.push(bytes);
+        self.write(name, text.as_bytes())
+    }
+
+    fn line(&mut self, id: InvocationId, name: StreamName, line: &[u8]) -> Result<(), Trouble> {
+        let style = self.style(name);
+        let mut bytes = self.prefix(id, style).into_bytes();
+        if style.is_terminal() {
+            let mut escaper = Escaper::default();
+            bytes.extend((escaper.push(line) + &escaper.finish()).into_bytes());
+        } else {
+            bytes.extend_from_slice(line);
+        }
+        bytes.push(b'\n');
+        self.write(name, &bytes)
+    }
+
+    fn prefix(&self, id: InvocationId, style: Style) -> String {
+        let host =
+            self.hosts.get(&id).and_then(|shown| shown.view.as_ref()).map(|view| view.host.to_string());
+        let host = host.unwrap_or_else(|| id.to_string());
+        format!(
+            "{} {} ",
+            style.paint(Tone::Accent, &format!("{host:<width$}", width = self.width)),
+            style.faint("|")
+        )
+    }
+
+    const fn style(&self, name: StreamName) -> Style {
+        match name {
+            StreamName::Stdout => self.out,
+            StreamName::Stderr => self.err,
+        }
+    }
+
+    fn write(&mut self, name: StreamName, bytes: &[u8]) -> Result<(), Trouble> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.progress.clear();
+        match name {
+            StreamName::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes)?;
+                out.flush()?;
+            }
+            StreamName::Stderr => io::stderr().lock().write_all(bytes)?,
+        }
+        Ok(())
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    const fn stream(&mut self, name: StreamName) -> &mut Stream {
+        match name {
+            StreamName::Stdout => &mut self.stdout,
+            StreamName::Stderr => &mut self.stderr,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is asked for, as it is typed: hosts or a tag, and a command.
+
+use clap::Args;
+use lictor_core::{
+    job::{CommandInput, IdempotencyKey, JobSpec, Target},
+    name::{HostAlias, Tag},
+};
+use lictor_runtime::human::{HumanBytes, HumanDuration};
+
+use crate::context::origin;
+
+/// Where and what.
+#[derive(Debug, Args)]
+pub(crate) struct RequestArguments {
+    /// Hosts, by alias: web-1 or web-1,web-2
+    #[arg(
+        value_name = "HOST",
+        value_delimiter = ',',
+        required_unless_present = "tag",
+        conflicts_with = "tag"
+    )]
+    hosts: Vec<HostAlias>,
+    /// Every host with this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<Tag>,
+    /// Longest time it may run, e.g. 30s; policy may shorten it
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<HumanDuration>,
+    /// Most output to keep of each host, e.g. 1MiB; policy may lower it
+    #[arg(long, value_name = "SIZE")]
+    output_limit: Option<HumanBytes>,
+    /// Program and arguments, each taken literally; or one quoted line, e.g. 'uptime; df -h'
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+// === impl RequestArguments ===
+
+impl RequestArguments {
+    /// The job that is asked for.
+    pub(crate) fn into_spec(self, key: Option<IdempotencyKey>) -> JobSpec {
+        JobSpec {
+            target: match self.tag {
+                Some(tag) => Target::Tag(tag),
+                None => Target::Hosts(self.hosts),
+            },
+            command: command(self.command),
+            timeout: self.timeout.map(HumanDuration::get),
+            output_bytes: self.output_limit.map(HumanBytes::get),
+            queue_wait: None,
+            idempotency_key: key,
+            origin: origin(),
+        }
+    }
+}
+
+/// Words are words; a single one with a blank in it is a line, because no program is called that.
+fn command(words: Vec<String>) -> CommandInput {
+    match words.as_slice() {
+        [line] if line.contains(char::is_whitespace) => CommandInput::Line(line.clone()),
+        _ => CommandInput::Argv(words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_literal_and_one_word_with_a_blank_is_a_line() {
+        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        assert_eq!(command(words(&["uptime"])), CommandInput::Argv(words(&["uptime"])));
+        assert_eq!(command(words(&["echo", "a; b"])), CommandInput::Argv(words(&["echo", "a; b"])));
+        assert_eq!(command(words(&["uptime; df -h"])), CommandInput::Line("uptime; df -h".into()));
+    }
+}
