@@ -1,0 +1,12 @@
+//! Promises about the whole system; each file keeps one kind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
+mod demo;
+mod first_steps;
+mod gate;
+mod impostors;
+mod invariants;
+mod kills;
+mod memory;
+mod python;
+mod tidy;

@@ -1,0 +1,65 @@
+//! Memory stays bounded, whatever a command prints or does not print.
+
+use std::time::Duration;
+
+use lictor_core::{job::JobSpec, outcome::Outcome};
+use lictor_tests::{World, process::resident_kib, world::spec};
+use serde_json::json;
+
+/// What a process may grow above its idle size.
+const GROWTH_KIB: u64 = 64 * 1024;
+/// How often sizes are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gibibyte_of_output_and_a_silent_command_leave_every_process_small() {
+    let world = World::start(&["web-1"]).await.unwrap();
+    let mut mcp = world.mcp().await.unwrap();
+    mcp.call("ssh_run", json!({"alias": "web-1", "command": "true"})).await.unwrap();
+    let ids = [
+        ("controller", world.controller.as_ref().unwrap().id()),
+        ("agent", world.agent.as_ref().unwrap().id()),
+        ("bridge", mcp.bridge_id().unwrap()),
+    ];
+    let idle: Vec<u64> = ids.iter().map(|(_, id)| resident_kib(*id).unwrap()).collect();
+    let watcher = tokio::spawn(async move {
+        let mut most = [0; 3];
+        loop {
+            for (slot, (_, id)) in most.iter_mut().zip(ids) {
+                *slot = resident_kib(id).unwrap_or(0).max(*slot);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            if STOP.load(std::sync::atomic::Ordering::SeqCst) {
+                return most;
+            }
+        }
+    });
+
+    let silent =
+        JobSpec { timeout: Some(Duration::from_secs(2)), ..spec(&["web-1"], &["sleep", "60"]).unwrap() };
+    let client = world.client().unwrap();
+    let ended = lictor_tests::world::follow(&client, &silent).await.unwrap();
+    assert_eq!(ended.invocations()[0].0.outcome, Some(Outcome::TimedOut));
+
+    let call = json!({"alias": "web-1", "command": "head -c 1073741824 /dev/zero", "timeout_seconds": 60});
+    let answer = mcp.call("ssh_run", call).await.unwrap();
+    let result = &answer["structuredContent"];
+    assert_eq!(
+        (&result["state"], &result["stdout_bytes_total"]),
+        (&json!("SUCCEEDED"), &json!(1_073_741_824u64)),
+        "{}",
+        result["message"]
+    );
+
+    STOP.store(true, std::sync::atomic::Ordering::SeqCst);
+    let most = watcher.await.unwrap();
+    for ((name, _), (idle, most)) in ids.iter().zip(idle.iter().zip(most)) {
+        eprintln!("{name}: {idle} KiB idle, {most} KiB at most");
+        assert!(most < idle + GROWTH_KIB, "{name} grew from {idle} to {most} KiB");
+    }
+}
+
+static STOP: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);

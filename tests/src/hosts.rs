@@ -1,0 +1,115 @@
+//! Real SSH hosts: OpenSSH's sshd on loopback, each with an exec log that Lictor cannot touch.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use lictor_cli::demo::sshd::{Options, Sshd, find};
+use russh::keys::{Algorithm, PrivateKey, PublicKey};
+
+/// One host.
+#[derive(Debug)]
+pub struct Host {
+    /// Its alias.
+    pub alias: String,
+    /// The key with which it proves who it is.
+    pub key: PrivateKey,
+    dir: PathBuf,
+    logged: bool,
+    sshd: Sshd,
+}
+
+/// A fresh Ed25519 key.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn new_key() -> anyhow::Result<PrivateKey> {
+    Ok(PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519)?)
+}
+
+impl Host {
+    /// Starts a host that `login` may log in to; with `logged`, it keeps an exec log, which costs a process a command.
+    ///
+    /// # Errors
+    /// When there is no sshd, or it does not start. Tests fail then; they do not skip.
+    pub fn start(alias: &str, dir: &Path, login: &PublicKey, logged: bool) -> anyhow::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let script = dir.join("log-exec");
+        let log = dir.join("exec.log");
+        fs::write(
+            &script,
+            format!(
+                "#!/bin/sh\nprintf '%s\\n' \"$SSH_ORIGINAL_COMMAND\" >> '{}'\nexec \"${{SHELL:-/bin/sh}}\" -c \"$SSH_ORIGINAL_COMMAND\"\n",
+                log.display()
+            ),
+        )?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        let key = new_key()?;
+        let sshd = serve(dir, &key, login, None, logged)?;
+        Ok(Self { alias: alias.to_owned(), key, dir: dir.to_owned(), logged, sshd })
+    }
+
+    /// The port on 127.0.0.1.
+    pub const fn port(&self) -> u16 {
+        self.sshd.port()
+    }
+    /// A file of this host for tests to write to.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+    /// Every exec request that the host received, as text.
+    pub fn exec_log(&self) -> String {
+        fs::read_to_string(self.dir.join("exec.log")).unwrap_or_default()
+    }
+    /// What sshd said.
+    pub fn sshd_log(&self) -> String {
+        self.sshd.log()
+    }
+    /// Exec requests that started this invocation (the commands that stop one name it too, but do not start it).
+    pub fn starts_of(&self, invocation: &str) -> usize {
+        let mark = format!("echo lictor:{invocation}:");
+        self.exec_log().matches(&mark).count()
+    }
+    /// Ends the host, with everything that runs on it.
+    pub fn stop(&mut self) {
+        self.sshd.stop();
+    }
+    /// Starts it again on the same port with `key`.
+    ///
+    /// # Errors
+    /// When sshd does not start.
+    pub fn restart(&mut self, key: PrivateKey, login: &PublicKey) -> anyhow::Result<()> {
+        let port = self.port();
+        self.sshd.stop();
+        self.sshd = serve(&self.dir, &key, login, Some(port), self.logged)?;
+        self.key = key;
+        Ok(())
+    }
+}
+
+fn serve(
+    dir: &Path,
+    key: &PrivateKey,
+    login: &PublicKey,
+    port: Option<u16>,
+    logged: bool,
+) -> anyhow::Result<Sshd> {
+    let program = find().context("these tests need OpenSSH's sshd: scripts/test installs it")?;
+    let force = format!("ForceCommand {}", dir.join("log-exec").display());
+    let lines: &[&str] = if logged { &[force.as_str()] } else { &[] };
+    // A home of its own, so that nobody's start-up files run before each command.
+    let home = dir.display().to_string();
+    let environment = [("HOME", home.as_str())];
+    let options = Options {
+        directory: dir,
+        host_key: key,
+        authorized: login,
+        port,
+        environment: &environment,
+        lines: &lines,
+    };
+    Ok(Sshd::start(&program, &options)?)
+}

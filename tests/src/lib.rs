@@ -1,0 +1,13 @@
+//! A whole Lictor for tests: real binaries in processes of their own, real sshd hosts, a real MCP client over stdio.
+//!
+//! Hosts keep an exec log of their own (by sshd's `ForceCommand`), so what was run is known independently of Lictor.
+
+pub mod bench;
+pub mod binaries;
+pub mod hosts;
+pub mod mcp;
+pub mod process;
+pub mod wire;
+pub mod world;
+
+pub use world::World;

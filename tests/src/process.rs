@@ -1,0 +1,87 @@
+//! A child process that never outlives the test, with its log in a file.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+
+/// How long anything that must happen may take. Generous: a machine may be slow; a test fails only if it never happens.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running child.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program`; its standard error goes to the file `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(program: &Path, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+        let file = File::options().create(true).append(true).open(log)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self { child, log: log.to_owned() })
+    }
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+    /// Ends it at once, without a chance to tidy up (`SIGKILL`).
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+    /// Resident memory that belongs to nobody else, in KiB.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn resident_kib(&self) -> anyhow::Result<u64> {
+        resident_kib(self.id())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Resident memory of a process, in KiB.
+///
+/// # Errors
+/// When the process is gone.
+pub fn resident_kib(id: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+/// Waits until `holds`.
+///
+/// # Errors
+/// When it never does.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while !holds().await {
+        anyhow::ensure!(begun.elapsed() < PATIENCE, "it never happened that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
