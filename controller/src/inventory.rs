@@ -77,6 +77,11 @@ fn convert(session: &Session, inventory: pb::Inventory) -> Result<BTreeMap<HostA
         let pb::InventoryHost { alias, tags, description, address, user, host_key_fingerprints } = wire;
         at_most("inventory.hosts.tags", &tags, MAX_TAGS_PER_HOST)?;
         at_most("inventory.hosts.host_key_fingerprints", &host_key_fingerprints, MAX_KEYS)?;
+        if host_key_fingerprints.iter().any(|f| f.len() > MAX_NOTE_BYTES || f.chars().any(char::is_control)) {
+            return Err(
+                Invalid::new("inventory.hosts.host_key_fingerprints", "one is not a fingerprint").into()
+            );
+        }
         for (field, text) in [("description", &description), ("address", &address), ("user", &user)] {
             if text.len() > MAX_NOTE_BYTES || text.chars().any(char::is_control) {
                 return Err(Invalid::new(

@@ -151,7 +151,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let domain = authority.domain().clone();
     let connections = accept_loop(listener, Arc::clone(&tls), domain, stop.clone());
     let enrolments = accept_enrolment(enroll_listener, Arc::clone(&enroll_tls), stop.clone());
-    let guard = GuardLayer::new(Arc::clone(&refusals));
+    let guard = GuardLayer::new(Arc::clone(&refusals), config.tenant.clone());
     supervise("api", logged(api::serve(services, guard, connections, stop.clone())), shutdown);
     supervise("enrolment", logged(api::serve_enrolment(enroll, enrolments, stop.clone())), shutdown);
     supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);

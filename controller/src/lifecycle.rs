@@ -6,7 +6,7 @@ mod recover;
 mod sweep;
 mod take_back;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
     clock::Clock,
@@ -28,6 +28,13 @@ use crate::{
     policies::Policies,
     session::Sessions,
 };
+
+/// Invocations that may be under way at once, over all callers: ten of the largest jobs. Bounds the controller's memory.
+pub const MAX_LIVE_INVOCATIONS: usize = 100_000;
+/// How often, and how many times, a job is looked for whose key is known but which is not live yet.
+const KEY_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// See [`KEY_LOOK_EVERY`]: a second in all, far above one commit.
+const KEY_LOOKS: usize = 50;
 
 /// Everything the story needs.
 #[derive(Debug)]
@@ -67,23 +74,42 @@ pub enum Submitted {
 impl Lifecycle {
     /// Who asks → may they → who else → written down → sent.
     ///
+    /// Runs to its end even if the caller goes away: what is written down is also sent.
+    ///
     /// # Errors
     /// [`Failure`]: refused by policy (recorded), or not recordable; in each case nothing starts.
-    pub async fn submit(&self, caller: &Authenticated, spec: &JobSpec) -> Result<Submitted, Failure> {
+    pub async fn submit(
+        self: &Arc<Self>,
+        caller: &Authenticated,
+        spec: &JobSpec,
+    ) -> Result<Submitted, Failure> {
+        let (this, caller, spec) = (Arc::clone(self), caller.clone(), spec.clone());
+        let submission = tokio::spawn(async move { this.submit_to_its_end(&caller, &spec).await });
+        submission.await.unwrap_or_else(|_| Err(interrupted()))
+    }
+
+    async fn submit_to_its_end(
+        self: &Arc<Self>,
+        caller: &Authenticated,
+        spec: &JobSpec,
+    ) -> Result<Submitted, Failure> {
         if let Some(known) = self.known_key(caller, spec).await? {
             return Ok(known);
         }
+        // A policy that is put waits until what was judged by the one before has been sent.
+        let in_force = self.policies.hold().await;
         let (policy, fleet, now) = (self.policies.now(), self.fleet.now(), self.clock.now());
 
         let permit = match authz::permit(caller, spec, &policy, &fleet) {
             Ok(permit) => permit,
             Err(refused) => {
-                audit::record_refusal(&*self.store, caller, spec, &refused, policy.version, now)
-                    .await
-                    .map_err(of_store)?;
+                let recorded =
+                    audit::record_refusal(&*self.store, caller, spec, &refused, policy.version, now).await;
+                recorded.map_err(of_store)?;
                 return Err(refused.failure);
             }
         };
+        self.refuse_when_full(permit.permitted().len())?;
         let places = dispatch::place(permit.permitted().iter(), &self.sessions, now);
         let approved = Approved::by_policy(permit);
         let id = JobId::fresh(&*self.ids);
@@ -97,7 +123,10 @@ impl Lifecycle {
             }
             Err(error) => return Err(of_store(error)),
         };
-        Ok(Submitted::Live { job: self.dispatch(intended), replayed: false })
+        let job = self.dispatch(intended);
+        drop(in_force);
+        self.offer_to_newcomers(&job).await.map_err(of_store)?;
+        Ok(Submitted::Live { job, replayed: false })
     }
 
     /// Recorded → live → sent. From here on the agent's word moves it: see `take_back`, then `close`.
@@ -109,8 +138,21 @@ impl Lifecycle {
         for (session, list) in offered.into_values() {
             self.dispatcher.send(&job, list, &session, &recorded, now);
         }
-        self.offer_to_newcomers(&live);
         live
+    }
+
+    fn refuse_when_full(&self, more: usize) -> Result<(), Failure> {
+        let live = self.jobs.invocations();
+        if live + more <= MAX_LIVE_INVOCATIONS {
+            return Ok(());
+        }
+        let message =
+            format!("{live} invocations have not ended; {MAX_LIVE_INVOCATIONS} are allowed at a time");
+        Err(Failure::new(
+            ErrorCode::LimitExceeded,
+            message,
+            "wait until some have ended, or cancel some (lictor jobs)",
+        ))
     }
 
     /// The job that this key stands for, if it is known.
@@ -123,10 +165,30 @@ impl Lifecycle {
             let failure = Failure::new(ErrorCode::AlreadyExists, message, "use a new key for a new request");
             return Err(failure.with("job", kept.job.to_string()));
         }
-        if let Some(job) = self.jobs.job(kept.job) {
-            return Ok(Some(Submitted::Live { job, replayed: true }));
+        for _ in 0..KEY_LOOKS {
+            if let Some(job) = self.jobs.job(kept.job) {
+                return Ok(Some(Submitted::Live { job, replayed: true }));
+            }
+            match self.store.job(kept.job).await.map_err(of_store)? {
+                Some(job) if job.counts.is_some() => return Ok(Some(Submitted::Ended(Box::new(job)))),
+                // It was recorded a moment ago and is about to be live.
+                Some(_) => tokio::time::sleep(KEY_LOOK_EVERY).await,
+                None => return Ok(None),
+            }
         }
-        let job = self.store.job(kept.job).await.map_err(of_store)?;
-        Ok(job.map(|job| Submitted::Ended(Box::new(job))))
+        let message = format!("job {}, which has this idempotency key, is not ready", kept.job);
+        Err(Failure::new(
+            ErrorCode::Unavailable,
+            message,
+            "ask again with the same key; nothing is run twice",
+        ))
     }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(
+        ErrorCode::Internal,
+        "the request was interrupted",
+        "ask again with the same idempotency key",
+    )
 }

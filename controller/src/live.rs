@@ -18,7 +18,7 @@ use lictor_core::{
 
 pub use self::{
     assembly::{Assembly, Claim},
-    job::{LiveInvocation, LiveJob, Pending},
+    job::{Closing, LiveInvocation, LiveJob, Pending, Report, Turn},
     watch::{View, replay, watch},
 };
 
@@ -83,6 +83,11 @@ impl LiveJobs {
     /// The invocation, if its job is live.
     pub fn invocation(&self, id: InvocationId) -> Option<Slot> {
         self.tables().invocations.get(&id).cloned()
+    }
+
+    /// How many invocations live jobs have.
+    pub fn invocations(&self) -> usize {
+        self.tables().invocations.len()
     }
 
     /// Puts an invocation (back) in the queue of its site.

@@ -16,12 +16,14 @@ use lictor_core::{
 };
 use lictor_policy::PolicySet;
 use lictor_store::{Change, KeptPolicy, Store, Write};
-use tokio::sync::Mutex;
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::failure::of_store;
 
 /// How often the file is looked at: an edit takes effect about as fast as a person can try it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Versions that are looked through for the one that a stale file holds.
+const OLDER_VERSIONS: u64 = 100;
 /// Who changed a policy whose file was edited.
 const BY_FILE: &str = "file";
 
@@ -41,8 +43,9 @@ pub struct Policies {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     current: ArcSwap<VersionedPolicy>,
-    /// Held by whoever changes the policy, so that versions follow each other.
-    changing: Mutex<()>,
+    /// Written to by whoever changes the policy; held by whoever judges and sends, so that a change is acknowledged
+    /// only when nothing that was judged before it is still to be sent.
+    changing: RwLock<()>,
 }
 
 /// Why a controller cannot start with a policy.
@@ -84,6 +87,22 @@ impl Policies {
         let set = PolicySet::parse(&source)
             .map_err(|errors| PolicyFileError::Invalid { path: file.clone(), errors })?;
         let kept = store.policy(None).await?;
+        let (set, kept) = match kept {
+            Some(newest)
+                if newest.changed_by != BY_FILE && is_older(&*store, &set, newest.version).await? =>
+            {
+                tracing::warn!(
+                    version = newest.version,
+                    "the policy's file is older than the policy that was put; the newer one stays"
+                );
+                let newer = PolicySet::parse(&newest.source)
+                    .map_err(|errors| PolicyFileError::Invalid { path: file.clone(), errors })?;
+                write_file(&file, &newest.source)
+                    .map_err(|source| PolicyFileError::Read { path: file.clone(), source })?;
+                (newer, Some(newest))
+            }
+            kept => (set, kept),
+        };
         let version = match kept {
             Some(kept) if kept.digest == set.digest() => kept.version,
             kept => {
@@ -93,7 +112,7 @@ impl Policies {
             }
         };
         let current = ArcSwap::from_pointee(VersionedPolicy { version, set });
-        Ok(Self { file, store, clock, current, changing: Mutex::new(()) })
+        Ok(Self { file, store, clock, current, changing: RwLock::new(()) })
     }
 
     /// The policy in force.
@@ -101,12 +120,40 @@ impl Policies {
         self.current.load_full()
     }
 
+    /// Keeps the policy in force as it is for as long as the guard is held.
+    pub async fn hold(&self) -> RwLockReadGuard<'_, ()> {
+        self.changing.read().await
+    }
+
     /// Puts `source` in force if the version in force is `expected_version`, and writes it to the file.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] with everything that is wrong with it, [`ErrorCode::Conflict`] when another
     /// version is in force, [`ErrorCode::AuditUnavailable`] when it cannot be recorded.
-    pub async fn put(&self, source: &str, expected_version: u64, by: &Principal) -> Result<u64, Failure> {
+    pub async fn put(
+        self: &Arc<Self>,
+        source: &str,
+        expected_version: u64,
+        by: &Principal,
+    ) -> Result<u64, Failure> {
+        let (this, source, by) = (Arc::clone(self), source.to_owned(), by.clone());
+        // To its end, even if the caller goes away: what is kept must also be in force.
+        let put = tokio::spawn(async move { this.put_to_its_end(&source, expected_version, &by).await });
+        put.await.unwrap_or_else(|_| {
+            Err(Failure::new(
+                ErrorCode::Internal,
+                "the change was interrupted",
+                "look at the policy in force",
+            ))
+        })
+    }
+
+    async fn put_to_its_end(
+        &self,
+        source: &str,
+        expected_version: u64,
+        by: &Principal,
+    ) -> Result<u64, Failure> {
         let set = PolicySet::parse(source).map_err(|errors| {
             Failure::new(
                 ErrorCode::InvalidArgument,
@@ -114,7 +161,7 @@ impl Policies {
                 "correct it and put it again",
             )
         })?;
-        let _guard = self.changing.lock().await;
+        let _guard = self.changing.write().await;
         let in_force = self.now().version;
         if in_force != expected_version {
             let message = format!("version {in_force} is in force, not {expected_version}");
@@ -148,7 +195,7 @@ impl Policies {
     }
 
     async fn reload(&self) {
-        let _guard = self.changing.lock().await;
+        let _guard = self.changing.write().await;
         let source = match fs::read_to_string(&self.file) {
             Ok(source) => source,
             Err(error) => {
@@ -176,6 +223,16 @@ impl Policies {
             Err(error) => tracing::error!(%error, "the policy could not be recorded; the one in force stays"),
         }
     }
+}
+
+/// Whether the file's policy is one that was in force before version `newest`: its file was not written after a put.
+async fn is_older(store: &dyn Store, set: &PolicySet, newest: u64) -> Result<bool, lictor_store::StoreError> {
+    for version in (newest.saturating_sub(OLDER_VERSIONS).max(1)..newest).rev() {
+        if store.policy(Some(version)).await?.is_some_and(|kept| kept.digest == set.digest()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn keep(
@@ -207,5 +264,6 @@ fn write_file(file: &PathBuf, source: &str) -> io::Result<()> {
     let temporary = file.with_extension("yml.new");
     fs::write(&temporary, source)?;
     fs::File::open(&temporary)?.sync_all()?;
-    fs::rename(&temporary, file)
+    fs::rename(&temporary, file)?;
+    fs::File::open(file.parent().unwrap_or(std::path::Path::new(".")))?.sync_all()
 }

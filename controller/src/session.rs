@@ -18,6 +18,7 @@ use lictor_core::{
 };
 use lictor_proto::pb;
 use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::dispatch::SignedGrant;
@@ -37,6 +38,7 @@ pub struct Session {
     last_heard: AtomicU64,
     in_flight: AtomicU32,
     look: Notify,
+    behind: CancellationToken,
 }
 
 /// Where an invocation is offered: decided before it is recorded.
@@ -85,6 +87,7 @@ impl Session {
             last_heard: AtomicU64::new(now.as_micros()),
             in_flight: AtomicU32::new(0),
             look: Notify::new(),
+            behind: CancellationToken::new(),
         }
     }
 
@@ -165,7 +168,16 @@ impl Session {
     }
 
     fn send(&self, message: pb::controller_message::Message) -> bool {
-        self.outbox.try_send(Ok(pb::ControllerMessage { message: Some(message) })).is_ok()
+        let sent = self.outbox.try_send(Ok(pb::ControllerMessage { message: Some(message) })).is_ok();
+        if !sent {
+            // It missed something; what it missed is settled when it comes back.
+            self.behind.cancel();
+        }
+        sent
+    }
+    /// Waits until the session has to end because its agent is too far behind.
+    pub async fn fell_behind(&self) {
+        self.behind.cancelled().await;
     }
 }
 

@@ -194,8 +194,11 @@ impl World {
         let key = (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap());
         let session = Arc::new(Session::new(key, epoch, "test".into(), "1".into(), sender, self.clock.now()));
         self.lifecycle.sessions.insert(session.clone());
+        if journal_lost {
+            self.lifecycle.settle_lost_journal(session.site(), session.agent()).await.unwrap();
+        }
         let journal: HashMap<_, _> = journal.iter().copied().collect();
-        self.lifecycle.reconcile(&session, &journal, journal_lost).await.unwrap();
+        self.lifecycle.reconcile(&session, &journal).await.unwrap();
         Agent { session, inbox: Mutex::new(receiver) }
     }
 
@@ -534,4 +537,146 @@ async fn a_restart_takes_every_open_job_up_again() {
     let kept = world.store.job(job.id()).await.unwrap().unwrap();
     assert_eq!(kept.counts.unwrap().succeeded, 2);
     assert!(world.lifecycle.jobs.jobs().is_empty());
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_during_the_commit_leaves_a_job_that_is_sent() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let slow_disk = world.store.gate.acquire().await.unwrap();
+    let lifecycle = world.lifecycle.clone();
+    let caller =
+        tokio::spawn(async move { lifecycle.submit(&operator(), &spec(&["web-1"], "uptime")).await.is_ok() });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    drop(slow_disk);
+    let id = loop {
+        if let Some(id) = agent.offers().pop() {
+            break id;
+        }
+        tokio::task::yield_now().await;
+    };
+    let _ =
+        world.lifecycle.take_results(&agent.session, vec![result(id, &Outcome::Succeeded)]).await.unwrap();
+    assert_eq!(world.store.jobs(None, 1).await.unwrap()[0].counts.unwrap().succeeded, 1);
+}
+
+#[tokio::test]
+async fn what_expires_while_it_is_being_offered_is_counted_once() {
+    for order in 0..2 {
+        let world = World::new().await;
+        let job = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
+        let (sender, _receiver) = mpsc::channel(64);
+        let key = (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap());
+        let session = Arc::new(Session::new(key, 1, "t".into(), "1".into(), sender, world.clock.now()));
+        world.lifecycle.sessions.insert(session.clone());
+        let slow_disk = world.store.gate.acquire().await.unwrap();
+        let (one, two) = (world.lifecycle.clone(), world.lifecycle.clone());
+        let offer = async move { one.offer_waiting(&session).await.unwrap() };
+        let sweep = async move { two.sweep().await };
+        let (offer, sweep) = if order == 0 {
+            let offer = tokio::spawn(offer);
+            tokio::task::yield_now().await;
+            world.pass(Duration::from_secs(31));
+            (offer, tokio::spawn(sweep))
+        } else {
+            world.pass(Duration::from_secs(31));
+            let sweep = tokio::spawn(sweep);
+            tokio::task::yield_now().await;
+            (tokio::spawn(offer), sweep)
+        };
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        drop(slow_disk);
+        offer.await.unwrap();
+        sweep.await.unwrap();
+        let (_, _, counts) = job.snapshot();
+        assert_eq!(counts.total(), 1, "order {order}: {counts:?}");
+        let stored = world.store.invocation(only(&job)).await.unwrap().unwrap();
+        job.with(0, |live, _| assert_eq!(live.kept.version, stored.version)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_during_the_last_end_does_not_erase_the_counts() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let job = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
+    let (id, ended) = (only(&job), result(only(&job), &Outcome::Failed(Exit::Code(1))));
+    let slow_disk = world.store.gate.acquire().await.unwrap();
+    let (one, two) = (world.lifecycle.clone(), world.lifecycle.clone());
+    let session = agent.session.clone();
+    let end = tokio::spawn(async move { one.take_results(&session, vec![ended]).await.unwrap() });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let job_id = job.id();
+    let cancel = tokio::spawn(async move { two.cancel(job_id, operator().principal()).await.unwrap() });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    drop(slow_disk);
+    assert_eq!(end.await.unwrap(), [id.to_string()]);
+    assert!(cancel.await.unwrap(), "it had ended");
+    let kept = world.store.job(job.id()).await.unwrap().unwrap();
+    assert_eq!(kept.counts.unwrap().failed, 1);
+}
+
+#[tokio::test]
+async fn what_waited_too_long_is_not_offered_to_an_agent_that_comes_late() {
+    let world = World::new().await;
+    let _first = world.connect(&[], false).await;
+    let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    world.pass(Duration::from_secs(81));
+    let second = world.connect(&[], false).await;
+    assert!(second.offers().is_empty());
+    assert_eq!(world.state(id).await, "EXPIRED");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_put_is_acknowledged_after_what_was_judged_before_it_is_sent() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let slow_disk = world.store.gate.acquire().await.unwrap();
+    let (one, policies) = (world.lifecycle.clone(), world.lifecycle.policies.clone());
+    let submission =
+        tokio::spawn(async move { one.submit(&operator(), &spec(&["web-1"], "uptime")).await.is_ok() });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let put = tokio::spawn(async move { policies.put(NOTHING, 1, operator().principal()).await.unwrap() });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!put.is_finished());
+    drop(slow_disk);
+    put.await.unwrap();
+    assert_eq!(agent.offers().len(), 1, "it was sent before the change was acknowledged");
+    assert!(submission.await.unwrap());
+    assert_eq!(world.submit(&spec(&["web-1"], "uptime")).await.unwrap_err(), ErrorCode::PolicyDenied);
+    assert!(agent.offers().is_empty());
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_moved_does_not_hold_up_the_others() {
+    let world = World::new().await;
+    let stuck = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
+    let fine = world.submit(&spec(&["web-2"], "uptime")).await.unwrap();
+    // Somebody else moved the record: what is in memory can never be written.
+    let kept = world.store.invocation(only(&stuck)).await.unwrap().unwrap();
+    let event = AuditEvent::ControllerStarted { name: "other".into() };
+    let moved = Invocation { version: kept.version + 1, ..kept };
+    let _ = world
+        .store
+        .commit(Change::new(world.clock.now(), event).write(Write::UpdateInvocation(moved)))
+        .await
+        .unwrap();
+    world.pass(Duration::from_secs(31));
+    world.lifecycle.sweep().await;
+    assert_eq!(world.state(only(&fine)).await, "EXPIRED");
+    assert_eq!(world.state(only(&stuck)).await, "QUEUED");
 }

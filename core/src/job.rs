@@ -251,7 +251,10 @@ impl Counts {
     /// The state of a job with these counts.
     pub const fn state(&self) -> JobState {
         let total = self.total();
-        if !self.ended() {
+        if total == 0 {
+            // A job has at least one invocation; without any known, nothing can be said to have ended.
+            JobState::Queued
+        } else if !self.ended() {
             if self.queued == total { JobState::Queued } else { JobState::Running }
         } else if self.succeeded == total {
             JobState::Succeeded

@@ -94,6 +94,16 @@ impl Identity {
         }
     }
 
+    /// The tenant it belongs to; a controller belongs to none.
+    pub const fn tenant(&self) -> Option<&TenantName> {
+        match self {
+            Self::Controller { .. } => None,
+            Self::Agent { tenant, .. } | Self::Service { tenant, .. } | Self::User { tenant, .. } => {
+                Some(tenant)
+            }
+        }
+    }
+
     /// The principal that this identity is, if it is one that may ask for jobs.
     pub fn principal(&self) -> Option<Principal> {
         let (tenant, kind, name) = match self {

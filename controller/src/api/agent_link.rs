@@ -85,7 +85,9 @@ impl AgentLink for Link {
         request: Request<Streaming<pb::AgentMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
         let agent = AuthenticatedAgent::from_call(&request).map_err(status)?;
-        let opened = link::open(Arc::clone(&self.lifecycle), agent, request.into_inner()).await;
+        // To its end, even if the agent goes away in the middle: what is recorded must also be applied.
+        let opening = tokio::spawn(link::open(Arc::clone(&self.lifecycle), agent, request.into_inner()));
+        let opened = opening.await.map_err(|_| Status::internal("the session could not be opened"))?;
         Ok(Response::new(ReceiverStream::new(opened.map_err(status)?)))
     }
 

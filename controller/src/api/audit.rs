@@ -59,13 +59,12 @@ impl AuditApi {
         let now = self.lifecycle.clock.now();
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         readers.retain(|_, at| now.since(*at) < READ_RECORD_EVERY);
-        match readers.get(by) {
-            Some(_) => false,
-            None => {
-                readers.insert(by.clone(), now);
-                true
-            }
-        }
+        !readers.contains_key(by)
+    }
+
+    fn began(&self, by: &Principal) {
+        let now = self.lifecycle.clock.now();
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(by.clone(), now);
     }
 }
 
@@ -89,6 +88,7 @@ impl AuditService for AuditApi {
         let from = if tail { size().await?.saturating_sub(u64::from(limit)) } else { from };
         if self.begins(caller.principal()) {
             self.record_read(caller.principal(), from, u64::from(limit)).await?;
+            self.began(caller.principal());
         }
         let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.into()).min(MAX_WAIT);
         let entries = loop {

@@ -13,6 +13,7 @@ use lictor_core::{
     audit::AuditEvent,
     clock::Clock,
     error::{ErrorCode, Failure},
+    name::TenantName,
     principal::Identity,
 };
 use lictor_proto::status::to_status;
@@ -38,6 +39,7 @@ pub struct Refusals {
 #[derive(Debug, Clone)]
 pub struct GuardLayer {
     refusals: Arc<Refusals>,
+    tenant: TenantName,
 }
 
 /// The guard.
@@ -45,6 +47,7 @@ pub struct GuardLayer {
 pub struct Guard<S> {
     inner: S,
     refusals: Arc<Refusals>,
+    tenant: TenantName,
 }
 
 // === impl Refusals ===
@@ -78,16 +81,16 @@ impl Refusals {
 // === impl GuardLayer ===
 
 impl GuardLayer {
-    /// A guard that counts refusals there.
-    pub const fn new(refusals: Arc<Refusals>) -> Self {
-        Self { refusals }
+    /// A guard for the callers of one tenant; it counts refusals there.
+    pub const fn new(refusals: Arc<Refusals>, tenant: TenantName) -> Self {
+        Self { refusals, tenant }
     }
 }
 
 impl<S> tower::Layer<S> for GuardLayer {
     type Service = Guard<S>;
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, refusals: Arc::clone(&self.refusals) }
+        Guard { inner, refusals: Arc::clone(&self.refusals), tenant: self.tenant.clone() }
     }
 }
 
@@ -111,7 +114,7 @@ where
         // The one that was polled ready is the one to call.
         let clone = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, clone);
-        match check(&request) {
+        match check(&request, &self.tenant) {
             Ok(()) => Box::pin(ready.call(request)),
             Err(refused) => {
                 let (identity, failure) = *refused;
@@ -126,7 +129,7 @@ where
 }
 
 /// Refuses a call whose caller is unknown, or whose role has no right to it.
-fn check<B>(request: &http::Request<B>) -> Result<(), Box<(Option<Identity>, Failure)>> {
+fn check<B>(request: &http::Request<B>, tenant: &TenantName) -> Result<(), Box<(Option<Identity>, Failure)>> {
     let Some(caller) = request.extensions().get::<Caller>() else {
         let message = "this connection has no certificate that names a caller";
         let failure = Failure::new(
@@ -138,6 +141,11 @@ fn check<B>(request: &http::Request<B>) -> Result<(), Box<(Option<Identity>, Fai
     };
     let identity = &caller.peer.identity;
     let roles = allowed_roles(request.uri().path()).unwrap_or_default();
+    if identity.tenant().is_some_and(|theirs| theirs != tenant) {
+        let message = format!("{identity} is of another tenant than this controller's");
+        let failure = Failure::new(ErrorCode::Forbidden, message, "use the controller of your own tenant");
+        return Err(Box::new((Some(identity.clone()), failure)));
+    }
     if roles.contains(&identity.role()) {
         return Ok(());
     }

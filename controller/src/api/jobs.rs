@@ -1,13 +1,13 @@
 //! JobService: decode, call, encode.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use lictor_core::{
     clock::Timestamp,
     error::Failure,
     id::{InvocationId, JobId},
     invocation::InvocationState,
-    job::{Counts, JobSpec},
+    job::JobSpec,
     name::HostAlias,
     output::StreamName,
 };
@@ -32,6 +32,11 @@ use crate::{
 const DEFAULT_JOBS: u32 = 50;
 /// Invocations on a page when the caller does not say.
 const DEFAULT_INVOCATIONS: u32 = 100;
+
+/// How often a job is looked for that is recorded and not live yet.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How many times; far longer than a commit takes.
+const LOOKS: usize = 50;
 
 /// The service.
 #[derive(Debug)]
@@ -66,14 +71,7 @@ impl Jobs {
     /// The job, if the caller may see it: operators see all of their tenant's, others their own.
     async fn see(&self, caller: &Authenticated, text: &str) -> Result<Seen, Failure> {
         let id: JobId = parse("job_id", text)?;
-        let live = self.lifecycle.jobs.job(id);
-        let seen = match live {
-            Some(live) => Seen::Live(live),
-            None => {
-                let kept = self.lifecycle.store.job(id).await.map_err(of_store)?;
-                Seen::Kept(Box::new(kept.ok_or_else(|| no_such("job", text))?))
-            }
-        };
+        let seen = self.find(id).await?.ok_or_else(|| no_such("job", text))?;
         let principal = match &seen {
             Seen::Live(live) => live.snapshot().0.principal,
             Seen::Kept(kept) => kept.job.principal.clone(),
@@ -81,17 +79,31 @@ impl Jobs {
         if may_see(caller, &principal) { Ok(seen) } else { Err(no_such("job", text)) }
     }
 
+    /// The job, live or as kept. One that was recorded a moment ago is about to be live.
+    async fn find(&self, id: JobId) -> Result<Option<Seen>, Failure> {
+        let mut found = None;
+        for _ in 0..LOOKS {
+            if let Some(live) = self.lifecycle.jobs.job(id) {
+                return Ok(Some(Seen::Live(live)));
+            }
+            let Some(kept) = self.lifecycle.store.job(id).await.map_err(of_store)? else { return Ok(None) };
+            let ended = kept.counts.is_some();
+            found = Some(Seen::Kept(Box::new(kept)));
+            if ended {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(found)
+    }
+
     async fn kept_to_wire(&self, kept: KeptJob) -> Result<pb::Job, Failure> {
         if let Some(live) = self.lifecycle.jobs.job(kept.job.id) {
             let (job, _, counts) = live.snapshot();
             return Ok(job_to_wire(&job, &counts));
         }
-        // It may have ended between the two looks.
-        let kept = match kept.counts {
-            Some(_) => kept,
-            None => self.lifecycle.store.job(kept.job.id).await.map_err(of_store)?.unwrap_or(kept),
-        };
-        Ok(job_to_wire(&kept.job, &kept.counts.unwrap_or_default()))
+        let counts = self.lifecycle.counts(&kept).await.map_err(of_store)?;
+        Ok(job_to_wire(&kept.job, &counts))
     }
 
     fn events(&self, seen: Seen, caller: &Authenticated, replayed: bool) -> Events {
@@ -184,7 +196,10 @@ impl JobService for Jobs {
                 let (job, _, counts) = live.snapshot();
                 (job_to_wire(&job, &counts), job.id)
             }
-            Seen::Kept(kept) => (job_to_wire(&kept.job, &kept.counts.unwrap_or_default()), kept.job.id),
+            Seen::Kept(kept) => {
+                let id = kept.job.id;
+                (self.kept_to_wire(*kept).await.map_err(status)?, id)
+            }
         };
         let (invocations, next_page_token) =
             self.invocations(id, &caller, after.as_ref(), limit).await.map_err(status)?;
@@ -226,14 +241,14 @@ impl JobService for Jobs {
         self.see(&caller, text).await.map_err(status)?;
         let id: JobId = parse("job_id", text).map_err(status::<Invalid>)?;
         let already_ended = self.lifecycle.cancel(id, caller.principal()).await.map_err(status)?;
-        let (job, counts) = match self.see(&caller, text).await.map_err(status)? {
+        let job = match self.see(&caller, text).await.map_err(status)? {
             Seen::Live(live) => {
                 let (job, _, counts) = live.snapshot();
-                (job, counts)
+                job_to_wire(&job, &counts)
             }
-            Seen::Kept(kept) => (kept.job, kept.counts.unwrap_or_else(Counts::default)),
+            Seen::Kept(kept) => self.kept_to_wire(*kept).await.map_err(status)?,
         };
-        Ok(Response::new(pb::CancelResponse { already_ended, job: Some(job_to_wire(&job, &counts)) }))
+        Ok(Response::new(pb::CancelResponse { already_ended, job: Some(job) }))
     }
 
     async fn read_output(

@@ -10,51 +10,66 @@ use lictor_core::{
     outcome::Outcome,
     principal::Principal,
 };
-use lictor_store::{Change, Write};
+use lictor_store::{Change, StoreError, Write};
 
-use super::{Lifecycle, close::is_queued};
+use super::{
+    Lifecycle,
+    close::{End, is_queued, to_its_end},
+};
 use crate::{
     failure::{no_such, of_store},
-    live::{LiveJob, Slot},
+    live::{LiveJob, Slot, Turn},
 };
 
 impl Lifecycle {
     /// Asks for everything of a job that has not ended to be stopped. Answers whether it had ended before.
     ///
+    /// Runs to its end even if the caller goes away.
+    ///
     /// # Errors
     /// [`Failure`] when there is no such job, or when the request cannot be recorded; then nothing is stopped.
-    pub async fn cancel(&self, id: JobId, by: &Principal) -> Result<bool, Failure> {
+    pub async fn cancel(self: &Arc<Self>, id: JobId, by: &Principal) -> Result<bool, Failure> {
         let Some(job) = self.jobs.job(id) else {
             let kept = self.store.job(id).await.map_err(of_store)?;
             return kept.map(|_| true).ok_or_else(|| no_such("job", &id.to_string()));
         };
-        let (mut record, version, _) = job.snapshot();
+        let (this, by) = (Arc::clone(self), by.clone());
+        to_its_end(async move {
+            let turn = Turn::of([&job]).await;
+            this.cancel_in(&turn, &job, by).await
+        })
+        .await
+        .map_err(of_store)
+    }
+
+    async fn cancel_in(&self, turn: &Turn, job: &Arc<LiveJob>, by: Principal) -> Result<bool, StoreError> {
+        let (mut record, version, counts) = job.snapshot();
+        if counts.ended() {
+            return Ok(true);
+        }
         if record.cancel_requested.is_none() {
             let now = self.clock.now();
             record.cancel_requested = Some((by.clone(), now));
-            let event = AuditEvent::CancelRequested { job: id, by: by.clone() };
+            let event = AuditEvent::CancelRequested { job: job.id(), by };
             let write = Write::UpdateJob { job: record.clone(), counts: None, version: version + 1 };
-            // Marked before the commit, so that no offer overtakes it; a failed commit leaves a job that is not offered.
-            job.job_recorded(record, version + 1);
-            let _recorded =
-                self.store.commit(Change::new(now, event).write(write)).await.map_err(of_store)?;
+            let _recorded = self.store.commit(Change::new(now, event).write(write)).await?;
+            job.job_recorded(turn, record, version + 1);
         }
-        self.stop(&job).await.map_err(of_store)?;
+        self.stop_in(turn, job).await?;
         Ok(false)
     }
 
     /// Ends what waits, and tells the agents of the rest.
-    async fn stop(&self, job: &Arc<LiveJob>) -> Result<(), lictor_store::StoreError> {
+    async fn stop_in(&self, turn: &Turn, job: &Arc<LiveJob>) -> Result<(), StoreError> {
         let mut waiting = Vec::new();
         let mut at_agents: HashMap<(SiteName, AgentName), Vec<InvocationId>> = HashMap::new();
         job.for_each(|index, invocation| {
             if is_queued(&invocation.kept.state) {
-                waiting.push(Slot { job: Arc::clone(job), index });
+                let slot = Slot { job: Arc::clone(job), index };
+                waiting.push(End { slot, outcome: Outcome::Cancelled, report: None });
             } else if let Some(agent) = invocation.kept.state.agent() {
-                at_agents
-                    .entry((invocation.kept.site.clone(), agent.clone()))
-                    .or_default()
-                    .push(invocation.kept.id);
+                let key = (invocation.kept.site.clone(), agent.clone());
+                at_agents.entry(key).or_default().push(invocation.kept.id);
             }
         });
         for ((site, agent), ids) in at_agents {
@@ -62,6 +77,6 @@ impl Lifecycle {
                 session.stop(&ids);
             }
         }
-        self.end_without_agent(&waiting, &Outcome::Cancelled).await
+        self.close_in(turn, waiting).await
     }
 }

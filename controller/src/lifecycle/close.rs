@@ -1,95 +1,184 @@
 //! Closed: the ends of invocations, recorded together, then told to watchers.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use lictor_core::{
     audit::AuditEvent,
-    invocation::{Invocation, InvocationEvent, InvocationState},
-    name::AgentName,
+    invocation::{InvocationEvent, InvocationState},
+    job::Counts,
     outcome::Outcome,
 };
-use lictor_store::{Change, StoreError, Write};
+use lictor_store::{Change, KeptJob, StoreError, Write};
 
 use super::Lifecycle;
-use crate::live::Slot;
+use crate::live::{Closing, LiveJob, Report, Slot, Turn};
 
-/// An invocation that is about to end, reserved for whoever holds this.
-#[derive(Debug)]
-pub struct Ending {
-    slot: Slot,
-    ended: Invocation,
-    agent: Option<AgentName>,
-}
-
-impl Ending {
-    /// Reserves an invocation that has not ended, and lets `fill` complete it. `None` if it has ended or is reserved.
-    pub fn reserve(slot: &Slot, outcome: Outcome, fill: impl FnOnce(&mut Invocation)) -> Option<Self> {
-        let (ended, agent) = slot.job.with(slot.index, |invocation, _| {
-            if invocation.ending {
-                return None;
-            }
-            let state = invocation.kept.state.step(InvocationEvent::End(outcome)).ok()?;
-            invocation.ending = true;
-            let agent = invocation.kept.state.agent().cloned();
-            let mut ended =
-                Invocation { state, version: invocation.kept.version + 1, ..invocation.kept.clone() };
-            fill(&mut ended);
-            Some((ended, agent))
-        })??;
-        Some(Self { slot: slot.clone(), ended, agent })
-    }
+/// An invocation that is to end so.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// Which.
+    pub slot: Slot,
+    /// How.
+    pub outcome: Outcome,
+    /// What its agent reported; `None`: nobody ran it.
+    pub report: Option<Report>,
 }
 
 impl Lifecycle {
-    /// Records the ends of these invocations in one commit, then tells whoever watches.
+    /// Records these ends in one commit, then tells whoever watches. What has ended meanwhile is left as it is. If the
+    /// commit is refused, each is tried alone, and what fails alone is left out of everything until a restart.
+    ///
+    /// Runs to its end even if the caller goes away.
     ///
     /// # Errors
-    /// [`StoreError`]: then none of them has ended.
-    pub async fn close(&self, endings: Vec<Ending>) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let mut change: Option<Change> = None;
-        for ending in &endings {
-            let event = AuditEvent::InvocationEnded {
-                invocation: Box::new(ending.ended.clone()),
-                agent: ending.agent.clone(),
-            };
-            let so_far = match change {
-                Some(change) => change.event(event),
-                None => Change::new(now, event),
-            };
-            let mut so_far = so_far.write(Write::UpdateInvocation(ending.ended.clone()));
-            if let Some((job, version, counts)) = ending.slot.job.count_end(ending.slot.index, &ending.ended)
-            {
-                so_far = so_far.write(Write::UpdateJob { job, counts: Some(counts), version });
+    /// [`StoreError`] when nothing can be written; then none of them has ended.
+    pub async fn close(self: &Arc<Self>, ends: Vec<End>) -> Result<(), StoreError> {
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let this = Arc::clone(self);
+        to_its_end(async move {
+            let turn = Turn::of(ends.iter().map(|end| &end.slot.job)).await;
+            this.close_in(&turn, ends).await
+        })
+        .await
+    }
+
+    /// Ends invocations that nobody will run.
+    ///
+    /// # Errors
+    /// [`StoreError`] when nothing can be written; then none of them has ended.
+    pub async fn end_without_agent(
+        self: &Arc<Self>,
+        slots: Vec<Slot>,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        self.close(
+            slots.into_iter().map(|slot| End { slot, outcome: outcome.clone(), report: None }).collect(),
+        )
+        .await
+    }
+
+    /// As [`close`](Self::close), by whoever has the turn of the jobs.
+    pub(super) async fn close_in(&self, turn: &Turn, ends: Vec<End>) -> Result<(), StoreError> {
+        match self.try_close(turn, ends.clone()).await {
+            Err(StoreError::Conflict { .. } | StoreError::Corrupt(_)) if ends.len() > 1 => {
+                for end in ends {
+                    self.close_alone(turn, end).await?;
+                }
+                Ok(())
             }
-            change = Some(so_far);
+            Err(StoreError::Conflict { .. } | StoreError::Corrupt(_)) => {
+                for end in ends {
+                    quarantine(&end);
+                }
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    async fn close_alone(&self, turn: &Turn, end: End) -> Result<(), StoreError> {
+        match self.try_close(turn, vec![end.clone()]).await {
+            Err(error @ (StoreError::Conflict { .. } | StoreError::Corrupt(_))) => {
+                tracing::error!(%error, "the end of an invocation cannot be recorded");
+                quarantine(&end);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    async fn try_close(&self, turn: &Turn, ends: Vec<End>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut by_job: BTreeMap<_, (Arc<LiveJob>, Vec<_>)> = BTreeMap::new();
+        for End { slot, outcome, report } in ends {
+            let (_, list) =
+                by_job.entry(slot.job.id()).or_insert_with(|| (Arc::clone(&slot.job), Vec::new()));
+            let report = report.or_else(|| Some(Report { ended_at: Some(now), ..Report::default() }));
+            list.push((slot.index, InvocationEvent::End(outcome), report));
+        }
+        let mut change: Option<Change> = None;
+        let mut closings: Vec<(Arc<LiveJob>, Closing)> = Vec::new();
+        for (job, list) in by_job.into_values() {
+            let agents: Vec<_> = list
+                .iter()
+                .map(|(index, ..)| (*index, job.with(*index, |i, _| i.kept.state.agent().cloned()).flatten()))
+                .collect();
+            let closing = job.closing(turn, list);
+            for (index, ended) in &closing.ended {
+                let agent = agents.iter().find(|(i, _)| i == index).and_then(|(_, agent)| agent.clone());
+                let event = AuditEvent::InvocationEnded { invocation: Box::new(ended.clone()), agent };
+                let so_far = match change {
+                    Some(change) => change.event(event),
+                    None => Change::new(now, event),
+                };
+                change = Some(so_far.write(Write::UpdateInvocation(ended.clone())));
+            }
+            if let Some((record, version, counts)) = closing.job.clone() {
+                let write = Write::UpdateJob { job: record, counts: Some(counts), version };
+                change = change.map(|change| change.write(write));
+            }
+            closings.push((job, closing));
         }
         let Some(change) = change else { return Ok(()) };
-        if let Err(error) = self.store.commit(change).await {
-            for ending in endings {
-                ending.slot.job.uncount_end(ending.slot.index, &ending.ended);
-            }
-            return Err(error);
-        }
-        for Ending { slot, ended, .. } in endings {
-            slot.job.ended(slot.index, ended);
-            if slot.job.has_ended() {
-                self.jobs.remove(&slot.job);
+        let _recorded = self.store.commit(change).await?;
+        for (job, closing) in closings {
+            job.closed(turn, closing);
+            if job.has_ended() {
+                self.jobs.remove(&job);
             }
         }
         Ok(())
     }
 
-    /// Ends one invocation that nobody will run, if it still stands.
+    /// The counts of a job: as kept once it has ended, otherwise as they follow from its invocations.
     ///
     /// # Errors
-    /// [`StoreError`]: then it has not ended.
-    pub async fn end_without_agent(&self, slots: &[Slot], outcome: &Outcome) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let endings = slots
-            .iter()
-            .filter_map(|slot| Ending::reserve(slot, outcome.clone(), |ended| ended.ended_at = Some(now)))
-            .collect();
-        self.close(endings).await
+    /// [`StoreError`] when they cannot be read.
+    pub async fn counts(&self, kept: &KeptJob) -> Result<Counts, StoreError> {
+        /// Invocations read at a time.
+        const PAGE: usize = 1000;
+        if let Some(counts) = kept.counts {
+            return Ok(counts);
+        }
+        if let Some(live) = self.jobs.job(kept.job.id) {
+            return Ok(live.snapshot().2);
+        }
+        let (mut counts, mut after) = (Counts::default(), None);
+        loop {
+            let page = self.store.invocation_ids(kept.job.id, after.as_ref(), PAGE).await?;
+            if page.is_empty() {
+                return Ok(counts);
+            }
+            for id in page {
+                let Some(invocation) = self.store.invocation(id).await? else { continue };
+                match &invocation.state {
+                    InvocationState::Queued => counts.queued += 1,
+                    InvocationState::Ended(outcome) => counts.add(outcome),
+                    InvocationState::Offered { .. }
+                    | InvocationState::Accepted { .. }
+                    | InvocationState::Running { .. } => counts.active += 1,
+                }
+                after = Some(invocation.host);
+            }
+        }
     }
+}
+
+/// Runs `work` to its end, whether or not whoever waits for it goes away: what is committed must also be applied.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let ended = tokio::spawn(work).await;
+    ended.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a step did not end: {error}"))))
+}
+
+fn quarantine(end: &End) {
+    end.slot.job.with(end.slot.index, |invocation, _| {
+        tracing::error!(invocation = %invocation.kept.id, "an invocation is left alone until the controller restarts");
+        invocation.quarantined = true;
+    });
 }
 
 /// Whether an invocation that is in `state` waits for an agent.

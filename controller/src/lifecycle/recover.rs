@@ -1,22 +1,28 @@
 //! After a restart and after a reconnect: what is recorded, what the agent has, and what follows from the difference.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use lictor_core::{
     audit::AuditEvent,
-    id::InvocationId,
+    id::{InvocationId, JobId},
     invocation::{Invocation, InvocationEvent, InvocationState},
-    name::HostAlias,
-    outcome::{Outcome, Unknown},
+    name::{AgentName, HostAlias, SiteName},
+    outcome::{Outcome, Unknown, Unreachable},
 };
 use lictor_proto::pb;
 use lictor_store::{Change, StoreError, Write};
 
-use super::{Lifecycle, close::is_queued};
+use super::{
+    Lifecycle,
+    close::{End, is_queued, to_its_end},
+};
 use crate::{
     authz::{self, PermittedHost},
     dispatch::Offered,
-    live::{LiveJob, Slot},
+    live::{LiveJob, Slot, Turn},
     session::Session,
 };
 
@@ -36,15 +42,24 @@ impl Lifecycle {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     pub async fn recover(&self) -> Result<usize, StoreError> {
-        let mut jobs = std::collections::BTreeSet::new();
+        let mut jobs = BTreeSet::new();
         for id in self.store.open_invocations().await? {
-            if let Some(invocation) = self.store.invocation(id).await? {
-                jobs.insert(invocation.job);
+            match self.store.invocation(id).await {
+                Ok(Some(invocation)) => drop(jobs.insert(invocation.job)),
+                Ok(None) => {}
+                Err(error) => poisoned(&id, &error),
             }
         }
         let now = self.clock.now();
         for id in &jobs {
-            let Some(kept) = self.store.job(*id).await? else { continue };
+            let kept = match self.store.job(*id).await {
+                Ok(Some(kept)) => kept,
+                Ok(None) => continue,
+                Err(error) => {
+                    poisoned(id, &error);
+                    continue;
+                }
+            };
             let mut invocations: Vec<Invocation> = Vec::new();
             let mut after: Option<HostAlias> = None;
             loop {
@@ -53,7 +68,14 @@ impl Lifecycle {
                     break;
                 }
                 for id in page {
-                    let Some(mut invocation) = self.store.invocation(id).await? else { continue };
+                    let mut invocation = match self.store.invocation(id).await {
+                        Ok(Some(invocation)) => invocation,
+                        Ok(None) => continue,
+                        Err(error) => {
+                            poisoned(&id, &error);
+                            continue;
+                        }
+                    };
                     // Output stays in the store; watchers read it from there.
                     invocation.output = lictor_core::output::Output::default();
                     after = Some(invocation.host.clone());
@@ -70,86 +92,126 @@ impl Lifecycle {
     /// # Errors
     /// [`StoreError`] when what follows cannot be recorded; the session must not go on then.
     pub async fn reconcile(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         journal: &HashMap<InvocationId, pb::JournalPhase>,
-        journal_lost: bool,
     ) -> Result<(), StoreError> {
-        let (mut lost, mut absent, mut known) = (Vec::new(), Vec::new(), Vec::new());
-        for job in self.jobs.jobs() {
-            job.for_each(|index, invocation| {
-                let kept = &invocation.kept;
-                if kept.site != *session.site() || kept.state.agent() != Some(session.agent()) {
-                    return;
-                }
-                // What was offered to this very session came after its hello.
-                if matches!(&kept.state, InvocationState::Offered { epoch, .. } if *epoch == session.epoch())
-                {
-                    return;
-                }
-                let slot = Slot { job: Arc::clone(&job), index };
-                match journal.get(&kept.id) {
-                    Some(phase) => known.push((slot, kept.id, *phase)),
-                    None if journal_lost => lost.push(slot),
-                    None => absent.push(slot),
-                }
-            });
-        }
-        let mut cancelled = Vec::new();
-        for (slot, id, phase) in known {
-            match phase {
-                pb::JournalPhase::Running => slot.job.observe(slot.index, InvocationEvent::Start),
-                pb::JournalPhase::Accepted => slot.job.observe(slot.index, InvocationEvent::Accept),
-                pb::JournalPhase::Ended | pb::JournalPhase::Unspecified => {}
+        let (mut absent, mut cancelled) = (Vec::new(), Vec::new());
+        for slot in self.at_agent(session.site(), session.agent()) {
+            let Some((id, epoch)) = slot.job.with(slot.index, |i, _| (i.kept.id, epoch_of(&i.kept.state)))
+            else {
+                continue;
+            };
+            // What was offered to this very session came after its hello.
+            if epoch == Some(session.epoch()) {
+                continue;
             }
-            if slot.job.cancel_requested() {
-                cancelled.push(id);
+            match journal.get(&id) {
+                Some(phase) => {
+                    match phase {
+                        pb::JournalPhase::Running => slot.job.observe(slot.index, InvocationEvent::Start),
+                        pb::JournalPhase::Accepted => slot.job.observe(slot.index, InvocationEvent::Accept),
+                        pb::JournalPhase::Ended | pb::JournalPhase::Unspecified => {}
+                    }
+                    if slot.job.cancel_requested() {
+                        cancelled.push(id);
+                    }
+                }
+                None => absent.push(slot),
             }
         }
         if !cancelled.is_empty() {
             session.stop(&cancelled);
         }
-        // Without its journal nobody can tell what arrived and was started from what was not.
-        self.end_without_agent(&lost, &Outcome::Unknown(Unknown::AgentLost)).await?;
         self.take_offers_back(session, absent).await?;
         self.offer_waiting(session).await
     }
 
-    /// Queues again what certainly did not arrive: the agent's journal, which it syncs before it accepts, lacks it.
-    async fn take_offers_back(&self, session: &Session, absent: Vec<Slot>) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let mut change: Option<Change> = None;
-        let mut returned = Vec::new();
-        for slot in absent {
-            let kept = slot.job.with(slot.index, |invocation, _| {
-                let state = match &invocation.kept.state {
-                    // It said before that it had it; a journal that has forgotten that is not to be built upon.
-                    InvocationState::Accepted { .. } | InvocationState::Running { .. } => return Err(()),
-                    state => state.step(InvocationEvent::Return).map_err(|_| ())?,
-                };
-                Ok(Invocation { state, version: invocation.kept.version + 1, ..invocation.kept.clone() })
-            });
-            match kept {
-                Some(Ok(kept)) => {
-                    let event = AuditEvent::InvocationReturned {
-                        invocation: kept.id,
-                        agent: session.agent().clone(),
-                    };
-                    let so_far = match change {
-                        Some(change) => change.event(event),
-                        None => Change::new(now, event),
-                    };
-                    change = Some(so_far.write(Write::UpdateInvocation(kept.clone())));
-                    returned.push((slot, kept));
+    /// Settles what an agent had when it comes without its journal: nobody can tell what arrived and was started.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be recorded; the agent must not get a session then.
+    pub async fn settle_lost_journal(
+        self: &Arc<Self>,
+        site: &SiteName,
+        agent: &AgentName,
+    ) -> Result<(), StoreError> {
+        self.end_without_agent(self.at_agent(site, agent), &Outcome::Unknown(Unknown::AgentLost)).await
+    }
+
+    /// Everything live that was offered to this agent and has not ended.
+    fn at_agent(&self, site: &SiteName, agent: &AgentName) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        for job in self.jobs.jobs() {
+            job.for_each(|index, invocation| {
+                if invocation.kept.site == *site && invocation.kept.state.agent() == Some(agent) {
+                    slots.push(Slot { job: Arc::clone(&job), index });
                 }
-                _ => self.end_without_agent(&[slot], &Outcome::Unknown(Unknown::AgentLost)).await?,
-            }
+            });
         }
+        slots
+    }
+
+    /// Queues again what certainly did not arrive: the agent's journal, which it syncs before it accepts, lacks it.
+    ///
+    /// Runs to its end even if the caller goes away.
+    pub(super) async fn take_offers_back(
+        self: &Arc<Self>,
+        session: &Session,
+        absent: Vec<Slot>,
+    ) -> Result<(), StoreError> {
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let (this, agent, epoch) = (Arc::clone(self), session.agent().clone(), session.epoch());
+        to_its_end(async move {
+            let turn = Turn::of(absent.iter().map(|slot| &slot.job)).await;
+            this.take_offers_back_in(&turn, &agent, epoch, absent).await
+        })
+        .await
+    }
+
+    async fn take_offers_back_in(
+        &self,
+        turn: &Turn,
+        agent: &AgentName,
+        epoch: u64,
+        absent: Vec<Slot>,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let (mut change, mut returned, mut forgotten): (Option<Change>, _, _) =
+            (None, Vec::new(), Vec::new());
+        for slot in absent {
+            let Some(kept) = slot.job.with(slot.index, |invocation, _| invocation.kept.clone()) else {
+                continue;
+            };
+            match &kept.state {
+                InvocationState::Offered { epoch: of, .. } if *of != epoch => {}
+                // It said before that it had it; a journal that has forgotten that is not to be built upon.
+                InvocationState::Accepted { .. } | InvocationState::Running { .. } => {
+                    forgotten.push(End { slot, outcome: Outcome::Unknown(Unknown::AgentLost), report: None });
+                    continue;
+                }
+                InvocationState::Offered { .. } | InvocationState::Queued | InvocationState::Ended(_) => {
+                    continue;
+                }
+            }
+            let Ok(state) = kept.state.step(InvocationEvent::Return) else { continue };
+            let kept = Invocation { state, version: kept.version + 1, ..kept };
+            let event = AuditEvent::InvocationReturned { invocation: kept.id, agent: agent.clone() };
+            let so_far = match change {
+                Some(change) => change.event(event),
+                None => Change::new(now, event),
+            };
+            change = Some(so_far.write(Write::UpdateInvocation(kept.clone())));
+            returned.push((slot, kept));
+        }
+        self.close_in(turn, forgotten).await?;
         let Some(change) = change else { return Ok(()) };
         let _recorded = self.store.commit(change).await?;
         for (slot, kept) in returned {
             let site = kept.site.clone();
-            slot.job.requeued(slot.index, kept, now);
+            slot.job.requeued(turn, slot.index, kept, now);
             self.jobs.enqueue(site, slot);
         }
         Ok(())
@@ -157,68 +219,66 @@ impl Lifecycle {
 
     /// Offers everything that waits at the session's site to it, after policy has permitted it again.
     ///
+    /// Runs to its end even if the caller goes away.
+    ///
     /// # Errors
     /// [`StoreError`] when the offers cannot be recorded; they stay queued.
-    pub async fn offer_waiting(&self, session: &Session) -> Result<(), StoreError> {
-        let (policy, fleet, now) = (self.policies.now(), self.fleet.now(), self.clock.now());
-        let mut change: Option<Change> = None;
-        let mut offers: Vec<Reoffer> = Vec::new();
-        for slot in self.jobs.take_waiting(session.site()) {
-            let Some((kept, job)) = slot.job.with(slot.index, |i, job| (i.kept.clone(), job.clone())) else {
-                continue;
-            };
-            if !is_queued(&kept.state) {
-                continue;
-            }
-            if job.cancel_requested.is_some() {
-                self.end_without_agent(&[slot], &Outcome::Cancelled).await?;
-                continue;
-            }
-            let Some(host) = fleet.host(&kept.host) else {
-                let reason = lictor_core::outcome::Unreachable::NoSuchHost;
-                let detail = "its site no longer has the host".to_owned();
-                self.end_without_agent(&[slot], &Outcome::Unreachable { reason, detail }).await?;
-                continue;
-            };
-            let permitted = match authz::permit_again(&job, &kept, host, &policy) {
-                Ok(permitted) => permitted,
-                Err(decision) => {
-                    let outcome =
-                        Outcome::Denied { code: decision.code.as_str().to_owned(), reason: decision.reason };
-                    self.end_without_agent(&[slot], &outcome).await?;
-                    continue;
-                }
-            };
-            let event = InvocationEvent::Offer { agent: session.agent().clone(), epoch: session.epoch() };
-            let Ok(state) = kept.state.step(event) else { continue };
-            let offered = Invocation { state, version: kept.version + 1, ..kept };
-            let event = AuditEvent::InvocationOffered {
-                invocation: offered.id,
-                agent: session.agent().clone(),
-                epoch: session.epoch(),
-            };
-            let so_far = match change {
-                Some(change) => change.event(event),
-                None => Change::new(now, event),
-            };
-            change = Some(so_far.write(Write::UpdateInvocation(offered.clone())));
-            offers.push(Reoffer { slot, offered, permitted });
-        }
-        let Some(change) = change else { return Ok(()) };
-        let recorded = match self.store.commit(change).await {
-            Ok(recorded) => recorded,
-            Err(error) => {
-                for offer in offers {
-                    self.jobs.enqueue(offer.offered.site.clone(), offer.slot);
-                }
-                return Err(error);
-            }
+    pub async fn offer_waiting(self: &Arc<Self>, session: &Session) -> Result<(), StoreError> {
+        let Some(session) =
+            self.sessions.of(session.site(), session.agent()).filter(|s| s.epoch() == session.epoch())
+        else {
+            return Ok(());
         };
-        let mut by_job: HashMap<lictor_core::id::JobId, (Slot, Vec<Offered>)> = HashMap::new();
+        let slots = self.jobs.take_waiting(session.site());
+        if slots.is_empty() {
+            return Ok(());
+        }
+        let this = Arc::clone(self);
+        to_its_end(async move {
+            let turn = Turn::of(slots.iter().map(|slot| &slot.job)).await;
+            let offered = this.offer_in(&turn, &session, &slots).await;
+            if offered.is_err() {
+                for slot in slots {
+                    this.jobs.enqueue(session.site().clone(), slot);
+                }
+            }
+            offered
+        })
+        .await
+    }
+
+    async fn offer_in(&self, turn: &Turn, session: &Session, slots: &[Slot]) -> Result<(), StoreError> {
+        let _in_force = self.policies.hold().await;
+        let now = self.clock.now();
+        let (mut change, mut offers, mut ends): (Option<Change>, Vec<Reoffer>, _) =
+            (None, Vec::new(), Vec::new());
+        for slot in slots {
+            match self.offer_again(slot, session) {
+                Again::No => {}
+                Again::End(outcome) => ends.push(End { slot: slot.clone(), outcome, report: None }),
+                Again::Offer(offer) => {
+                    let event = AuditEvent::InvocationOffered {
+                        invocation: offer.offered.id,
+                        agent: session.agent().clone(),
+                        epoch: session.epoch(),
+                    };
+                    let so_far = match change {
+                        Some(change) => change.event(event),
+                        None => Change::new(now, event),
+                    };
+                    change = Some(so_far.write(Write::UpdateInvocation(offer.offered.clone())));
+                    offers.push(*offer);
+                }
+            }
+        }
+        self.close_in(turn, ends).await?;
+        let Some(change) = change else { return Ok(()) };
+        let recorded = self.store.commit(change).await?;
+        let mut by_job: HashMap<JobId, (Slot, Vec<Offered>)> = HashMap::new();
         for Reoffer { slot, offered, permitted } in offers {
             let item = Offered { invocation: offered.id, attempt: offered.attempt, permitted };
             by_job.entry(offered.job).or_insert_with(|| (slot.clone(), Vec::new())).1.push(item);
-            slot.job.requeued(slot.index, offered, now);
+            slot.job.requeued(turn, slot.index, offered, now);
         }
         for (slot, list) in by_job.into_values() {
             let (job, _, _) = slot.job.snapshot();
@@ -227,13 +287,90 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// An agent may have connected between placing a job and making it live; then nobody would offer it.
-    pub(super) fn offer_to_newcomers(&self, job: &Arc<LiveJob>) {
-        let now = self.clock.now();
-        for (_, _, waits_at) in job.index() {
-            if let Some(session) = waits_at.and_then(|site| self.sessions.choose(&site, now)) {
-                session.look();
+    /// What becomes of one invocation that waits: offered, ended, or left as it is because it has moved on.
+    fn offer_again(&self, slot: &Slot, session: &Session) -> Again {
+        let Some((kept, job)) = slot.job.with(slot.index, |i, job| (i.kept.clone(), job.clone())) else {
+            return Again::No;
+        };
+        if !is_queued(&kept.state) {
+            return Again::No;
+        }
+        if job.cancel_requested.is_some() {
+            return Again::End(Outcome::Cancelled);
+        }
+        if self.clock.now() > job.queue_until {
+            return Again::End(Outcome::Expired);
+        }
+        let fleet = self.fleet.now();
+        let Some(host) = fleet.host(&kept.host) else {
+            let detail = "its site no longer has the host".to_owned();
+            return Again::End(Outcome::Unreachable { reason: Unreachable::NoSuchHost, detail });
+        };
+        let permitted = match authz::permit_again(&job, &kept, host, &self.policies.now()) {
+            Ok(permitted) => permitted,
+            Err(decision) => {
+                let code = decision.code.as_str().to_owned();
+                return Again::End(Outcome::Denied { code, reason: decision.reason });
+            }
+        };
+        let event = InvocationEvent::Offer { agent: session.agent().clone(), epoch: session.epoch() };
+        let Ok(state) = kept.state.step(event) else { return Again::No };
+        let offered = Invocation { state, version: kept.version + 1, ..kept };
+        Again::Offer(Box::new(Reoffer { slot: slot.clone(), offered, permitted }))
+    }
+
+    /// While a job was recorded, its agents may have come or reconnected; then what was recorded for an older session
+    /// is taken back, and what waits is offered.
+    pub(super) async fn offer_to_newcomers(self: &Arc<Self>, job: &Arc<LiveJob>) -> Result<(), StoreError> {
+        let mut stale: HashMap<(SiteName, AgentName), Vec<Slot>> = HashMap::new();
+        let mut waiting = BTreeSet::new();
+        job.for_each(|index, invocation| match &invocation.kept.state {
+            InvocationState::Queued => drop(waiting.insert(invocation.kept.site.clone())),
+            InvocationState::Offered { agent, epoch } => {
+                let newest = self.sessions.of(&invocation.kept.site, agent).map(|s| s.epoch());
+                if newest.is_some_and(|newest| newest != *epoch) {
+                    let slot = Slot { job: Arc::clone(job), index };
+                    stale.entry((invocation.kept.site.clone(), agent.clone())).or_default().push(slot);
+                }
+            }
+            InvocationState::Accepted { .. }
+            | InvocationState::Running { .. }
+            | InvocationState::Ended(_) => {}
+        });
+        for ((site, agent), slots) in stale {
+            if let Some(session) = self.sessions.of(&site, &agent) {
+                self.take_offers_back(&session, slots).await?;
+                waiting.insert(site);
             }
         }
+        let now = self.clock.now();
+        for site in waiting {
+            if let Some(session) = self.sessions.choose(&site, now) {
+                self.offer_waiting(&session).await?;
+            }
+        }
+        Ok(())
     }
+}
+
+/// What becomes of an invocation that waits when an agent is there.
+enum Again {
+    No,
+    End(Outcome),
+    Offer(Box<Reoffer>),
+}
+
+const fn epoch_of(state: &InvocationState) -> Option<u64> {
+    match state {
+        InvocationState::Offered { epoch, .. } => Some(*epoch),
+        InvocationState::Queued
+        | InvocationState::Accepted { .. }
+        | InvocationState::Running { .. }
+        | InvocationState::Ended(_) => None,
+    }
+}
+
+/// A record that cannot be read is left where it is; the rest goes on.
+fn poisoned(id: &dyn std::fmt::Display, error: &StoreError) {
+    tracing::error!(%id, %error, "a record cannot be read; it is left alone, restore it from a backup");
 }

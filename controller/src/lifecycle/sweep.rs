@@ -9,6 +9,8 @@ use lictor_core::{
     outcome::{Outcome, Unknown},
 };
 
+use lictor_store::StoreError;
+
 use super::{Lifecycle, take_back::complete};
 use crate::live::{LiveInvocation, Slot};
 
@@ -35,35 +37,51 @@ impl Lifecycle {
     }
 
     /// Ends whatever is due.
-    pub async fn sweep(&self) {
+    pub async fn sweep(self: &Arc<Self>) {
         let now = self.clock.now();
-        let (mut expired, mut lost, mut endings) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut expired, mut lost, mut short) = (Vec::new(), Vec::new(), Vec::new());
         for job in self.jobs.jobs() {
             let (record, _, _) = job.snapshot();
-            let mut short_of_output = Vec::new();
             job.for_each(|index, invocation| {
                 let slot = Slot { job: Arc::clone(&job), index };
                 match due(invocation, record.queue_until, now) {
                     Due::Nothing => {}
                     Due::Expired => expired.push(slot),
                     Due::Lost => lost.push(slot),
-                    Due::OutputMissing => short_of_output.push(slot),
+                    Due::OutputMissing => short.push(slot),
                 }
             });
-            endings.extend(short_of_output.iter().filter_map(|slot| complete(slot, true)));
         }
         let results = [
-            self.end_without_agent(&expired, &Outcome::Expired).await,
-            self.end_without_agent(&lost, &Outcome::Unknown(Unknown::AgentLost)).await,
-            self.close(endings).await,
+            self.end_without_agent(expired, &Outcome::Expired).await,
+            self.end_without_agent(lost, &Outcome::Unknown(Unknown::AgentLost)).await,
+            self.close_short(short).await,
         ];
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(%error, "what is due could not be recorded; it is tried again");
         }
     }
+
+    /// Closes results with the output that came, and tells their agents that they may forget the rest.
+    async fn close_short(self: &Arc<Self>, slots: Vec<Slot>) -> Result<(), StoreError> {
+        let of = |slot: &Slot| {
+            slot.job.with(slot.index, |i, _| (i.kept.id, i.kept.site.clone(), i.kept.state.agent().cloned()))
+        };
+        let agents: Vec<_> = slots.iter().filter_map(of).collect();
+        self.close(slots.iter().filter_map(|slot| complete(slot, true)).collect()).await?;
+        for (id, site, agent) in agents {
+            if let Some(session) = agent.and_then(|agent| self.sessions.of(&site, &agent)) {
+                session.committed(vec![id.to_string()]);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn due(invocation: &LiveInvocation, queue_until: Timestamp, now: Timestamp) -> Due {
+    if invocation.quarantined {
+        return Due::Nothing;
+    }
     if let Some(pending) = &invocation.pending {
         return if now.since(pending.since) > OUTPUT_WAIT { Due::OutputMissing } else { Due::Nothing };
     }

@@ -1,37 +1,43 @@
 //! Taken back: what an agent says became of its invocations. Results are facts, whatever the epoch they come under.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
     id::InvocationId,
-    invocation::{Invocation, InvocationEvent},
-    outcome::{Outcome, Unknown},
+    invocation::Invocation,
+    outcome::{Exit, Outcome, Unknown},
     output::{Output, StreamName, StreamSummary},
 };
 use lictor_proto::{convert::Invalid, pb};
 use lictor_store::{Change, StoreError, Write};
 
-use super::{Lifecycle, close::Ending};
+use super::{Lifecycle, close::End};
 use crate::{
-    live::{Claim, Pending, Slot},
+    live::{Claim, Pending, Report, Slot},
     session::Session,
 };
+
+/// Longest code of an agent (a refusal's code, a signal's name, an address).
+const MAX_CODE_CHARS: usize = 64;
+/// Longest text of an agent for people; longer ones are cut.
+const MAX_DETAIL_CHARS: usize = 512;
 
 /// A result as it came, taken in.
 struct Reported {
     id: InvocationId,
     outcome: Outcome,
-    started_at: Option<Timestamp>,
-    ended_at: Option<Timestamp>,
-    address: Option<String>,
-    output: Report,
+    report: Report,
+    output: Came,
 }
 
-enum Report {
-    /// The kept bytes came along.
+/// How the kept output came.
+enum Came {
+    /// Along with the result.
     Whole(Output),
-    /// The kept bytes come apart from the result.
+    /// Apart from it.
     Apart([(StreamName, Claim); 2]),
 }
 
@@ -39,42 +45,52 @@ impl Lifecycle {
     /// Takes results in and answers which of them are durable now.
     ///
     /// # Errors
-    /// [`StoreError`]: the agent keeps them and sends them again.
+    /// [`StoreError`] when nothing can be written: the agent keeps them and sends them again.
     pub async fn take_results(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         results: Vec<pb::InvocationResult>,
     ) -> Result<Vec<String>, StoreError> {
-        let mut endings = Vec::new();
-        let mut durable = Vec::new();
+        let (mut ends, mut ending, mut durable, mut late) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for wire in results {
             let text = wire.invocation_id.clone();
-            let result = match Reported::try_from(wire) {
-                Ok(result) => result,
+            let reported = match Reported::try_from(wire) {
+                Ok(reported) => reported,
                 Err(invalid) => {
                     tracing::error!(agent = %session.agent(), invocation = text, %invalid, "an agent sent a result that cannot be read; it is refused");
                     continue;
                 }
             };
-            match self.place_result(session, result).await? {
-                Placed::Ending(ending) => {
-                    endings.push(*ending);
-                    durable.push(text);
+            match self.place(session, reported).await? {
+                Placed::Ends(end) => {
+                    ending.push((text, end.slot.clone()));
+                    ends.push(*end);
                 }
+                Placed::Late(reported) => late.push((text, reported)),
                 Placed::Settled => durable.push(text),
                 Placed::Waits => {}
             }
         }
-        self.close(endings).await?;
+        self.close(ends).await?;
+        durable.extend(ending.into_iter().filter(|(_, slot)| has_ended(slot)).map(|(text, _)| text));
+        for (text, reported) in late {
+            match self.settle_late(session, &reported).await {
+                Ok(true) => durable.push(text),
+                Ok(false) => {}
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => tracing::error!(%error, invocation = text, "late evidence cannot be recorded"),
+            }
+        }
         Ok(durable)
     }
 
-    /// Takes a piece of output in; if it was the last that a result waited for, answers the result's identifier.
+    /// Takes a piece of output in; if it was the last that a result waited for, the result is closed, and this answers
+    /// its identifier.
     ///
     /// # Errors
     /// [`StoreError`] when the end it completes cannot be recorded.
     pub async fn take_output(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         id: InvocationId,
         stream: StreamName,
@@ -85,84 +101,73 @@ impl Lifecycle {
             return Ok(None);
         };
         slot.job.output(slot.index, stream, offset, data);
-        let Some(ending) = complete(&slot, false) else { return Ok(None) };
-        self.close(vec![ending]).await?;
+        let Some(end) = complete(&slot, false) else { return Ok(None) };
+        self.close(vec![end]).await?;
         Ok(Some(id))
     }
 
-    async fn place_result(&self, session: &Session, result: Reported) -> Result<Placed, StoreError> {
-        let Some(slot) = self.jobs.invocation(result.id).filter(|slot| !has_ended(slot)) else {
-            return self.settle_late(session, &result).await;
+    async fn place(&self, session: &Session, reported: Reported) -> Result<Placed, StoreError> {
+        let Some(slot) = self.jobs.invocation(reported.id).filter(|slot| !has_ended(slot)) else {
+            return Ok(Placed::Late(Box::new(reported)));
         };
         if !is_of(&slot, session) {
-            self.conflict(session, result.id, "it was offered to another agent", &result.outcome).await?;
+            self.conflict(session, reported.id, "it was offered to another agent", &reported.outcome).await?;
             return Ok(Placed::Settled);
         }
-        let Reported { outcome, started_at, ended_at, address, output, .. } = result;
-        let fill = |ended: &mut Invocation| {
-            ended.started_at = started_at;
-            ended.ended_at = ended_at;
-            ended.address = address;
-        };
-        match output {
-            Report::Whole(output) => Ok(Ending::reserve(&slot, outcome, |ended| {
-                fill(ended);
-                ended.output = output;
-            })
-            .map_or(Placed::Waits, |ending| Placed::Ending(Box::new(ending)))),
-            Report::Apart(claims) => {
-                self.hold(&slot, outcome, claims, fill);
-                Ok(complete(&slot, false).map_or(Placed::Waits, |ending| Placed::Ending(Box::new(ending))))
+        let Reported { outcome, report, output, .. } = reported;
+        let end = match output {
+            Came::Whole(output) => {
+                let report = Report { output, ..report };
+                Some(End { slot, outcome, report: Some(report) })
             }
-        }
-    }
-
-    /// Keeps a result until its output has arrived.
-    fn hold(
-        &self,
-        slot: &Slot,
-        outcome: Outcome,
-        claims: [(StreamName, Claim); 2],
-        fill: impl FnOnce(&mut Invocation),
-    ) {
-        let since = self.clock.now();
-        slot.job.with(slot.index, |invocation, _| {
-            let Ok(state) = invocation.kept.state.step(InvocationEvent::End(outcome)) else { return };
-            let mut ended =
-                Invocation { state, version: invocation.kept.version + 1, ..invocation.kept.clone() };
-            fill(&mut ended);
-            invocation.pending = Some(Pending { ended, claims, since });
-        });
+            Came::Apart(claims) => {
+                let since = self.clock.now();
+                slot.job.with(slot.index, |invocation, _| {
+                    invocation.pending = Some(Pending { outcome, report, claims, since });
+                });
+                complete(&slot, false)
+            }
+        };
+        Ok(end.map_or(Placed::Waits, |end| Placed::Ends(Box::new(end))))
     }
 
     /// A result for an invocation that has ended: the same again, evidence for an UNKNOWN, or a contradiction.
-    async fn settle_late(&self, session: &Session, result: &Reported) -> Result<Placed, StoreError> {
-        let Some(kept) = self.store.invocation(result.id).await? else {
-            self.conflict(session, result.id, "no such invocation is recorded", &result.outcome).await?;
-            return Ok(Placed::Settled);
+    /// Answers whether the agent may forget it.
+    async fn settle_late(&self, session: &Session, reported: &Reported) -> Result<bool, StoreError> {
+        let Some(kept) = self.store.invocation(reported.id).await? else {
+            self.conflict(session, reported.id, "no such invocation is recorded", &reported.outcome).await?;
+            return Ok(true);
         };
-        let recorded = match kept.state.outcome() {
-            // It is being closed at this moment; the agent asks again after it has reconnected.
-            None => return Ok(Placed::Waits),
-            Some(recorded) => recorded.clone(),
-        };
-        if recorded == result.outcome || kept.resolution.as_ref() == Some(&result.outcome) {
-            return Ok(Placed::Settled);
+        if kept.site != *session.site() {
+            self.conflict(session, reported.id, "it is another site's", &reported.outcome).await?;
+            return Ok(true);
+        }
+        // It is not live and has not ended: its record cannot be moved any more. The agent keeps the evidence.
+        let Some(recorded) = kept.state.outcome().cloned() else { return Ok(false) };
+        if recorded == reported.outcome || kept.resolution.as_ref() == Some(&reported.outcome) {
+            return Ok(true);
         }
         if recorded == Outcome::Unknown(Unknown::AgentLost) && kept.resolution.is_none() {
             let event = AuditEvent::InvocationResolved {
                 invocation: kept.id,
                 agent: session.agent().clone(),
-                outcome: result.outcome.clone(),
+                outcome: reported.outcome.clone(),
+            };
+            let output = match &reported.output {
+                Came::Whole(output) => output.clone(),
+                // Its bytes have nowhere to go any more; what is known of them is kept.
+                Came::Apart([(_, stdout), (_, stderr)]) => {
+                    Output { stdout: stdout.summary.clone(), stderr: stderr.summary.clone() }
+                }
             };
             let version = kept.version + 1;
-            let resolved = Invocation { version, resolution: Some(result.outcome.clone()), ..kept };
+            let resolved = Invocation { version, resolution: Some(reported.outcome.clone()), output, ..kept };
             let change = Change::new(self.clock.now(), event).write(Write::UpdateInvocation(resolved));
             let _recorded = self.store.commit(change).await?;
-            return Ok(Placed::Settled);
+            return Ok(true);
         }
-        self.conflict(session, result.id, recorded.name(), &result.outcome).await?;
-        Ok(Placed::Settled)
+        self.conflict(session, reported.id, recorded.name(), &reported.outcome).await?;
+        Ok(true)
     }
 
     async fn conflict(
@@ -186,27 +191,23 @@ impl Lifecycle {
 
 enum Placed {
     /// It can be closed now.
-    Ending(Box<Ending>),
-    /// It is durable, or never will be.
+    Ends(Box<End>),
+    /// It has ended before, or is not live.
+    Late(Box<Reported>),
+    /// It is settled; the agent may forget it.
     Settled,
-    /// Not yet.
+    /// Its output is still on its way.
     Waits,
 }
 
-/// Ends an invocation whose result waits for output, if all of it is there; or with what is there, if `anyway`.
-pub(super) fn complete(slot: &Slot, anyway: bool) -> Option<Ending> {
-    let (pending, output) = slot.job.with(slot.index, |invocation, _| {
+/// The end of an invocation whose result waits for output, if all of it is there; or with what is there, if `anyway`.
+pub(super) fn complete(slot: &Slot, anyway: bool) -> Option<End> {
+    let (outcome, report) = slot.job.with(slot.index, |invocation, _| {
         let pending = invocation.pending.as_ref()?;
         let (output, whole) = invocation.assembly.finish(&pending.claims);
-        (whole || anyway).then(|| (pending.ended.clone(), output))
+        (whole || anyway).then(|| (pending.outcome.clone(), Report { output, ..pending.report.clone() }))
     })??;
-    let outcome = pending.state.outcome()?.clone();
-    Ending::reserve(slot, outcome, |ended| {
-        ended.started_at = pending.started_at;
-        ended.ended_at = pending.ended_at;
-        ended.address = pending.address;
-        ended.output = output;
-    })
+    Some(End { slot: slot.clone(), outcome, report: Some(report) })
 }
 
 fn has_ended(slot: &Slot) -> bool {
@@ -220,6 +221,25 @@ fn is_of(slot: &Slot, session: &Session) -> bool {
             invocation.kept.site == *session.site() && invocation.kept.state.agent() == Some(session.agent())
         })
         .unwrap_or(false)
+}
+
+/// A text of an agent as it goes into records: of bounded length, without control characters.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}
+
+/// The outcome with its texts bounded.
+fn bounded(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Denied { code, reason } => {
+            Outcome::Denied { code: cut(&code, MAX_CODE_CHARS), reason: cut(&reason, MAX_DETAIL_CHARS) }
+        }
+        Outcome::Unreachable { reason, detail } => {
+            Outcome::Unreachable { reason, detail: cut(&detail, MAX_DETAIL_CHARS) }
+        }
+        Outcome::Failed(Exit::Signal(signal)) => Outcome::Failed(Exit::Signal(cut(&signal, MAX_CODE_CHARS))),
+        other => other,
+    }
 }
 
 impl TryFrom<pb::InvocationResult> for Reported {
@@ -237,7 +257,7 @@ impl TryFrom<pb::InvocationResult> for Reported {
         } = wire;
         let output = output.unwrap_or_default();
         let output = if output_inline {
-            Report::Whole(output.try_into()?)
+            Came::Whole(output.try_into()?)
         } else {
             let claim = |stream: Option<pb::StreamSummary>| -> Result<Claim, Invalid> {
                 let wire = stream.unwrap_or_default();
@@ -251,7 +271,7 @@ impl TryFrom<pb::InvocationResult> for Reported {
                 };
                 Ok(Claim { summary, head_bytes, tail_bytes })
             };
-            Report::Apart([
+            Came::Apart([
                 (StreamName::Stdout, claim(output.stdout)?),
                 (StreamName::Stderr, claim(output.stderr)?),
             ])
@@ -259,10 +279,13 @@ impl TryFrom<pb::InvocationResult> for Reported {
         let at = |micros: u64| (micros > 0).then(|| Timestamp::from_micros(micros));
         Ok(Self {
             id: parse("result.invocation_id", &invocation_id)?,
-            outcome: required("result.outcome", outcome)?.try_into()?,
-            started_at: at(started_at),
-            ended_at: at(ended_at),
-            address: (!address.is_empty()).then_some(address),
+            outcome: bounded(required("result.outcome", outcome)?.try_into()?),
+            report: Report {
+                started_at: at(started_at),
+                ended_at: at(ended_at),
+                address: (!address.is_empty()).then(|| cut(&address, MAX_CODE_CHARS)),
+                output: Output::default(),
+            },
             output,
         })
     }

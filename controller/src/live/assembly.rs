@@ -28,11 +28,11 @@ impl Assembly {
             return None;
         }
         let assembly = self.stream_mut(stream);
-        let before = assembly.held();
         let from = assembly.head.len() as u64;
         assembly.push(offset, data);
-        let (to, after) = (assembly.head.len() as u64, assembly.held());
-        self.held += after - before;
+        let to = assembly.head.len() as u64;
+        // Pieces that overlap can make it less.
+        self.held = self.stdout.held() + self.stderr.held();
         (to > from).then_some((from, to))
     }
 
@@ -200,6 +200,15 @@ mod tests {
             prop_assert_eq!(&output.stdout.head[..], &data[..head]);
             prop_assert_eq!(&output.stdout.tail[..], &data[total - tail..]);
         }
+    }
+
+    #[test]
+    fn pieces_that_overlap_never_count_below_zero() {
+        let mut assembly = Assembly::default();
+        for (offset, length) in [(5u64, 10usize), (6, 9), (0, 5), (0, 20)] {
+            assembly.push(StreamName::Stdout, offset, &Bytes::from(vec![7; length]), 1000);
+        }
+        assert_eq!(assembly.head_len(StreamName::Stdout), 20);
     }
 
     #[test]

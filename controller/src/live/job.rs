@@ -1,6 +1,9 @@
 //! One live job: its invocations, its counts, and the log of what watchers are told.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use lictor_core::{
@@ -9,7 +12,8 @@ use lictor_core::{
     invocation::{Invocation, InvocationEvent, InvocationState},
     job::{Counts, Job},
     name::SiteName,
-    output::StreamName,
+    outcome::Outcome,
+    output::{Output, StreamName},
 };
 use lictor_proto::limits::MAX_CHUNK_BYTES;
 use tokio::sync::watch;
@@ -21,8 +25,26 @@ use super::assembly::{Assembly, Claim};
 pub struct LiveJob {
     id: JobId,
     state: Mutex<State>,
+    /// Held while a transition is read, committed and applied, so that transitions of one job follow each other.
+    turn: Arc<tokio::sync::Mutex<()>>,
     /// Length of the log; whoever waits for more listens here.
     length: watch::Sender<usize>,
+}
+
+/// The turn of some jobs: whoever holds it may move them.
+#[derive(Debug)]
+pub struct Turn {
+    jobs: BTreeSet<JobId>,
+    _guards: Vec<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+/// The ends that one commit records for one job.
+#[derive(Debug, Default)]
+pub struct Closing {
+    /// The invocations as they will be, with their places.
+    pub ended: Vec<(usize, Invocation)>,
+    /// The job as it will be, if this ends it.
+    pub job: Option<(Job, u64, Counts)>,
 }
 
 /// One invocation of a live job.
@@ -30,8 +52,8 @@ pub struct LiveJob {
 pub struct LiveInvocation {
     /// As recorded; its output only once it has ended.
     pub kept: Invocation,
-    /// Its end is being committed; nobody else may end it.
-    pub ending: bool,
+    /// Its end cannot be recorded; it is left alone until a restart, so that others are not held up by it.
+    pub quarantined: bool,
     /// When it was last offered.
     pub offered_at: Option<Timestamp>,
     /// Output that has arrived.
@@ -42,11 +64,26 @@ pub struct LiveInvocation {
     pub output_in_store: bool,
 }
 
+/// What an agent reported beside the outcome.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// When the exec request was sent.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The address that was connected to.
+    pub address: Option<String>,
+    /// What it printed.
+    pub output: Output,
+}
+
 /// A result that waits for its output.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    /// The invocation as it will end.
-    pub ended: Invocation,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The rest of the report, without output.
+    pub report: Report,
     /// What the result says of the output.
     pub claims: [(StreamName, Claim); 2],
     /// Since when it waits.
@@ -76,11 +113,28 @@ pub(super) struct State {
 /// Output up to this size stays in memory after its invocation has ended, so that most watchers need no read.
 const KEEP_IN_MEMORY_BYTES: u64 = 8 * 1024;
 
+// === impl Turn ===
+
+impl Turn {
+    /// Waits for the turn of all these jobs, always in the same order, so that nobody waits for each other.
+    pub async fn of<'a>(jobs: impl IntoIterator<Item = &'a Arc<LiveJob>>) -> Self {
+        let mut ordered: Vec<&Arc<LiveJob>> = jobs.into_iter().collect();
+        ordered.sort_by_key(|job| job.id);
+        ordered.dedup_by_key(|job| job.id);
+        let mut guards = Vec::with_capacity(ordered.len());
+        for job in &ordered {
+            guards.push(Arc::clone(&job.turn).lock_owned().await);
+        }
+        Self { jobs: ordered.into_iter().map(|job| job.id).collect(), _guards: guards }
+    }
+}
+
 // === impl LiveJob ===
 
 impl LiveJob {
     /// A job with its invocations as they are recorded.
     pub fn new(job: Job, version: u64, invocations: Vec<Invocation>, now: Timestamp) -> Self {
+        let id = job.id;
         let mut counts = Counts::default();
         let mut log = Vec::new();
         let live = invocations
@@ -99,7 +153,7 @@ impl LiveJob {
                 let output_in_store = kept.state.outcome().is_some();
                 LiveInvocation {
                     kept,
-                    ending: false,
+                    quarantined: false,
                     offered_at,
                     assembly: Assembly::default(),
                     pending: None,
@@ -108,7 +162,8 @@ impl LiveJob {
             })
             .collect();
         let length = watch::Sender::new(log.len());
-        Self { id: job.id, state: Mutex::new(State { job, version, counts, invocations: live, log }), length }
+        let state = Mutex::new(State { job, version, counts, invocations: live, log });
+        Self { id, state, turn: Arc::default(), length }
     }
 
     /// Its identifier.
@@ -162,7 +217,7 @@ impl LiveJob {
     }
 
     /// Replaces the job itself, as it was recorded.
-    pub fn job_recorded(&self, job: Job, version: u64) {
+    pub fn job_recorded(&self, _turn: &Turn, job: Job, version: u64) {
         let mut state = self.state();
         state.job = job;
         state.version = version;
@@ -182,7 +237,7 @@ impl LiveJob {
     }
 
     /// Takes over an invocation that was recorded as queued or offered again.
-    pub fn requeued(&self, index: usize, kept: Invocation, now: Timestamp) {
+    pub fn requeued(&self, _turn: &Turn, index: usize, kept: Invocation, now: Timestamp) {
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         let was_queued = invocation.kept.state == InvocationState::Queued;
@@ -219,53 +274,56 @@ impl LiveJob {
         }
     }
 
-    /// Counts an invocation as ended; the caller is about to commit that. Returns the job's counts if that ends it.
-    pub fn count_end(&self, index: usize, ended: &Invocation) -> Option<(Job, u64, Counts)> {
-        let mut state = self.state();
-        let was_queued = matches!(state.invocations.get(index)?.kept.state, InvocationState::Queued);
-        let slot = if was_queued { &mut state.counts.queued } else { &mut state.counts.active };
-        *slot = slot.saturating_sub(1);
-        if let Some(outcome) = ended.state.outcome() {
-            state.counts.add(outcome);
+    /// What ending these invocations would make of the job. Changes nothing; those that have ended are left out.
+    pub fn closing(&self, turn: &Turn, ends: Vec<(usize, InvocationEvent, Option<Report>)>) -> Closing {
+        debug_assert!(turn.jobs.contains(&self.id), "a job is moved only in its turn");
+        let state = self.state();
+        let mut counts = state.counts;
+        let mut closing = Closing::default();
+        for (index, event, report) in ends {
+            let Some(invocation) = state.invocations.get(index) else { continue };
+            let Ok(next) = invocation.kept.state.step(event) else { continue };
+            if closing.ended.iter().any(|(taken, _)| *taken == index) {
+                continue;
+            }
+            let queued = invocation.kept.state == InvocationState::Queued;
+            let slot = if queued { &mut counts.queued } else { &mut counts.active };
+            *slot = slot.saturating_sub(1);
+            if let Some(outcome) = next.outcome() {
+                counts.add(outcome);
+            }
+            let mut ended =
+                Invocation { state: next, version: invocation.kept.version + 1, ..invocation.kept.clone() };
+            if let Some(report) = report {
+                ended.started_at = report.started_at;
+                ended.ended_at = report.ended_at;
+                ended.address = report.address;
+                ended.output = report.output;
+            }
+            closing.ended.push((index, ended));
         }
-        if !state.counts.ended() {
-            return None;
+        if counts.ended() && !closing.ended.is_empty() {
+            closing.job = Some((state.job.clone(), state.version + 1, counts));
         }
-        state.version += 1;
-        Some((state.job.clone(), state.version, state.counts))
+        closing
     }
 
-    /// Takes back [`count_end`](Self::count_end): the commit failed.
-    pub fn uncount_end(&self, index: usize, ended: &Invocation) {
-        let mut state = self.state();
-        let was_ended = state.counts.ended();
-        let mut one = Counts::default();
-        if let Some(outcome) = ended.state.outcome() {
-            one.add(outcome);
+    /// Takes over what was recorded.
+    pub fn closed(&self, turn: &Turn, closing: Closing) {
+        for (index, ended) in closing.ended {
+            self.ended(turn, index, ended);
         }
-        let counts = &mut state.counts;
-        counts.succeeded -= one.succeeded;
-        counts.failed -= one.failed;
-        counts.not_run -= one.not_run;
-        counts.cancelled -= one.cancelled;
-        counts.unknown -= one.unknown;
-        if was_ended {
-            state.version -= 1;
+        if let Some((_, version, _)) = closing.job {
+            self.state().version = version;
         }
-        let Some(invocation) = state.invocations.get_mut(index) else { return };
-        invocation.ending = false;
-        let slot = if invocation.kept.state == InvocationState::Queued {
-            &mut state.counts.queued
-        } else {
-            &mut state.counts.active
-        };
-        *slot += 1;
     }
 
     /// Tells watchers of an invocation whose end is durable, and of the end of the job if that is one.
-    pub fn ended(&self, index: usize, ended: Invocation) {
+    fn ended(&self, turn: &Turn, index: usize, ended: Invocation) {
+        debug_assert!(turn.jobs.contains(&self.id), "a job is moved only in its turn");
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
+        let was_queued = invocation.kept.state == InvocationState::Queued;
         let mut entries = Vec::new();
         for stream in [StreamName::Stdout, StreamName::Stderr] {
             let summary = ended.output.stream(stream);
@@ -285,11 +343,17 @@ impl LiveJob {
         invocation.pending = None;
         invocation.assembly = Assembly::default();
         entries.push(Entry::Phase { index, rank: rank(&invocation.kept.state) });
+        let outcome = invocation.kept.state.outcome().cloned();
         if invocation.output_in_store {
             for stream in [&mut invocation.kept.output.stdout, &mut invocation.kept.output.stderr] {
                 stream.head = Vec::new();
                 stream.tail = Vec::new();
             }
+        }
+        let slot = if was_queued { &mut state.counts.queued } else { &mut state.counts.active };
+        *slot = slot.saturating_sub(1);
+        if let Some(outcome) = outcome {
+            state.counts.add(&outcome);
         }
         if state.counts.ended() && !state.invocations.iter().any(|i| i.kept.state.outcome().is_none()) {
             entries.push(Entry::Finished);

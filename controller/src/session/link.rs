@@ -24,6 +24,9 @@ use crate::{authn::AuthenticatedAgent, failure::of_store, inventory, lifecycle::
 /// How long an agent may take for its first message.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
 
+/// Longest version, and longest identity of a journal.
+const MAX_TEXT_BYTES: usize = 64;
+
 /// What can happen in a session.
 enum Event {
     Message(Box<pb::agent_message::Message>),
@@ -45,7 +48,12 @@ pub async fn open(
 ) -> Result<Outbox, Failure> {
     let hello = first_message(&mut inbound).await?;
     let journal = journal_of(&hello)?;
-    let (kept, journal_lost) = next_epoch(&lifecycle, &agent, &hello.journal_id).await.map_err(of_agent)?;
+    for (field, text) in [("hello.version", &hello.version), ("hello.journal_id", &hello.journal_id)] {
+        if text.len() > MAX_TEXT_BYTES || text.chars().any(char::is_control) {
+            return Err(Invalid::new(field, "it is too long or has control characters").into());
+        }
+    }
+    let kept = next_epoch(&lifecycle, &agent, &hello.journal_id).await.map_err(of_agent)?;
     let (sender, receiver) = mpsc::channel(OUTBOX);
     let now = lifecycle.clock.now();
     let key = (agent.site().clone(), agent.name().clone());
@@ -54,7 +62,10 @@ pub async fn open(
     session.welcome(now);
     inventory::take(&lifecycle, &session, hello.inventory.unwrap_or_default()).await?;
     lifecycle.sessions.insert(Arc::clone(&session));
-    lifecycle.reconcile(&session, &journal, journal_lost).await.map_err(of_store)?;
+    if let Err(error) = lifecycle.reconcile(&session, &journal).await {
+        lifecycle.sessions.remove(&session);
+        return Err(of_store(error));
+    }
     tracing::info!(site = %session.site(), agent = %session.agent(), epoch = session.epoch(), "an agent is connected");
     tokio::spawn(serve(lifecycle, session, inbound));
     Ok(receiver)
@@ -71,6 +82,7 @@ async fn serve(lifecycle: Arc<Lifecycle>, session: Arc<Session>, mut inbound: St
                 Err(status) => Event::End(Some(status)),
             },
             () = session.told_to_look() => Event::Look,
+            () = session.fell_behind() => Event::End(Some(Status::resource_exhausted("it fell too far behind"))),
         };
         session.heard(lifecycle.clock.now());
         match event {
@@ -93,7 +105,7 @@ async fn serve(lifecycle: Arc<Lifecycle>, session: Arc<Session>, mut inbound: St
 }
 
 async fn handle(
-    lifecycle: &Lifecycle,
+    lifecycle: &Arc<Lifecycle>,
     session: &Session,
     message: pb::agent_message::Message,
 ) -> Result<(), Failure> {
@@ -163,17 +175,21 @@ fn journal_of(hello: &pb::Hello) -> Result<HashMap<InvocationId, pb::JournalPhas
     entries.collect::<Result<_, Invalid>>().map_err(Failure::from)
 }
 
-/// Records the session with the next epoch. Answers also whether the agent comes with another journal than before.
+/// Records the session with the next epoch. If the agent comes with another journal than before, what it had is
+/// settled first: once the new journal is recorded, nobody would know any more that one was lost.
 async fn next_epoch(
-    lifecycle: &Lifecycle,
+    lifecycle: &Arc<Lifecycle>,
     agent: &AuthenticatedAgent,
     journal_id: &str,
-) -> Result<(KeptAgent, bool), StoreError> {
+) -> Result<KeptAgent, StoreError> {
     let kept = lifecycle.store.agent(agent.site(), agent.name()).await?;
     let kept = kept.ok_or_else(|| StoreError::Conflict {
         what: format!("the agent {}/{}", agent.site(), agent.name()),
     })?;
-    let journal_lost = !kept.journal_id.is_empty() && kept.journal_id != journal_id;
+    if !kept.journal_id.is_empty() && kept.journal_id != journal_id {
+        tracing::error!(site = %agent.site(), agent = %agent.name(), "an agent comes without its journal; what it had is UNKNOWN");
+        lifecycle.settle_lost_journal(agent.site(), agent.name()).await?;
+    }
     let next = KeptAgent {
         epoch: kept.epoch + 1,
         version: kept.version + 1,
@@ -188,7 +204,7 @@ async fn next_epoch(
     };
     let change = Change::new(lifecycle.clock.now(), event).write(Write::PutAgent(next.clone()));
     let _recorded = lifecycle.store.commit(change).await?;
-    Ok((next, journal_lost))
+    Ok(next)
 }
 
 fn of_agent(error: StoreError) -> Failure {
