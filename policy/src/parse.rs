@@ -16,6 +16,7 @@
 pub(crate) mod assemble;
 pub(crate) mod builtins;
 pub(crate) mod characters;
+pub(crate) mod operands;
 pub(crate) mod quote;
 pub(crate) mod scan;
 

@@ -127,6 +127,18 @@ fn an_argument_list_is_literal_but_may_not_name_a_builtin() {
 }
 
 #[test]
+fn what_a_shell_would_evaluate_in_its_own_builtins_is_refused_in_every_part() {
+    for words in [["test", "-v", "b"], ["[", "b[_]", "]"], ["printf", "-vx", "y"], ["kill", "%a[0]", "x"]] {
+        assert_eq!(argv(&words).unwrap_err().code, RefusalCode::Indirect, "{words:?}");
+    }
+    let refusal = line("echo 'a[$(id>&2)]' ; test -v 'b[_]'").unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::Indirect);
+    assert!(refusal.hint.contains("/usr/bin/test"), "{}", refusal.hint);
+    assert!(argv(&["[", "-f", "/etc/passwd", "]"]).is_ok());
+    assert!(argv(&["/usr/bin/test", "-v", "b[_]"]).is_ok() && argv(&["env", "printf", "a[0]"]).is_ok());
+}
+
+#[test]
 fn a_command_made_by_other_means_is_held_to_the_same_rules() {
     for words in [["cd", "/"], ["A=b", "x"], ["echo", "\u{202e}"]] {
         let command = Command::from_argv(&words).unwrap();

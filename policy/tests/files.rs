@@ -36,7 +36,7 @@ rules:
     where: { hosts: [web-1], tags: [web], sites: [eu] }
     commands:
       - uptime
-      - systemctl status <unit>...
+      - systemctl status <unit>
       - tail -n <int:1..1000> <path:/var/log>
       - argv: [grep, { prefix: "--max-count=", int: { min: 1, max: 10 } }, { regex: "[a-z ]+" }, { path: /var/log, repeat: true }, { word: true, optional: true }]
     limits: { timeout: 5m, output: 1MiB }
@@ -249,6 +249,51 @@ fn an_allow_that_lets_its_caller_choose_a_program_needs_an_acknowledgement() {
         "<one-of:ls|sh>",
         "docker exec <c> <cmd>...",
         "kubectl <verb>",
+        "python3.11 <path:/opt>",
+        "/usr/bin/python3.11 -",
+        "vim.basic",
+        "nodejs <path:/opt>",
+        "php8.2 <word>",
+        "perl5.36.0 <word>",
+        "gawk-5.1 <any>",
+        "npx <word>",
+        "npm run <name>",
+        "taskset 1 <word>",
+        "chrt 1 <word>",
+        "expect <path:/opt>",
+        "capsh <word>",
+        "run-parts <path:/etc>",
+        "ltrace <word>",
+        "strace <word>",
+        "gdb <word>",
+        "/lib64/ld-linux-x86-64.so.2 <path:/opt>",
+        "/lib/ld.so <path:/opt>",
+        "/usr/bin/time <word>",
+        "systemd-run <word>",
+        "busybox <word>",
+        "unshare <word>",
+        "nsenter <word>",
+        "chroot /srv <word>",
+        "setpriv <word>",
+        "runuser <word>",
+        "doas <word>",
+        "pkexec <word>",
+        "script <word>",
+        "watch <word>",
+        "flock /x <word>",
+        "parallel <word>",
+        "make <target>",
+        "java <word>",
+        "lua5.4 <word>",
+        "tclsh8.6 <word>",
+        "pwsh <word>",
+        "emacs <any>",
+        "ed",
+        "ex <any>",
+        "systemctl <verb> <unit>",
+        "systemctl status <any>",
+        "systemctl status <unit>...",
+        "sudo systemctl <verb>",
     ] {
         refused(&allow(&format!("'{open}'")), "starts-programs");
         let acknowledged = allow(&format!("'{open}'")) + "    acknowledge: [starts-programs]\n";
@@ -266,6 +311,14 @@ fn an_allow_that_lets_its_caller_choose_a_program_needs_an_acknowledgement() {
         "python3 /opt/x.py <int:1..5>",
         "nohup uptime",
         "ssh -V x",
+        "systemctl",
+        "systemctl status <unit>",
+        "systemctl status <unit> --no-pager",
+        "sudo -n systemctl restart <one-of:nginx|ssh>",
+        "make -C /srv check",
+        "tee <path:/srv>",
+        "md5sum <path:/srv>",
+        "bzip2 <path:/srv>",
     ] {
         PolicySet::parse(&allow(&format!("'{closed}'"))).unwrap_or_else(|e| panic!("{closed}: {e}"));
     }

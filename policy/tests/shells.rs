@@ -123,3 +123,35 @@ fn operators_join_as_a_shell_joins_them() {
         assert_eq!(received(shell, line), ["a", "b", "c"], "{shell}");
     }
 }
+
+/// Every list of up to three of these, for each builtin; `kill` is left out, because it would.
+#[test]
+fn an_accepted_builtin_evaluates_none_of_its_operands() {
+    /// Few enough for one argument of a program.
+    const ONE_RUN: usize = 200;
+    const HOSTILE: &str = "a[$(echo RAN >&2)]";
+    let operands = ["-v", "-vx", "-R", "-eq", "-t", "!", "_", "1", "b[_]", HOSTILE, "%d", "--", "]"];
+    let mut lists: Vec<Vec<&str>> = vec![vec!["test"], vec!["["], vec!["printf"]];
+    let mut longest = lists.clone();
+    for _ in 0..3 {
+        longest = longest
+            .iter()
+            .flat_map(|list| operands.map(|last| [list.as_slice(), &[last]].concat()))
+            .collect();
+        lists.extend(longest.iter().cloned());
+    }
+    let accepted = lists.iter().filter_map(|list| {
+        let words = list.iter().map(|w| (*w).to_owned()).collect();
+        parse_command(&CommandInput::Argv(words)).ok()
+    });
+    let scripts: Vec<String> =
+        accepted.map(|command| format!("echo '{HOSTILE}' ; {}\n", command.render())).collect();
+    assert!(scripts.len() > 100);
+    for shell in SHELLS {
+        for several in scripts.chunks(ONE_RUN) {
+            let output = Process::new(shell).arg("-c").arg(several.concat()).env_clear().output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!errors.lines().any(|line| line == "RAN"), "{shell} evaluates in {several:?}");
+        }
+    }
+}

@@ -1,61 +1,129 @@
 //! First words that a login shell does not run as a program but does itself. The text sent to a host passes through
 //! such a shell, so these are refused in lines and in argument lists alike.
 
+use super::operands;
 use crate::refusal::RefusalCode;
 
-/// Run text, or a command that is not the first word, or change what a name means (POSIX, bash, ksh, zsh).
-const INDIRECT: [&str; 35] = [
+/// Run text, or a command that is not the first word, or change what a name means (POSIX, dash, bash, ksh, mksh, zsh).
+const INDIRECT: [&str; 63] = [
     ".",
-    "source",
-    "eval",
-    "exec",
-    "command",
+    "@",
+    "autoload",
+    "bind",
+    "bindkey",
     "builtin",
-    "time",
-    "let",
-    "nameref",
-    "mapfile",
-    "readarray",
+    "caller",
+    "command",
+    "comparguments",
+    "compcall",
+    "compctl",
+    "compdescribe",
+    "compfiles",
     "compgen",
+    "compgroups",
     "complete",
     "compopt",
-    "enable",
-    "bind",
-    "fc",
-    "history",
+    "compound",
+    "compquote",
+    "comptags",
+    "comptry",
+    "compvalues",
+    "disable",
+    "echotc",
+    "echoti",
     "emulate",
-    "autoload",
-    "zmodload",
-    "noglob",
-    "nocorrect",
-    "zle",
-    "sched",
-    "print",
-    "whence",
+    "enable",
+    "end",
+    "enum",
+    "eval",
+    "exec",
+    "extproc",
+    "fc",
+    "foreach",
     "function",
     "functions",
-    "vared",
-    "zcompile",
-    "zstyle",
-    "foreach",
+    "getln",
+    "hist",
+    "history",
+    "let",
+    "mapfile",
+    "nameref",
+    "nocorrect",
+    "noglob",
+    "print",
+    "pushln",
+    "r",
+    "readarray",
     "repeat",
-    "end",
+    "sched",
+    "source",
+    "time",
+    "ttyctl",
+    "vared",
+    "whence",
+    "zcompile",
+    "zformat",
+    "zle",
+    "zmodload",
+    "zparseopts",
+    "zprof",
+    "zregexparse",
+    "zstyle",
 ];
 
 /// Change the state of the shell, which ends with the command or steers the next one.
-const STATE: [&str; 36] = [
-    "cd", "pushd", "popd", "dirs", "umask", "ulimit", "limit", "set", "unset", "shift", "export", "readonly",
-    "declare", "typeset", "local", "integer", "float", "alias", "unalias", "trap", "shopt", "setopt",
-    "unsetopt", "setenv", "unsetenv", "read", "getopts", "hash", "rehash", "exit", "return", "break",
-    "continue", "logout", "suspend", "chdir",
+const STATE: [&str; 47] = [
+    "alias",
+    "break",
+    "bye",
+    "cd",
+    "chdir",
+    "continue",
+    "declare",
+    "dirs",
+    "exit",
+    "export",
+    "float",
+    "getopts",
+    "global",
+    "hash",
+    "integer",
+    "limit",
+    "local",
+    "login",
+    "logout",
+    "newgrp",
+    "popd",
+    "private",
+    "pushd",
+    "read",
+    "readonly",
+    "redirect",
+    "rehash",
+    "return",
+    "set",
+    "setenv",
+    "setopt",
+    "shift",
+    "shopt",
+    "suspend",
+    "trap",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unfunction",
+    "unhash",
+    "unlimit",
+    "unset",
+    "unsetenv",
+    "unsetopt",
+    "vmap",
+    "vpath",
 ];
 
 /// Steer jobs of a shell that has none.
-const JOBS: [&str; 6] = ["coproc", "bg", "fg", "jobs", "disown", "wait"];
-
-/// Builtins that are harmless except that some shells evaluate an array subscript in their operands, and run the
-/// substitution inside it: `test -v 'a[$(id)]'`.
-const EVALUATE_SUBSCRIPTS: [&str; 4] = ["test", "[", "printf", "kill"];
+const JOBS: [&str; 7] = ["bg", "coproc", "disown", "fg", "jobs", "stop", "wait"];
 
 /// Words that a shell reads as grammar when they stand first without quotes.
 const RESERVED: [&str; 15] = [
@@ -78,14 +146,8 @@ pub(crate) fn problem<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<(R
             format!("`{program}` makes the shell itself run or change something"),
         ));
     }
-    let substitutes = |word: &str| word.contains('[') && (word.contains('$') || word.contains('`'));
-    if EVALUATE_SUBSCRIPTS.contains(&program) && words.any(substitutes) {
-        return Some((
-            RefusalCode::Indirect,
-            format!("`{program}` may evaluate the subscript in an operand"),
-        ));
-    }
-    None
+    let operands: Vec<&str> = words.collect();
+    operands::problem(program, &operands).map(|message| (RefusalCode::Indirect, message))
 }
 
 /// What to do instead of `program`.
@@ -99,6 +161,10 @@ pub(crate) fn hint(program: &str) -> Option<&'static str> {
         }
         "exec" | "command" | "builtin" | "eval" | "time" => "leave it out and name the program directly",
         "source" | "." => "run the script itself, by its path",
+        "test" => "name the program instead of the builtin: `/usr/bin/test`",
+        "[" => "name the program instead of the builtin: `/usr/bin/test`, without the brackets",
+        "printf" => "name the program instead of the builtin: `/usr/bin/printf`",
+        "kill" => "name the program instead of the builtin: `/usr/bin/kill` or `/bin/kill`",
         "exit" | "return" => "leave it out: the exit status of the last command is the result",
         _ => return None,
     })

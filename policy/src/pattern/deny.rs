@@ -5,8 +5,14 @@
 //! 3. The program is looked for at every later word too, and inside words as if they were shell text, so that
 //!    `sudo rm x`, `xargs rm` and `sh -c 'cd / && rm x'` are denied by `rm`. There, words that have run out count as
 //!    matching, because a wrapper may add what is missing.
+//! 4. Words are compared as [`spelling`] says, and `--` in a command may stand anywhere behind the program.
+
+mod spelling;
 
 use super::{Element, Kind, Pattern, Test, simulate::Places};
+
+/// Ends the options of most programs and says nothing else.
+const END_OF_OPTIONS: &str = "--";
 
 /// The index of the word that decided, when `pattern` denies the words.
 pub(crate) fn find(pattern: &Pattern, words: &[&str]) -> Option<usize> {
@@ -51,7 +57,7 @@ fn anywhere<'w>(pattern: &Pattern, words: impl Iterator<Item = &'w str>) -> bool
     for word in words {
         let mut fresh = Places::start(pattern.elements());
         step(pattern, &mut fresh, word, true);
-        under_way.step(word);
+        step(pattern, &mut under_way, word, false);
         under_way.join(&fresh);
         if !pattern.has_end() && under_way.complete() {
             return true;
@@ -62,10 +68,11 @@ fn anywhere<'w>(pattern: &Pattern, words: impl Iterator<Item = &'w str>) -> bool
 
 /// Moves on by a word; a program is compared by its last path component.
 fn step(pattern: &Pattern, places: &mut Places<'_>, word: &str, is_program: bool) {
-    match is_program {
-        true => places.step(named(pattern, word).unwrap_or(word)),
-        false => places.step(word),
+    if is_program {
+        let word = named(pattern, word).unwrap_or(word);
+        return places.step_by(|test| spelling::denies_program(test, word));
     }
+    places.step_or_stay(word == END_OF_OPTIONS, |test| spelling::denies(test, word));
 }
 
 /// The program of the pattern that `word` names, as the pattern spells it.

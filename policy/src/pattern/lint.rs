@@ -3,43 +3,73 @@
 use super::{Element, Kind, Pattern, Test, deny};
 
 /// Run what their operands, options or input say.
-const RUNS_OTHERS: [&str; 52] = [
+const RUNS_OTHERS: [&str; 87] = [
+    "Rscript",
     "ash",
+    "at",
     "bash",
+    "batch",
+    "bun",
     "busybox",
+    "bwrap",
+    "capsh",
+    "cgexec",
     "chroot",
+    "chrt",
     "csh",
     "dash",
+    "dbus-run-session",
+    "deno",
     "doas",
     "entr",
     "env",
+    "expect",
+    "fakeroot",
+    "firejail",
     "fish",
     "flock",
     "gdb",
+    "guile",
     "ionice",
+    "irb",
+    "java",
+    "julia",
     "ksh",
+    "ld.so",
+    "ltrace",
     "lua",
     "mksh",
-    "node",
-    "nohup",
+    "newgrp",
     "nice",
+    "node",
+    "nodejs",
+    "nohup",
+    "npm",
+    "npx",
     "nsenter",
+    "numactl",
     "parallel",
+    "perf",
     "perl",
     "php",
     "pkexec",
+    "pnpm",
     "powershell",
+    "prlimit",
     "pwsh",
+    "pypy",
     "python",
-    "python2",
-    "python3",
+    "rlwrap",
     "rsh",
     "ruby",
+    "run-parts",
     "runuser",
     "screen",
     "script",
+    "setarch",
     "setpriv",
     "setsid",
+    "sg",
     "sh",
     "ssh",
     "start-stop-daemon",
@@ -48,13 +78,18 @@ const RUNS_OTHERS: [&str; 52] = [
     "su",
     "sudo",
     "systemd-run",
+    "taskset",
     "tclsh",
     "tcsh",
+    "time",
     "timeout",
     "tmux",
     "unshare",
+    "valgrind",
     "watch",
+    "wish",
     "xargs",
+    "yarn",
     "zsh",
 ];
 
@@ -88,7 +123,6 @@ const CAN_ESCAPE: [&str; 43] = [
     "nano",
     "nmap",
     "pip",
-    "pip3",
     "podman",
     "psql",
     "rsync",
@@ -97,6 +131,7 @@ const CAN_ESCAPE: [&str; 43] = [
     "sftp",
     "socat",
     "sqlite3",
+    "systemctl",
     "tar",
     "tcpdump",
     "vi",
@@ -106,10 +141,16 @@ const CAN_ESCAPE: [&str; 43] = [
 ];
 
 /// Wrappers whose first operand is the program; the rest of the pattern is judged as that program's.
-const TRANSPARENT: [&str; 7] = ["sudo", "doas", "env", "nohup", "setsid", "nice", "ionice"];
+const TRANSPARENT: [&str; 8] = ["sudo", "doas", "env", "nohup", "setsid", "nice", "ionice", "time"];
 
 /// Take operands from their input, so that no pattern can spell everything out.
 const READS_OPERANDS: [&str; 2] = ["xargs", "parallel"];
+
+/// Of those that can escape, what does nothing but print when it is given no operand.
+const HARMLESS_ALONE: [&str; 2] = ["systemctl", "ip"];
+
+/// The dynamic loader, which runs the program that it is given: `ld-linux-x86-64.so.2`, `ld-musl-aarch64.so.1`.
+const LOADERS: [&str; 2] = ["ld-linux", "ld-musl"];
 
 /// Why the pattern lets its caller start a program that the rule does not name; `None` when it does not.
 pub(crate) fn starts_programs(pattern: &Pattern) -> Option<String> {
@@ -117,12 +158,12 @@ pub(crate) fn starts_programs(pattern: &Pattern) -> Option<String> {
     while let Some((program, args)) = elements.split_first() {
         let names: Vec<&str> =
             deny::spelled_out(Some(program)).iter().map(|name| deny::base_name(name)).collect();
-        let of = |list: &[&str]| names.iter().find(|name| list.contains(name)).copied();
+        let of = |list: &[&str]| names.iter().find(|name| is_one_of(name, list)).copied();
         if let Some(name) = of(&READS_OPERANDS) {
             return Some(format!("`{name}` takes operands from its input, which no pattern covers"));
         }
         if !names.is_empty()
-            && names.iter().all(|name| TRANSPARENT.contains(name))
+            && names.iter().all(|name| is_one_of(name, &TRANSPARENT))
             && args.first().is_some_and(is_plain_operand)
         {
             elements = args;
@@ -154,6 +195,16 @@ pub(crate) fn programs(pattern: &Pattern) -> &[String] {
     deny::programs(pattern)
 }
 
+/// Whether `name` is in `list`, as it is or by a name with a version or a variant behind it: `python3.11`, `gawk-5.1`,
+/// `vim.basic`.
+fn is_one_of(name: &str, list: &[&str]) -> bool {
+    let variant = name.split('.').next().unwrap_or(name);
+    let is_version = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
+    let spellings = [name, variant, name.trim_end_matches(is_version), variant.trim_end_matches(is_version)];
+    let is_loader = LOADERS.iter().any(|loader| name.starts_with(loader));
+    spellings.iter().any(|spelling| list.contains(spelling)) || (is_loader && list.contains(&"ld.so"))
+}
+
 fn runs_others(name: &str, args: &[Element]) -> Option<String> {
     if !args.iter().any(|arg| is_plain_operand(arg) || is_closed_slot(arg)) {
         return Some(format!("`{name}` without an operand runs what it reads from its input"));
@@ -166,7 +217,7 @@ fn runs_others(name: &str, args: &[Element]) -> Option<String> {
 }
 
 fn can_escape(name: &str, args: &[Element]) -> Option<String> {
-    if args.is_empty() {
+    if args.is_empty() && !HARMLESS_ALONE.contains(&name) {
         return Some(format!("`{name}` by its bare name can be talked into starting programs"));
     }
     let open = args.iter().enumerate().any(|(index, arg)| match &arg.test {

@@ -1,7 +1,7 @@
 //! Matching words against elements: the set of places at which a pattern may stand, moved on word by word. The time is
 //! words times elements, whatever repeats; nothing is ever tried twice.
 
-use super::Element;
+use super::{Element, Test};
 
 /// Place `i` in the set: the next word must be element `i`; place `elements.len()`: the pattern is complete.
 pub(crate) struct Places<'a> {
@@ -48,9 +48,13 @@ impl<'a> Places<'a> {
     }
     /// Moves on by one word.
     pub(crate) fn step(&mut self, word: &str) {
+        self.step_by(|test| test.accepts(word));
+    }
+    /// Moves on by one word, which passes the tests that `accepts` says.
+    pub(crate) fn step_by(&mut self, accepts: impl Fn(&Test) -> bool) {
         let mut next = vec![false; self.now.len()];
         for (index, element) in self.elements.iter().enumerate() {
-            if !self.now.get(index).copied().unwrap_or(false) || !element.test.accepts(word) {
+            if !self.now.get(index).copied().unwrap_or(false) || !accepts(&element.test) {
                 continue;
             }
             enter(self.elements, &mut next, index + 1);
@@ -59,6 +63,14 @@ impl<'a> Places<'a> {
             }
         }
         self.now = next;
+    }
+    /// The same, but when the word `may_be_skipped`, places from before it stay.
+    pub(crate) fn step_or_stay(&mut self, may_be_skipped: bool, accepts: impl Fn(&Test) -> bool) {
+        let before = may_be_skipped.then(|| self.now.clone());
+        self.step_by(accepts);
+        for (place, stays) in self.now.iter_mut().zip(before.unwrap_or_default()) {
+            *place |= stays;
+        }
     }
     /// Adds the places of another walk over the same elements.
     pub(crate) fn join(&mut self, other: &Self) {

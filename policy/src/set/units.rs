@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use lictor_core::limits::{MAX_OUTPUT_BYTES, MAX_TIMEOUT};
 
 const DURATION_UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
 const SIZE_UNITS: [(&str, u64); 3] = [("KiB", 1024), ("MiB", 1024 * 1024), ("B", 1)];
+
+/// What stands before the IPv4 address in an IPv4-mapped IPv6 address: `::ffff:0:0/96`.
+const MAPPED_PREFIX_BITS: u8 = 96;
 
 /// `60s`, `5m`, `1h`, `1d`: more than nothing, at most [`MAX_TIMEOUT`].
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -37,7 +40,18 @@ pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     if network.trunc() != network {
         return Err(format!("`{text}` has bits behind its prefix; write `{}`", network.trunc()));
     }
+    if let Some(plain) = as_ipv4(network) {
+        return Err(format!("`{text}` writes IPv4 addresses as IPv6 and would match none; write `{plain}`"));
+    }
     Ok(network)
+}
+
+/// The IPv4 network that `network` is the IPv4-mapped form of (RFC 4291 section 2.5.5.2). Connected addresses are
+/// compared in their IPv4 form.
+fn as_ipv4(network: IpNet) -> Option<Ipv4Net> {
+    let IpNet::V6(mapped) = network else { return None };
+    let prefix = mapped.prefix_len().checked_sub(MAPPED_PREFIX_BITS)?;
+    Ipv4Net::new(mapped.addr().to_ipv4_mapped()?, prefix).ok()
 }
 
 fn number_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -83,5 +97,18 @@ mod tests {
         for bad in ["10.0.0.1/8", "10.0.0.1", "10.0.0.0/33", "web", "", "fd00::1/8"] {
             assert!(network(bad).is_err(), "{bad}");
         }
+    }
+    #[test]
+    fn an_ipv4_network_has_one_form() {
+        for (bad, plain) in [
+            ("::ffff:169.254.169.254/128", "`169.254.169.254/32`"),
+            ("::ffff:10.0.0.0/104", "`10.0.0.0/8`"),
+            ("::ffff:0:0/96", "`0.0.0.0/0`"),
+            ("0:0:0:0:0:ffff:a00:0/104", "`10.0.0.0/8`"),
+        ] {
+            let why = network(bad).unwrap_err();
+            assert!(why.contains(plain), "{bad}: {why}");
+        }
+        assert!(network("::/0").is_ok() && network("::/96").is_ok() && network("64:ff9b::/96").is_ok());
     }
 }
