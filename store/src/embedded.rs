@@ -116,12 +116,16 @@ impl EmbeddedStore {
             .map_err(sled_error)?;
         let tree = db.open_tree("lictor").map_err(sled_error)?;
 
-        let damaged = |source| OpenError::Damaged { path: dir.to_owned(), source };
+        let damaged = |source| open_error(dir, source);
         let applied = read_applied(&tree).map_err(damaged)?;
-        let journal = Journal::open(&dir.join("journal"), applied, |frame, position| {
+        let journal_dir = dir.join("journal");
+        let end = Journal::replay(&journal_dir, applied, |frame, position| {
             committer::apply(&tree, &batch::decode(frame)?, position)
         })
         .map_err(damaged)?;
+        // Once the tree is safe, the files just read are not needed: a start that fails later leaves none behind.
+        committer::save_tree(&db, &dir.join("state")).map_err(damaged)?;
+        let journal = Journal::start(&journal_dir, end).map_err(damaged)?;
         let frontier = read_frontier(&tree).map_err(damaged)?;
         let head = Arc::new(Mutex::new(frontier.head()));
         let outputs = OutputFiles::open(dir.join("output")).map_err(io)?;
@@ -145,6 +149,14 @@ impl EmbeddedStore {
             .values()
             .map(|value| decode::<R>(batch::record_of(&value.map_err(corrupt)?)?)?.try_into())
             .collect()
+    }
+}
+
+fn open_error(dir: &Path, source: StoreError) -> OpenError {
+    let path = dir.to_owned();
+    match source {
+        StoreError::Unavailable(why) => OpenError::Io { path, source: std::io::Error::other(why) },
+        StoreError::Conflict { .. } | StoreError::Corrupt(_) => OpenError::Damaged { path, source },
     }
 }
 
@@ -251,15 +263,94 @@ impl Store for EmbeddedStore {
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        let page = self.tree.range(keys::audit(from)..keys::after_audit()).values().take(limit);
-        page.zip(from..)
-            .map(|(content, index)| {
-                Ok(AuditEntry { index, content: content.map_err(corrupt)?.to_vec().into() })
-            })
-            .collect()
+        // Read first: every record below the head is in the tree by now, and those that come meanwhile are above it.
+        let head = self.audit_head().await?.size;
+        let hole = |index| corrupt(format!("audit record {index} is missing"));
+        let mut page = Vec::new();
+        let mut expected = from;
+        for entry in self.tree.range(keys::audit(from)..keys::after_audit()).take(limit) {
+            let (key, content) = entry.map_err(corrupt)?;
+            let index = keys::audit_index(&key)?;
+            if index != expected {
+                return Err(hole(expected));
+            }
+            page.push(AuditEntry { index, content: content.to_vec().into() });
+            expected += 1;
+        }
+        if page.len() < limit && expected < head { Err(hole(expected)) } else { Ok(page) }
     }
 
     async fn audit_head(&self) -> Result<TreeHead, StoreError> {
         Ok(*self.head.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lictor_core::{audit::AuditEvent, clock::Timestamp, frame};
+
+    use super::{batch::Op, *};
+
+    fn change(n: u64) -> Change {
+        Change::new(Timestamp::from_micros(n), AuditEvent::ControllerStarted { name: n.to_string() })
+    }
+
+    #[tokio::test]
+    async fn a_hole_in_the_audit_log_is_an_error_and_shifts_no_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(dir.path()).unwrap();
+        for n in 0..4 {
+            let _ = store.commit(change(n)).await.unwrap();
+        }
+        for missing in [0, 1, 3] {
+            let content = store.tree.remove(keys::audit(missing)).unwrap().unwrap();
+            let error = store.audit(0, 10).await.unwrap_err();
+            assert!(
+                matches!(&error, StoreError::Corrupt(why) if why.contains(&missing.to_string())),
+                "{error}"
+            );
+            store.tree.insert(keys::audit(missing), content).unwrap();
+        }
+        assert_eq!(store.audit(1, 2).await.unwrap().iter().map(|e| e.index).collect::<Vec<_>>(), [1, 2]);
+        assert!(store.audit(9, 2).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn damage_before_later_changes_is_refused_by_file_and_offset() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(dir.path()).unwrap();
+        for n in 0..3 {
+            let _ = store.commit(change(n)).await.unwrap();
+        }
+        // As if the tree had lost everything since the start, so that the journal is needed.
+        store.tree.remove(keys::APPLIED).unwrap();
+        drop(store);
+        let file = dir.path().join("journal/000000000001.journal");
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[frame::HEADER_BYTES + 10] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+
+        // sled's threads let go of its own lock a moment after the store is dropped.
+        let error = loop {
+            match EmbeddedStore::open(dir.path()).unwrap_err() {
+                OpenError::Sled { .. } | OpenError::InUse(_) => tokio::task::yield_now().await,
+                error => break error,
+            }
+        };
+        let OpenError::Damaged { source, .. } = error else { panic!("{error:?}") };
+        assert!(source.to_string().contains("000000000001.journal is damaged at offset 0"), "{source}");
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_too_large_is_refused_and_the_writer_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(dir.path()).unwrap();
+        let mut large = Planned::new(change(0)).unwrap();
+        large.ops.push(Op { key: b"z".to_vec(), value: Some(vec![0; frame::MAX_PAYLOAD_BYTES]) });
+        let (refused, next) = tokio::join!(store.committer.commit(large), store.commit(change(1)));
+        assert!(refused.unwrap_err().to_string().contains("nothing of it was written"));
+        assert_eq!(next.unwrap().first_index(), 0);
+        assert_eq!(store.audit_head().await.unwrap().size, 1);
+        assert_eq!(store.audit(0, 10).await.unwrap().len(), 1);
     }
 }

@@ -10,7 +10,7 @@ use std::fmt::Display;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::audit::encode_event;
+pub use self::audit::{MAX_RECORD_BYTES, encode_event};
 pub(crate) use self::{
     fleet::{AgentRecord, HostRecord, TokenRecord},
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},

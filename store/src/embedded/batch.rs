@@ -12,6 +12,14 @@ pub(super) struct Op {
     pub(super) value: Option<Vec<u8>>,
 }
 
+/// Most bytes of an operation besides its key and value: two lengths and a flag.
+pub(super) const MAX_OP_OVERHEAD: usize = 9;
+
+/// Bytes that an operation takes in a frame, or a few more.
+pub(super) fn bytes_of(op: &Op) -> usize {
+    MAX_OP_OVERHEAD + op.key.len() + op.value.as_ref().map_or(0, Vec::len)
+}
+
 /// A value: version, then record.
 pub(super) fn value(version: u64, record: &[u8]) -> Vec<u8> {
     let mut value = version.to_be_bytes().to_vec();
@@ -32,9 +40,7 @@ pub(super) fn record_of(value: &[u8]) -> Result<&[u8], StoreError> {
 
 /// The payload of a frame.
 pub(super) fn encode(ops: &[Op]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(
-        ops.iter().map(|op| 10 + op.key.len() + op.value.as_ref().map_or(0, Vec::len)).sum(),
-    );
+    let mut out = Vec::with_capacity(ops.iter().map(bytes_of).sum());
     for op in ops {
         put_bytes(&op.key, &mut out);
         match &op.value {

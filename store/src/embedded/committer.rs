@@ -8,12 +8,15 @@ use std::{
     thread,
 };
 
-use lictor_core::merkle::{Frontier, TreeHead};
+use lictor_core::{
+    frame,
+    merkle::{Frontier, TreeHead},
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     batch::{self, Op},
-    journal::{Journal, Position, unavailable},
+    journal::{AppendError, Journal, Position, unavailable},
     keys,
     plan::{Expectation, Expected, Planned},
 };
@@ -23,6 +26,9 @@ use crate::{Recorded, StoreError, record::corrupt};
 const QUEUE: usize = 1024;
 /// Most changes in one frame, so that the first of them does not wait long for the last.
 const MAX_GROUP: usize = 512;
+/// Most bytes in one frame of several changes: half a journal file, and far below the longest payload that can be read
+/// back. A change that is larger goes alone.
+const MAX_GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Committer {
@@ -47,6 +53,8 @@ struct Writer {
 #[derive(Default)]
 struct Group {
     ops: Vec<Op>,
+    /// Bytes of the changes.
+    bytes: usize,
     /// Where in `ops` a key was last written, so that later changes of the group see it.
     written: HashMap<Vec<u8>, usize>,
     answers: Vec<(oneshot::Sender<Result<Recorded, StoreError>>, Recorded)>,
@@ -100,27 +108,36 @@ pub(super) fn apply(tree: &sled::Tree, ops: &[Op], position: Position) -> Result
 impl Writer {
     /// Runs until every sender is gone, or until a write fails: a failed sync must not be tried again.
     fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some(first) = requests.blocking_recv() {
+        let mut waiting = None;
+        while let Some(first) = waiting.take().or_else(|| requests.blocking_recv()) {
+            let before = self.frontier.clone();
             let mut group = Group::default();
             self.take(first, &mut group);
             while group.answers.len() < MAX_GROUP {
                 let Ok(next) = requests.try_recv() else { break };
+                if group.bytes > 0 && group.bytes + next.planned.bytes() > MAX_GROUP_BYTES {
+                    waiting = Some(next);
+                    break;
+                }
                 self.take(next, &mut group);
             }
             if group.answers.is_empty() {
                 continue;
             }
-            let written = self.write(&mut group);
-            for (answer, recorded) in group.answers {
-                // A caller that has gone away does not need the answer; its change stands.
-                let _ = answer.send(written.clone().map(|()| recorded));
-            }
-            if let Err(error) = written {
-                tracing::error!(%error, "the store cannot write; nothing more is accepted until a restart");
-                return;
+            match self.write(&mut group) {
+                Ok(()) => group.answer(&Ok(())),
+                Err(AppendError::TooLarge(bytes)) => {
+                    self.frontier = before;
+                    group.answer(&Err(too_large(bytes)));
+                }
+                Err(AppendError::Failed(error)) => {
+                    tracing::error!(%error, "the store cannot write; nothing more is accepted until a restart");
+                    group.answer(&Err(error));
+                    return;
+                }
             }
         }
-        if let Err(error) = self.save_tree() {
+        if let Err(error) = save_tree(&self.db, &self.state_dir) {
             tracing::warn!(%error, "could not write the state back at the end; the journal has it");
         }
     }
@@ -141,6 +158,7 @@ impl Writer {
                 }
             }
         }
+        group.bytes += planned.bytes();
         let first = self.frontier.size();
         let events = planned.leaves.len() as u64;
         for op in planned.ops {
@@ -171,12 +189,12 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, group: &mut Group) -> Result<(), StoreError> {
+    fn write(&mut self, group: &mut Group) -> Result<(), AppendError> {
         let frontier = batch::encode_frontier(&self.frontier);
         group.ops.push(Op { key: keys::FRONTIER.to_vec(), value: Some(frontier) });
         let payload = batch::encode(&group.ops);
         if self.journal.is_full_for(payload.len()) {
-            self.save_tree()?;
+            save_tree(&self.db, &self.state_dir)?;
             self.journal.rotate()?;
         }
         let position = self.journal.append(&payload)?;
@@ -184,12 +202,19 @@ impl Writer {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner) = self.frontier.head();
         Ok(())
     }
+}
 
-    /// Makes the tree itself safe: sled's own flush does not reach the device, so its files are synced here.
-    fn save_tree(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(corrupt)?;
-        sync_files(&self.state_dir).map_err(unavailable)
-    }
+/// Makes the tree itself safe: sled's own flush does not reach the device, so its files are synced here.
+pub(super) fn save_tree(db: &sled::Db, state_dir: &Path) -> Result<(), StoreError> {
+    db.flush().map_err(corrupt)?;
+    sync_files(state_dir).map_err(unavailable)
+}
+
+fn too_large(bytes: usize) -> StoreError {
+    StoreError::Unavailable(format!(
+        "the change takes {bytes} bytes, more than the {} that one may; nothing of it was written",
+        frame::MAX_PAYLOAD_BYTES
+    ))
 }
 
 fn sync_files(dir: &Path) -> std::io::Result<()> {
@@ -215,5 +240,59 @@ impl Group {
     fn push(&mut self, op: Op) {
         self.written.insert(op.key.clone(), self.ops.len());
         self.ops.push(op);
+    }
+
+    fn answer(self, written: &Result<(), StoreError>) {
+        for (answer, recorded) in self.answers {
+            // A caller that has gone away does not need the answer; its change stands.
+            let _ = answer.send(written.clone().map(|()| recorded));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lictor_core::{audit::AuditEvent, clock::Timestamp};
+
+    use super::*;
+    use crate::Change;
+
+    fn request(n: u8, bytes: usize) -> Request {
+        let event = AuditEvent::ControllerStarted { name: n.to_string() };
+        let mut planned = Planned::new(Change::new(Timestamp::from_micros(0), event)).unwrap();
+        planned.ops.push(Op { key: vec![b'z', n], value: Some(vec![0; bytes]) });
+        Request { planned, answer: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn changes_share_a_frame_up_to_the_bound_and_larger_ones_go_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state_dir, journal_dir) = (dir.path().join("state"), dir.path().join("journal"));
+        let db = sled::open(&state_dir).unwrap();
+        let end = Journal::replay(&journal_dir, None, |_, _| Ok(())).unwrap();
+        let writer = Writer {
+            tree: db.open_tree("lictor").unwrap(),
+            db,
+            state_dir,
+            journal: Journal::start(&journal_dir, end).unwrap(),
+            frontier: Frontier::default(),
+            head: Arc::new(Mutex::new(Frontier::default().head())),
+        };
+        let third = MAX_GROUP_BYTES / 3;
+        let (queue, requests) = mpsc::channel(QUEUE);
+        for (n, bytes) in [(0, third), (1, third), (2, third), (3, 1), (4, MAX_GROUP_BYTES + 1), (5, 1)] {
+            queue.try_send(request(n, bytes)).unwrap();
+        }
+        drop(queue);
+        writer.run(requests);
+
+        let mut frames = Vec::new();
+        Journal::replay(&journal_dir, None, |frame, _| {
+            let changes = batch::decode(frame)?.into_iter().filter(|op| op.key.starts_with(b"z"));
+            frames.push(changes.map(|op| op.key[1]).collect::<Vec<_>>());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(frames, [vec![0, 1], vec![2, 3], vec![4], vec![5]]);
     }
 }

@@ -18,6 +18,9 @@ pub(super) const HOST: &[u8] = b"h";
 pub(super) const OPEN: &[u8] = b"o";
 pub(super) const POLICY: &[u8] = b"p";
 
+/// Length of the key of an audit record.
+pub(super) const AUDIT_BYTES: usize = 9;
+
 fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = vec![kind];
     for (index, part) in parts.iter().enumerate() {
@@ -73,6 +76,11 @@ pub(super) fn policy(version: u64) -> Vec<u8> {
 }
 pub(super) fn audit(index: u64) -> Vec<u8> {
     key(b'a', &[&index.to_be_bytes()])
+}
+/// The index in the key of an audit record.
+pub(super) fn audit_index(key: &[u8]) -> Result<u64, StoreError> {
+    let index = key.get(1..).and_then(|bytes| bytes.try_into().ok());
+    index.map(u64::from_be_bytes).ok_or_else(|| corrupt("an audit key of the wrong length"))
 }
 pub(super) fn after_audit() -> Vec<u8> {
     vec![b'b']

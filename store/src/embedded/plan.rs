@@ -7,7 +7,7 @@ use lictor_core::{
 };
 
 use super::{
-    batch::{Op, value},
+    batch::{self, Op, value},
     keys,
 };
 use crate::{
@@ -63,6 +63,14 @@ impl Planned {
             planned.leaves.push((content, hash));
         }
         Ok(planned)
+    }
+
+    /// Bytes that the change takes in a frame, or a few more.
+    pub(super) fn bytes(&self) -> usize {
+        let ops: usize = self.ops.iter().map(batch::bytes_of).sum();
+        let leaf =
+            |(content, _): &(Vec<u8>, Digest)| batch::MAX_OP_OVERHEAD + keys::AUDIT_BYTES + content.len();
+        ops + self.leaves.iter().map(leaf).sum::<usize>()
     }
 
     fn write(&mut self, write: Write, at: Timestamp) -> Result<(), StoreError> {
