@@ -13,7 +13,7 @@ use lictor_core::{
     name::{AgentName, HostAlias, SiteName, TenantName},
     outcome::{Outcome, Unreachable},
 };
-use lictor_policy::{Effect, HostFacts, Request, RequestedLimits, evaluate};
+use lictor_policy::{Effect, HostFacts, Request, RequestedLimits, check_command, evaluate};
 use lictor_proto::pb;
 use prost::Message as _;
 
@@ -28,6 +28,10 @@ pub struct Admitted {
     limits: Limits,
     networks: Networks,
     start_by: Timestamp,
+    /// What it was judged by, so that it can be judged again.
+    grant: Arc<Grant>,
+    target: GrantTarget,
+    generation: u64,
 }
 
 /// Who this agent is and whose signature it obeys.
@@ -80,7 +84,7 @@ impl Gate {
         // The exact bytes, before anything reads them.
         self.key.verify(Purpose::Grant, &offer.grant, &offer.signature).map_err(|_| Forged::Signature)?;
         let wire = pb::Grant::decode(&*offer.grant).map_err(|e| Forged::Malformed(e.to_string()))?;
-        let grant = Grant::try_from(wire).map_err(|e| Forged::Malformed(e.to_string()))?;
+        let grant = Arc::new(Grant::try_from(wire).map_err(|e| Forged::Malformed(e.to_string()))?);
         let whole = self.check_whole(&grant, epoch, now);
         let rendered: Arc<str> = grant.command.render().into();
         let mut verdict = Verdict::default();
@@ -131,12 +135,14 @@ impl Gate {
         if now > grant.not_after.plus(MAX_CLOCK_SKEW) {
             return Err(expired(grant.not_after, now));
         }
-        Ok(())
+        // What the controller should have refused is refused here, too.
+        check_command(&grant.command)
+            .map_err(|refusal| denied("GRANT_COMMAND", format!("{}: {}", refusal.code, refusal.message)))
     }
 }
 
 fn check_target(
-    grant: &Grant,
+    grant: &Arc<Grant>,
     target: &GrantTarget,
     site: &Site,
     rendered: &Arc<str>,
@@ -191,6 +197,9 @@ fn check_target(
         limits,
         networks,
         start_by: grant.not_after.plus(MAX_CLOCK_SKEW),
+        grant: Arc::clone(grant),
+        target: target.clone(),
+        generation: site.generation,
     })
 }
 
@@ -231,6 +240,16 @@ impl Admitted {
     /// The last moment at which it may start.
     pub const fn start_by(&self) -> Timestamp {
         self.start_by
+    }
+    /// Judges it again if `site` is not the one that it was judged by; waiting may have taken minutes.
+    ///
+    /// # Errors
+    /// The outcome to report: it must not start any more.
+    pub(crate) fn judged_by(self, site: &Site) -> Result<Self, Outcome> {
+        if self.generation == site.generation {
+            return Ok(self);
+        }
+        check_target(&self.grant, &self.target, site, &self.rendered)
     }
     /// The judged command, rendered.
     pub(crate) fn rendered(&self) -> &str {

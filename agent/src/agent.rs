@@ -127,6 +127,7 @@ async fn runner(
         budget: Arc::default(),
         uplink,
         permits: Arc::new(Semaphore::new(config.max_concurrency)),
+        site: Arc::clone(site),
     })
 }
 

@@ -24,6 +24,9 @@ pub const GRANT_KEY_FILE: &str = "controller-grant.pub";
 /// The file with the trust domain.
 pub const TRUST_DOMAIN_FILE: &str = "trust-domain";
 
+/// Where an answer is looked at before it replaces anything.
+const EXAMINED_DIR: &str = ".joining";
+
 /// What an enrolment came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
@@ -49,7 +52,7 @@ pub enum JoinError {
     Transport(#[from] tonic::transport::Error),
     /// The controller refused.
     #[error(
-        "the controller refused the token: {0}; tokens are used once and last 15 minutes: make a new one with `lictor agents invite`"
+        "the controller refused the token: {0}; tokens are used once and last 15 minutes: make a new one with `lictor agent token --site SITE --name NAME`"
     )]
     Refused(String),
     /// What it answered does not fit.
@@ -103,18 +106,35 @@ pub async fn join(token: &JoinToken, identity_dir: &Path) -> Result<Joined, Join
         .try_into()
         .map_err(|_| JoinError::Answer("its grant key does not have 32 bytes".into()))?;
     create_private(identity_dir)?;
-    let files = IdentityFiles::in_dir(identity_dir, IDENTITY_STEM);
     // The root is the one that the token pins, not the one that the answer claims.
+    let identity = examine(token, identity_dir, [&answer.chain_pem, &request.key_pem, &root_pem])?;
+    let files = IdentityFiles::in_dir(identity_dir, IDENTITY_STEM);
     files.write(&answer.chain_pem, &request.key_pem, &root_pem)?;
-    let identity = files.load()?.peer().identity.clone();
+    keep(identity_dir, GRANT_KEY_FILE, &PublicKey::from_bytes(grant_key).to_string())?;
+    keep(identity_dir, TRUST_DOMAIN_FILE, domain.as_str())?;
+    Ok(Joined { identity, controller_address: answer.controller_address })
+}
+
+/// Reads what was answered in a directory of its own, so that an identity that is there is only replaced by a good one.
+fn examine(
+    token: &JoinToken,
+    identity_dir: &Path,
+    [chain, key, root]: [&str; 3],
+) -> Result<Identity, JoinError> {
+    let aside = identity_dir.join(EXAMINED_DIR);
+    create_private(&aside)?;
+    let files = IdentityFiles::in_dir(&aside, IDENTITY_STEM);
+    let loaded = files.write(chain, key, root).and_then(|()| files.load());
+    // It holds a copy of the key.
+    fs::remove_dir_all(&aside)
+        .map_err(|source| JoinError::Io { path: aside.display().to_string(), source })?;
+    let identity = loaded?.peer().identity.clone();
     let expected =
         Identity::Agent { tenant: token.tenant.clone(), site: token.site.clone(), name: token.agent.clone() };
     if identity != expected {
         return Err(JoinError::Answer(format!("it certified {identity}")));
     }
-    keep(identity_dir, GRANT_KEY_FILE, &PublicKey::from_bytes(grant_key).to_string())?;
-    keep(identity_dir, TRUST_DOMAIN_FILE, domain.as_str())?;
-    Ok(Joined { identity, controller_address: answer.controller_address })
+    Ok(identity)
 }
 
 fn create_private(directory: &Path) -> Result<(), JoinError> {

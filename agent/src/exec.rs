@@ -25,6 +25,7 @@ use crate::{
     ended::{Ended, Kept, SpooledOutput},
     journal::{Journal, Ticket, record::Record, spool::Spool},
     output::{budget::Budget, uplink::Uplink},
+    site::LiveSite,
     ssh::{host_key::Refused, pool::Pool, session::Session},
     work::{Stopping, Work},
 };
@@ -40,6 +41,7 @@ pub(crate) struct Runner {
     pub(crate) budget: Arc<Budget>,
     pub(crate) uplink: Uplink,
     pub(crate) permits: Arc<Semaphore>,
+    pub(crate) site: Arc<LiveSite>,
 }
 
 /// How a run ended, before it is written down.
@@ -131,9 +133,10 @@ impl Runner {
                 Err(outcome) => return self.end(Ended::not_run(id, outcome, self.clock.now())).await,
             },
         };
-        let run = self.execute(&admitted, ticket, stop).await;
+        let host = admitted.host().clone();
+        let run = self.execute(admitted, ticket, stop).await;
         drop(permit);
-        tracing::info!(invocation = %id, host = %admitted.host(), outcome = %run.outcome, "ended");
+        tracing::info!(invocation = %id, %host, outcome = %run.outcome, "ended");
         let ended = self.keep(id, run).await;
         self.end(ended).await;
     }
@@ -152,6 +155,9 @@ impl Runner {
             () = stop.cancelled() => return Err(Outcome::Cancelled),
             () = tokio::time::sleep(left) => return Err(expired(admitted.start_by(), self.clock.now())),
         };
+        // A floor that was narrowed while it waited holds for it.
+        let site = Arc::clone(&self.site);
+        let _ = tokio::task::spawn_blocking(move || site.reload_if_changed()).await;
         self.work.running(admitted.invocation());
         let ticket = self.journal.append([Record::Starting(admitted.invocation(), self.clock.now())]);
         let (work, id, started) = (Arc::clone(&self.work), admitted.invocation(), ticket.clone());
@@ -164,7 +170,7 @@ impl Runner {
     }
 
     /// From here on it may be started: the channel is opened while the intent is synced.
-    async fn execute(&self, admitted: &Admitted, starting: Ticket, stop: CancellationToken) -> Run {
+    async fn execute(&self, admitted: Admitted, starting: Ticket, stop: CancellationToken) -> Run {
         let opening = self.pool.open(admitted.host(), admitted.networks());
         let both = async { tokio::join!(opening, starting.synced()) };
         let (opened, synced) = tokio::select! {
@@ -192,7 +198,23 @@ impl Runner {
             session.close().await;
             return Run { address: session.peer().to_string(), ..Run::not_run(outcome) };
         }
-        self.exec(admitted, session, stop).await
+        match self.judge_again(admitted, &session) {
+            Ok(admitted) => self.exec(&admitted, session, stop).await,
+            Err(outcome) => {
+                session.close().await;
+                Run { address: session.peer().to_string(), ..Run::not_run(outcome) }
+            }
+        }
+    }
+
+    /// The last look before the exec request: the site may have changed since the first.
+    fn judge_again(&self, admitted: Admitted, session: &Session) -> Result<Admitted, Outcome> {
+        let admitted = admitted.judged_by(&self.site.current())?;
+        if admitted.networks().permit(session.peer().ip()) {
+            return Ok(admitted);
+        }
+        let detail = format!("{} lies outside the permitted networks by now", session.peer());
+        Err(Outcome::Unreachable { reason: Unreachable::AddressDenied, detail })
     }
 
     async fn exec(&self, admitted: &Admitted, session: Session, stop: CancellationToken) -> Run {

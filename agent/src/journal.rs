@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
@@ -24,12 +25,14 @@ mod tests;
 use image::Image;
 use record::Record;
 
-use crate::ssh::host_key::write_atomic;
-
 /// A journal above this is rewritten without what is settled; reading this much at startup takes milliseconds.
 const COMPACT_ABOVE_BYTES: u64 = 8 * 1024 * 1024;
 /// A rewritten journal may grow to this multiple of its size before the next rewrite, so that rewriting stays rare.
 const COMPACT_GROWTH: u64 = 4;
+/// What is kept here holds commands' output: nobody else may read it.
+pub(crate) const FILE_MODE: u32 = 0o600;
+/// As [`FILE_MODE`], for directories.
+pub(crate) const DIRECTORY_MODE: u32 = 0o700;
 /// Space kept for the ends of what is running when the disk is full: 256 inline results.
 const RESERVE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -97,6 +100,8 @@ struct Writer {
     compact_at: u64,
     image: Image,
     clock: Arc<dyn Clock>,
+    /// A rewrite failed half-way: after a crash the name may be that of another file, so nothing written here counts.
+    misplaced: bool,
 }
 
 // === impl Journal ===
@@ -111,14 +116,9 @@ impl Journal {
             let path = path.to_owned();
             move |source| JournalError::Io { path, source }
         };
-        fs::create_dir_all(directory).map_err(at(directory))?;
+        create_private_dir(directory).map_err(at(directory))?;
         let lock_path = directory.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(at(&lock_path))?;
+        let lock = open_private(&lock_path, false).map_err(at(&lock_path))?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => JournalError::InUse(directory.to_owned()),
             fs::TryLockError::Error(source) => JournalError::Io { path: lock_path, source },
@@ -199,7 +199,7 @@ impl Shared {
 
 impl Writer {
     fn open(path: PathBuf, reserve: PathBuf, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+        let mut file = open_private(&path, false)?;
         let bytes = fs::read(&path)?;
         let readable = Image::read(&bytes);
         if readable.length < bytes.len() {
@@ -208,7 +208,7 @@ impl Writer {
         }
         if readable.lost > 0 {
             let aside = path.with_extension("damaged");
-            fs::write(&aside, &bytes)?;
+            open_private(&aside, true)?.write_all(&bytes)?;
             tracing::error!(records = readable.lost, kept = %aside.display(), "the journal is damaged; it gets a new identity, so that the controller knows");
         }
         file.seek(io::SeekFrom::End(0))?;
@@ -217,7 +217,7 @@ impl Writer {
             File::open(directory)?.sync_all()?;
         }
         if fs::metadata(&reserve).is_ok_and(|m| m.len() < RESERVE_BYTES as u64) || !reserve.exists() {
-            fs::write(&reserve, vec![0; RESERVE_BYTES])?;
+            open_private(&reserve, true)?.write_all(&vec![0; RESERVE_BYTES])?;
         }
         let mut writer = Self {
             path,
@@ -227,6 +227,7 @@ impl Writer {
             compact_at: COMPACT_ABOVE_BYTES,
             image: readable.image,
             clock,
+            misplaced: false,
         };
         if writer.image.identity().is_none() || readable.lost > 0 {
             let identity = Record::Identity(format!("{:032x}", rand::random::<u128>()));
@@ -257,7 +258,15 @@ impl Writer {
                     self.write_from_reserve(appends);
                 }
             }
+            if self.misplaced {
+                continue;
+            }
             if let Err(error) = self.compact_if_large() {
+                if self.misplaced {
+                    tracing::error!(%error, path = %self.path.display(), "the journal was rewritten and may be lost; nothing is accepted until a restart");
+                    shared.lock().degraded = true;
+                    continue;
+                }
                 tracing::warn!(%error, "the journal could not be rewritten; it goes on growing");
                 self.compact_at = self.length.saturating_mul(COMPACT_GROWTH);
             }
@@ -272,6 +281,9 @@ impl Writer {
     }
 
     fn write<'a>(&mut self, records: impl Iterator<Item = &'a Record>) -> io::Result<()> {
+        if self.misplaced {
+            return Err(io::Error::other("an earlier rewrite failed"));
+        }
         let mut bytes = Vec::new();
         records.for_each(|record| image::push(record, &mut bytes));
         let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
@@ -303,10 +315,33 @@ impl Writer {
         }
         self.image.expire(self.clock.now());
         let bytes = self.image.to_frames();
-        write_atomic(&self.path, &bytes)?;
-        self.file = OpenOptions::new().read(true).append(true).open(&self.path)?;
+        let next_path = self.path.with_extension("next");
+        let mut next = open_private(&next_path, true)?;
+        next.write_all(&bytes)?;
+        next.sync_all()?;
+        // From here until the directory is synced nobody knows which file the name will be after a crash.
+        self.misplaced = true;
+        fs::rename(&next_path, &self.path)?;
+        // The handle that was written is kept: opened anew, the name could be another file already.
+        self.file = next;
         self.length = bytes.len() as u64;
         self.compact_at = COMPACT_ABOVE_BYTES.max(self.length.saturating_mul(COMPACT_GROWTH));
+        File::open(self.path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+        self.misplaced = false;
         Ok(())
     }
+}
+
+/// Opens `path` for reading and writing, made if needed, for its owner alone.
+pub(crate) fn open_private(path: &Path, truncate: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(truncate).read(true).write(true).mode(FILE_MODE).open(path)?;
+    // The mode above is for a file that is made now.
+    file.set_permissions(fs::Permissions::from_mode(FILE_MODE))?;
+    Ok(file)
+}
+
+/// Makes a directory for its owner alone; one that is there stays as it is.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
 }

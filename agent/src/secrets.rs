@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt, fs,
+    io::Read as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -95,13 +96,21 @@ fn read(source: CredentialSource) -> Result<Credential, SecretError> {
 fn read_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     let wrong = |what: &dyn fmt::Display| SecretError(format!("{}: {what}", path.display()));
     let meta = fs::metadata(path).map_err(|e| wrong(&e))?;
+    // Opening a pipe waits for whoever writes to it, maybe for ever.
+    if !meta.is_file() {
+        return Err(wrong(&"it is not a regular file"));
+    }
     if meta.permissions().mode() & 0o077 != 0 {
         return Err(wrong(&format_args!("it can be read by others; run: chmod 600 {}", path.display())));
     }
     if meta.len() > MAX_SECRET_BYTES {
         return Err(wrong(&"it is too large for a key or password"));
     }
-    fs::read_to_string(path).map(Zeroizing::new).map_err(|e| wrong(&e))
+    let mut text = Zeroizing::new(String::new());
+    let file = fs::File::open(path).map_err(|e| wrong(&e))?;
+    // The bound holds also for a file that grew since.
+    file.take(MAX_SECRET_BYTES).read_to_string(&mut text).map_err(|e| wrong(&e))?;
+    Ok(text)
 }
 
 /// A file's text without the line end that editors add.
@@ -154,3 +163,18 @@ impl fmt::Display for SecretError {
     }
 }
 impl std::error::Error for SecretError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_regular_file_is_refused_without_opening_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let error = read(CredentialSource::PasswordFile(pipe)).unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
+}

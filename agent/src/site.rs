@@ -62,11 +62,23 @@ pub struct Site {
 pub struct LiveSite {
     files: SiteFiles,
     current: ArcSwap<Site>,
-    seen: Mutex<Stamps>,
+    seen: Mutex<Seen>,
     changed: watch::Sender<u64>,
 }
 
-type Stamps = Vec<Option<(u64, u64, i64, i64)>>;
+/// What tells one version of a file from another; `None`: there is no such file.
+type Stamp = Option<(u64, u64, [i64; 4])>;
+
+/// The versions of hosts, credentials, known_hosts and floor.
+type Stamps = [Stamp; 4];
+
+/// What is in force, and what was said about the rest.
+#[derive(Debug)]
+struct Seen {
+    /// `None`: the last read failed; it is tried again at every look, whether the file changes or not.
+    in_force: [Option<Stamp>; 4],
+    complained: Option<Problems>,
+}
 
 // === impl Site ===
 
@@ -119,7 +131,8 @@ impl LiveSite {
     /// # Errors
     /// Everything that is wrong with any of them; there is nothing older to keep.
     pub fn load(files: SiteFiles) -> Result<Self, Problems> {
-        let seen = Mutex::new(stamps(&files));
+        let in_force = stamps(&files).map(Some);
+        let seen = Mutex::new(Seen { in_force, complained: None });
         let site = Site::load(&files, 1)?;
         Ok(Self { files, current: ArcSwap::from_pointee(site), seen, changed: watch::Sender::new(1) })
     }
@@ -134,25 +147,27 @@ impl LiveSite {
         self.changed.subscribe()
     }
 
-    /// Looks at the files; a change that reads well becomes the snapshot, one that does not is logged.
+    /// Looks at the files; each that changed and reads well takes effect, one that does not is logged once and tried
+    /// again at every look.
     pub fn reload_if_changed(&self) {
         let now = stamps(&self.files);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
+        if seen.in_force == now.map(Some) {
             return;
         }
-        *seen = now;
-        let generation = self.current.load().generation + 1;
-        match Site::load(&self.files, generation) {
-            Ok(site) => {
-                tracing::info!(generation, hosts = site.hosts.len(), "the site's files changed");
-                self.current.store(Arc::new(site));
-                self.changed.send_replace(generation);
-            }
-            Err(problems) => {
-                tracing::error!(%problems, "the site's files changed and cannot be read; the old ones stay in force")
-            }
+        let old = self.current.load_full();
+        let (site, problems) = seen.take_over(&self.files, &old, now);
+        if let Some(site) = site {
+            let generation = site.generation;
+            tracing::info!(generation, hosts = site.hosts.len(), "the site's files changed");
+            self.current.store(Arc::new(site));
+            self.changed.send_replace(generation);
         }
+        let problems = Some(problems).filter(|p| !p.0.is_empty());
+        if let Some(problems) = problems.as_ref().filter(|p| seen.complained.as_ref() != Some(p)) {
+            tracing::error!(%problems, "some of the site's files cannot be read; their old content stays in force");
+        }
+        seen.complained = problems;
     }
 
     /// Looks at the files until the process stops.
@@ -172,12 +187,117 @@ impl LiveSite {
     }
 }
 
+// === impl Seen ===
+
+impl Seen {
+    /// Reads what is not in force as it is `now`. Gives the new snapshot if anything of it is new, and what is wrong.
+    fn take_over(&mut self, files: &SiteFiles, old: &Site, now: Stamps) -> (Option<Site>, Problems) {
+        let [hosts_stale, credentials_stale, known_hosts_stale, floor_stale] =
+            std::array::from_fn(|n| self.in_force.get(n) != now.get(n).copied().map(Some).as_ref());
+        let mut problems = Problems(Vec::new());
+        let mut keep = |result: Problems| problems.0.extend(result.0);
+        let credentials =
+            credentials_stale.then(|| file::load_credentials(&files.credentials).map_err(&mut keep).ok());
+        let fresh_credentials = credentials.as_ref().is_some_and(Option::is_some);
+        let secrets = credentials.flatten().map(FileSecrets);
+        // Hosts refer to credentials: new ones are a reason to look at them again.
+        let hosts = (hosts_stale || fresh_credentials).then(|| {
+            let names = secrets.as_ref().unwrap_or(&old.secrets).0.keys().cloned().collect();
+            file::load_hosts(&files.hosts, &names).map_err(&mut keep).ok()
+        });
+        let known_hosts = known_hosts_stale.then(|| load_known_hosts(files).map_err(&mut keep).ok());
+        let floor = floor_stale.then(|| load_floor(files).map_err(&mut keep).ok());
+        let read = [
+            hosts.as_ref().map(Option::is_some),
+            credentials_stale.then_some(fresh_credentials),
+            known_hosts.as_ref().map(Option::is_some),
+            floor.as_ref().map(Option::is_some),
+        ];
+        for ((in_force, now), read) in self.in_force.iter_mut().zip(now).zip(read) {
+            if let Some(good) = read {
+                *in_force = good.then_some(now);
+            }
+        }
+        let site = read.contains(&Some(true)).then(|| Site {
+            generation: old.generation + 1,
+            hosts: hosts.flatten().unwrap_or_else(|| old.hosts.clone()),
+            secrets: secrets.unwrap_or_else(|| old.secrets.clone()),
+            known_hosts: known_hosts.flatten().unwrap_or_else(|| old.known_hosts.clone()),
+            floor: floor.flatten().unwrap_or_else(|| old.floor.clone()),
+        });
+        (site, problems)
+    }
+}
+
 fn stamps(files: &SiteFiles) -> Stamps {
-    [Some(&files.hosts), Some(&files.credentials), Some(&files.known_hosts), files.floor.as_ref()]
-        .into_iter()
-        .map(|path| {
+    [Some(&files.hosts), Some(&files.credentials), Some(&files.known_hosts), files.floor.as_ref()].map(
+        |path| {
             let meta = fs::metadata(path?).ok()?;
-            Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
-        })
-        .collect()
+            // The time of change cannot be set back, as that of writing can.
+            let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
+            Some((meta.ino(), meta.len(), times))
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn write_secret(path: &std::path::Path, text: &str) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    const HOSTS: &str = "hosts:\n  - {alias: a, address: 192.0.2.1, user: ops, credential: key}\n";
+    const FLOOR: &str =
+        "version: 1\nrules:\n  - {id: r, effect: allow, where: all, commands: [uptime, reboot]}\n";
+
+    fn live(dir: &std::path::Path) -> LiveSite {
+        fs::write(dir.join("hosts.yml"), HOSTS).unwrap();
+        write_secret(&dir.join("credentials.yml"), "credentials:\n  - {name: key, password: x}\n");
+        fs::write(dir.join("floor.yml"), FLOOR).unwrap();
+        let files = SiteFiles {
+            hosts: dir.join("hosts.yml"),
+            credentials: dir.join("credentials.yml"),
+            known_hosts: dir.join("known_hosts"),
+            floor: Some(dir.join("floor.yml")),
+        };
+        LiveSite::load(files).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    #[test]
+    fn a_narrowed_floor_takes_effect_although_another_file_is_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = live(dir.path());
+        fs::write(dir.path().join("hosts.yml"), "hosts: [{alias: broken").unwrap();
+        fs::write(dir.path().join("floor.yml"), FLOOR.replace(", reboot", "")).unwrap();
+        site.reload_if_changed();
+        let now = site.current();
+        assert_eq!((now.generation, now.hosts.len()), (2, 1));
+        assert!(!format!("{:?}", now.floor).contains("reboot"));
+        site.reload_if_changed();
+        assert_eq!(site.current().generation, 2, "what stays broken changes nothing");
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_read_as_soon_as_it_can_be_though_the_file_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = live(dir.path());
+        let key = dir.path().join("late");
+        let entry = "  - {name: key, password: x}\n  - {name: late, password_file: late}\n";
+        write_secret(&dir.path().join("credentials.yml"), &format!("credentials:\n{entry}"));
+        fs::write(dir.path().join("hosts.yml"), HOSTS.replace("credential: key", "credential: late"))
+            .unwrap();
+        site.reload_if_changed();
+        assert_eq!(site.current().generation, 1);
+        write_secret(&key, "y");
+        site.reload_if_changed();
+        let now = site.current();
+        assert_eq!(now.generation, 2);
+        assert!(now.secrets.0.contains_key("late"));
+        assert!(now.hosts.values().all(|host| host.credential == "late"));
+    }
 }

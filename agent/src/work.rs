@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use lictor_core::{clock::Timestamp, id::InvocationId};
@@ -10,13 +11,21 @@ use lictor_proto::{
     limits::{MAX_IDS_PER_MESSAGE, MAX_RESULTS_PER_MESSAGE},
     pb,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ended::Ended, journal::tombstones::Tombstones};
 
-/// Invocations known at once: twice the largest fan-out. Bounds the memory of an agent whose controller is away.
-pub(crate) const MAX_KNOWN: usize = 20_000;
+/// Invocations known at once: a hello names each of them, and the controller refuses one that names more. Also bounds the
+/// memory of an agent whose controller is away.
+pub(crate) const MAX_KNOWN: usize = MAX_IDS_PER_MESSAGE;
+
+/// New work is turned away from here on: what is left is for the refusals themselves, which are known until they are
+/// committed, and for stops of what is not known; a grant has at most 1,000 hosts.
+pub(crate) const BUSY_AT: usize = MAX_KNOWN - 1_000;
+
+/// How long acknowledgements wait to be sent: most commands have ended by then, and their result says as much.
+pub(crate) const PROGRESS_HOLD: Duration = Duration::from_millis(20);
 
 /// The shared state.
 #[derive(Debug, Default)]
@@ -32,6 +41,8 @@ struct Inner {
     tombstones: Tombstones,
     accepted: Vec<InvocationId>,
     started: Vec<InvocationId>,
+    /// When the oldest acknowledgement may go.
+    progress_due: Option<Instant>,
     results: VecDeque<InvocationId>,
     to_upload: VecDeque<InvocationId>,
     in_flight: u32,
@@ -49,7 +60,7 @@ enum Entry {
 pub(crate) enum Stopping {
     /// It was told; its end will follow.
     Told,
-    /// It has ended, or is settled.
+    /// It has ended, or is settled, or there is no room to note it.
     Over,
     /// It is not known: it was taken now, so that a late offer never starts it.
     Taken,
@@ -78,14 +89,18 @@ impl Work {
             self.uploads.notify_one();
             return false;
         }
+        // Dropped without an answer: it was not taken, so it may be offered again.
+        if inner.entries.len() >= MAX_KNOWN {
+            return false;
+        }
         inner.entries.insert(id, Entry::Waiting(CancellationToken::new()));
         inner.in_flight += 1;
         true
     }
 
-    /// Whether there is room for more.
+    /// Whether there is no room for more; to be asked before [`Self::claim`].
     pub(crate) fn full(&self) -> bool {
-        self.lock().entries.len() >= MAX_KNOWN
+        self.lock().entries.len() >= BUSY_AT
     }
 
     /// The token by which `id` is told to stop.
@@ -111,8 +126,15 @@ impl Work {
         let mut inner = self.lock();
         inner.accepted.extend_from_slice(accepted);
         inner.started.extend_from_slice(started);
+        inner.progress_due.get_or_insert_with(|| Instant::now() + PROGRESS_HOLD);
         drop(inner);
+        // Nothing goes yet; the session has to learn by when.
         self.outgoing.notify_one();
+    }
+
+    /// When acknowledgements are to be sent, if there are any.
+    pub(crate) fn progress_due(&self) -> Option<Instant> {
+        self.lock().progress_due
     }
 
     /// Notes an end that is on disk, and queues it.
@@ -156,6 +178,7 @@ impl Work {
                 self.outgoing.notify_one();
                 Stopping::Over
             }
+            None if inner.entries.len() >= MAX_KNOWN => Stopping::Over,
             None => {
                 inner.entries.insert(id, Entry::Waiting(CancellationToken::new()));
                 inner.in_flight += 1;
@@ -181,10 +204,12 @@ impl Work {
         let mut inner = self.lock();
         inner.accepted.clear();
         inner.started.clear();
+        inner.progress_due = None;
         inner.results.clear();
         inner.to_upload.clear();
         let ids: Vec<InvocationId> = inner.entries.keys().copied().collect();
         ids.into_iter()
+            .take(MAX_KNOWN)
             .map(|id| {
                 let phase = match inner.entries.get(&id) {
                     Some(Entry::Running(_)) => pb::JournalPhase::Running,
@@ -213,7 +238,13 @@ impl Work {
     pub(crate) fn next_message(&self) -> Option<pb::AgentMessage> {
         use pb::agent_message::Message;
         let mut inner = self.lock();
-        if !inner.accepted.is_empty() || !inner.started.is_empty() {
+        let due = inner.progress_due.is_some_and(|at| at <= Instant::now());
+        if due {
+            inner.drop_settled_progress();
+        }
+        if due && inner.accepted.is_empty() && inner.started.is_empty() {
+            inner.progress_due = None;
+        } else if due {
             let mut take = |list: fn(&mut Inner) -> &mut Vec<InvocationId>| {
                 let list = list(&mut inner);
                 let count = list.len().min(MAX_IDS_PER_MESSAGE);
@@ -254,6 +285,15 @@ impl Work {
 }
 
 impl Inner {
+    /// The result of what has ended says as much as its acknowledgement.
+    fn drop_settled_progress(&mut self) {
+        let Self { entries, accepted, started, .. } = self;
+        let under_way =
+            |id: &InvocationId| matches!(entries.get(id), Some(Entry::Waiting(_) | Entry::Running(_)));
+        accepted.retain(under_way);
+        started.retain(under_way);
+    }
+
     fn report_again(&mut self, id: InvocationId) {
         match self.entries.get(&id) {
             Some(Entry::Ended(ended)) if ended.is_spooled() => self.to_upload.push_back(id),
@@ -261,5 +301,56 @@ impl Inner {
             // Its acknowledgement is on its way, or was part of this session's `Hello`.
             Some(Entry::Waiting(_) | Entry::Running(_)) | None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lictor_core::outcome::Outcome;
+
+    use super::*;
+
+    fn id(n: usize) -> InvocationId {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&(n as u64).to_le_bytes());
+        InvocationId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn neither_offers_nor_stops_make_more_known_than_a_hello_may_name() {
+        let work = Work::default();
+        for n in 0..BUSY_AT {
+            assert!(!work.full() && work.claim(id(n)));
+        }
+        assert!(work.full());
+        for n in BUSY_AT..MAX_KNOWN {
+            assert_eq!(work.stop(id(n)), Stopping::Taken);
+        }
+        assert_eq!(work.stop(id(MAX_KNOWN)), Stopping::Over);
+        assert!(!work.claim(id(MAX_KNOWN)));
+        assert_eq!(work.begin_session().len(), MAX_IDS_PER_MESSAGE);
+    }
+
+    #[test]
+    fn an_acknowledgement_waits_and_is_not_sent_for_what_has_ended_meanwhile() {
+        use pb::agent_message::Message;
+        let work = Work::default();
+        let end = |n| Ended::not_run(id(n), Outcome::Cancelled, Timestamp::from_micros(1));
+        assert!((0..3).all(|n| work.claim(id(n))));
+        work.ended(end(2));
+        work.acknowledge(&[], &[id(0), id(1), id(2)]);
+        work.ended(end(1));
+        assert!(work.progress_due().is_some());
+        let now = Instant::now();
+        work.lock().progress_due = Some(now + Duration::from_secs(3600));
+        let first = work.next_message().and_then(|m| m.message);
+        assert!(matches!(first, Some(Message::Results(r)) if r.results.len() == 2), "results do not wait");
+        assert!(work.next_message().is_none());
+        work.lock().progress_due = Some(now);
+        match work.next_message().and_then(|m| m.message) {
+            Some(Message::Progress(p)) => assert_eq!(p.started, [id(0).to_string()]),
+            other => panic!("{other:?}"),
+        }
+        assert!(work.next_message().is_none() && work.progress_due().is_none());
     }
 }

@@ -12,9 +12,9 @@ use lictor_core::{
     name::{HostAlias, Tag},
     secret::Secret,
 };
-use lictor_runtime::config::{MAX_CONFIG_BYTES, parse_yaml, resolve};
+use lictor_runtime::config::{MAX_CONFIG_BYTES, resolve};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Error, Spanned};
 use zeroize::Zeroizing;
 
 use super::{AgentConfig, DEFAULT_CONCURRENCY, MAX_CONCURRENCY, Problem, Problems, SiteFiles};
@@ -22,6 +22,8 @@ use crate::{secrets::CredentialSource, site::Host};
 
 /// The SSH port when a host does not name one (RFC 4253).
 const SSH_PORT: u16 = 22;
+/// Longest unknown key that an error repeats: the longest known one has 15.
+const MAX_SHOWN_KEY_BYTES: usize = 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,18 +95,17 @@ impl<'de> Deserialize<'de> for SecretText {
 fn text_of(path: &Path) -> Result<Zeroizing<String>, Problems> {
     let wrong = |what: &dyn std::fmt::Display| Problems(vec![Problem::new(path, 0, what)]);
     let meta = fs::metadata(path).map_err(|e| wrong(&e))?;
+    if !meta.is_file() {
+        return Err(wrong(&"it is not a regular file"));
+    }
     if meta.len() > MAX_CONFIG_BYTES {
         return Err(wrong(&format_args!("it is larger than {MAX_CONFIG_BYTES} bytes")));
     }
     fs::read_to_string(path).map(Zeroizing::new).map_err(|e| wrong(&e))
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
-    parse_yaml(&text_of(path)?).map_err(|detail| Problems(vec![Problem::new(path, 0, detail)]))
-}
-
-/// As [`read`], for a file with secrets: what is wrong is said without showing any of the text.
-fn read_secret<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
+/// Reads the file without ever showing its text in an error: a password may be in the wrong place of any of them.
+fn parse<T: DeserializeOwned>(path: &Path, describe: fn(&Error) -> String) -> Result<T, Problems> {
     let text = text_of(path)?;
     let options = serde_saphyr::options! {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
@@ -114,12 +115,40 @@ fn read_secret<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
     };
     serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
         let line = error.location().map_or(0, |l| l.line());
-        Problems(vec![Problem::new(
-            path,
-            line,
-            "this is not a list of credentials as the example shows it; each has a \
-            name and one of key_file (with passphrase_file), ssh_agent, password_file, password",
-        )])
+        Problems(vec![Problem::new(path, line, describe(&error))])
+    })
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
+    parse(path, |error| match error {
+        Error::SerdeUnknownField { field, expected, .. } if is_key(field) => {
+            format!("there is no key {field} here; it may be {}", expected.join(", "))
+        }
+        Error::SerdeUnknownField { expected, .. } => {
+            format!("there is no such key; it may be {}", expected.join(", "))
+        }
+        Error::SerdeMissingField { field, .. } => format!("the key {field} is missing"),
+        Error::DuplicateMappingKey { key: Some(key), .. } if is_key(key) => {
+            format!("the key {key} is there twice")
+        }
+        Error::DuplicateMappingKey { .. } => "a key is there twice".into(),
+        _ => {
+            "this is not what the example shows here: look at the value, its kind, and the indentation".into()
+        }
+    })
+}
+
+/// Whether a person's text looks like a key of these files, and not like a value in the place of one.
+fn is_key(text: &str) -> bool {
+    text.len() <= MAX_SHOWN_KEY_BYTES && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+/// As [`read`], for a file with secrets, where not even a key is shown.
+fn read_secret<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
+    parse(path, |_| {
+        "this is not a list of credentials as the example shows it; each has a \
+            name and one of key_file (with passphrase_file), ssh_agent, password_file, password"
+            .into()
     })
 }
 
@@ -215,8 +244,9 @@ fn check_host(
         wrong(entry.port.as_ref().map_or(0, |p| p.referenced.line()), "port must be 1 to 65535".into());
     }
     if !credentials.contains(&entry.credential.value) {
-        let message = format!("there is no credential named {} in credentials.yml", entry.credential.value);
-        wrong(entry.credential.referenced.line(), message);
+        // Its text is not shown: it may be the secret itself.
+        let message = "credential must be the name of one in credentials.yml, and this is none";
+        wrong(entry.credential.referenced.line(), message.into());
     }
     if entry.tags.len() > MAX_TAGS_PER_HOST {
         wrong(entry.alias.referenced.line(), format!("a host may have at most {MAX_TAGS_PER_HOST} tags"));

@@ -37,29 +37,43 @@ pub(crate) struct Quarry {
     pub(crate) session: Option<u32>,
 }
 
-/// Members are found by session or process group, and by the variable that every descendant inherits; the dead who are
-/// not yet buried do not count. `/proc` is needed for that; without it only the process group can be asked for.
+/// Members are: who carries the variable that descendants inherit, who is in the session, and all their descendants.
+/// What was a member once stays one (by number and start time), and so does whoever is in its session: `su -` and
+/// `env -i setsid` lose the variable and the session, and with the parent's end their descent. The dead who are not yet
+/// buried do not count, unless threads of theirs live on. "None left" is said after two looks, and only where every
+/// process can be seen: not without `/proc`, and not when it hides others' processes (`hidepid`).
 ///
-/// Arguments: session (0: unknown), invocation, tenths of a second for TERM, the same for KILL. No single quotes inside.
-const SCRIPT: &str = r#"p=$1; c=LICTOR_INVOCATION=$2; g=$3; k=$4; t=0; m=;
+/// Arguments: session (0: unknown), invocation, tenths of a second for TERM, the same for KILL. No single quotes inside,
+/// and every line end is a space. `/proc/PID/stat` after the name: 1 state, 2 parent, 3 group, 4 session, 20 start.
+const SCRIPT: &str = r#"p=$1; c=LICTOR_INVOCATION=$2; g=$3; k=$4; t=0; m=; K=; o=; b=; n=$(printf "\nx"); n=${n%x};
+[ "$p" -gt 1 ] && K=" s$p ";
+[ -r /proc/1/stat ] && command -v grep >/dev/null && command -v cat >/dev/null || b=1;
 nap() { if sleep 0.1 2>/dev/null; then t=$((t+1)); else sleep 1; t=$((t+10)); fi; };
-one() { s=$1; [ "$s" = "$$" ] && return; { read -r l < /proc/$s/stat; } 2>/dev/null || return;
- set -- ${l##*) }; case $1 in Z|X|x) return;; esac;
- if [ "$w" = cookie ] || { [ "$p" -gt 1 ] && { [ "$3" = "$p" ] || [ "$4" = "$p" ]; }; }; then
- case " $m " in *" $s "*) ;; *) m="$m $s";; esac; fi; };
-members() { m=;
- if [ -r /proc/self/stat ]; then
- w=session; for d in /proc/[0-9]*; do one "${d#/proc/}"; done;
- w=cookie; for f in $(grep -lsF "$c" /proc/[0-9]*/environ 2>/dev/null); do f=${f#/proc/}; one "${f%/environ}"; done;
- elif [ "$p" -gt 1 ]; then
- if e=$(LC_ALL=C kill -s 0 -- "-$p" 2>&1); then m="-$p"; else case $e in *"o such process"*) ;; *) m="-$p";; esac; fi;
- else m=unknown; fi; };
-members; if [ -z "$m" ]; then echo "lictor-stop none"; exit 0; fi;
-if [ "$m" = unknown ]; then echo "lictor-stop survivors unknown"; exit 0; fi;
-kill -s TERM -- $m 2>/dev/null; members;
-while [ -n "$m" ] && [ $t -lt $g ]; do nap; members; done;
-t=0; while [ -n "$m" ] && [ $t -lt $k ]; do kill -s KILL -- $m 2>/dev/null; nap; members; done;
-if [ -n "$m" ]; then echo "lictor-stop survivors$m"; else echo "lictor-stop gone"; fi"#;
+scan() { a=; C=" "; for f in $(grep -lsF "$c" /proc/[0-9]*/environ 2>/dev/null); do f=${f#/proc/}; C="${C}c${f%/environ} "; done;
+ C="$K$C"; set -f; IFS=$n; for l in $(set +f; cat /proc/[0-9]*/stat 2>/dev/null); do unset IFS;
+ s=${l%% *}; set -- ${l##*) }; i=$1 q=$2 r=$3 w=$4 y=${20};
+ [ "$s" = "$$" ] && { o=$w; continue; }; [ "$s" -gt 1 ] || continue;
+ case $i in X|x) continue;; Z) set +f; set -- /proc/$s/task/[0-9]*; set -f; [ $# -gt 1 ] || continue;; esac;
+ a="$a $s"; eval "P$s=$q W$s=$w Y$s=$y";
+ case $C in *" c$s "*|*" r$s:$y "*|*" s$w "*|*" s$r "*) m="$m $s";; esac; done; unset IFS; set +f; };
+kin() { e=; while [ "$e" != "$m" ]; do e=$m; for s in $a; do eval "q=\$P$s"; case " $m " in *" $s "*) ;; *" $q "*) m="$m $s";; esac; done; done; };
+note() { for s in $m; do eval "w=\$W$s y=\$Y$s"; case $K in *" r$s:$y "*) ;; *) K="$K r$s:$y ";; esac;
+ [ "$w" -gt 1 ] && [ "$w" != "$o" ] && case $K in *" s$w "*) ;; *) K="$K s$w ";; esac; done; };
+group() { [ "$p" -gt 1 ] || return; if e=$(LC_ALL=C kill -s 0 -- "-$p" 2>&1); then m="-$p"; else case $e in *"o such process"*) ;; *) m="-$p";; esac; fi; };
+members() { m=; if [ -r /proc/self/stat ]; then scan; kin; note; else group; fi; };
+look() { members; [ -n "$m" ] || members; };
+look; v=none;
+if [ -n "$m" ]; then v=gone; kill -s TERM -- $m 2>/dev/null; look;
+while [ -n "$m" ] && [ $t -lt $g ]; do nap; look; done;
+t=0; while [ -n "$m" ] && [ $t -lt $k ]; do kill -s KILL -- $m 2>/dev/null; nap; look; done; fi;
+if [ -n "$m" ]; then echo "lictor-stop survivors$m"; elif [ -n "$b" ]; then echo "lictor-stop survivors unknown"; else echo "lictor-stop $v"; fi"#;
+
+impl Quarry {
+    /// Over a fresh connection only the variable counts: the host may have been started anew, and the number be another's.
+    fn over(self, fresh: bool) -> Self {
+        Self { session: self.session.filter(|_| !fresh), ..self }
+    }
+}
 
 /// The exec request that stops `quarry`.
 fn render(quarry: Quarry) -> String {
@@ -84,11 +98,11 @@ pub(crate) async fn stop(pool: Arc<Pool>, beside: Beside, networks: Networks, qu
 }
 
 async fn ask(pool: &Pool, beside: &Beside, networks: &Networks, quarry: Quarry) -> Stopped {
-    let mut session = match pool.open_beside(beside, networks).await {
-        Ok(session) => session,
+    let (mut session, fresh) = match pool.open_beside(beside, networks).await {
+        Ok(opened) => opened,
         Err(refused) => return Stopped::Unconfirmed(refused.detail),
     };
-    if session.exec(render(quarry)).await.is_err() {
+    if session.exec(render(quarry.over(fresh))).await.is_err() {
         return Stopped::Unconfirmed("the connection ended before the command could be stopped".into());
     }
     let mut report = Vec::new();
@@ -122,6 +136,8 @@ mod tests {
         let text = render(Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) });
         assert_eq!(text.matches('\'').count(), 2);
         assert!(!text.contains('\n') && text.contains(" lictor-stop 77 inv_"));
+        let quarry = Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) };
+        assert_eq!((quarry.over(true).session, quarry.over(false).session), (None, Some(77)));
         assert_eq!(read_report("hello\nlictor-stop gone\n"), Stopped::Gone);
         assert_eq!(read_report("lictor-stop none"), Stopped::NothingLeft);
         assert!(matches!(read_report("lictor-stop survivors 1 2"), Stopped::Unconfirmed(_)));

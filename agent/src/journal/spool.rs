@@ -3,11 +3,14 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use lictor_core::{id::InvocationId, output::Output};
+
+use super::{DIRECTORY_MODE, create_private_dir, open_private};
 
 /// The directory of spool files.
 #[derive(Debug, Clone)]
@@ -17,7 +20,8 @@ impl Spool {
     /// Uses `spool` under the state directory, and removes files of invocations for which `wanted` says no.
     pub(crate) fn open(state: &Path, wanted: impl Fn(InvocationId) -> bool) -> io::Result<Self> {
         let directory = state.join("spool");
-        fs::create_dir_all(&directory)?;
+        create_private_dir(&directory)?;
+        fs::set_permissions(&directory, fs::Permissions::from_mode(DIRECTORY_MODE))?;
         for entry in fs::read_dir(&directory)? {
             let entry = entry?;
             let known = entry.file_name().to_str().and_then(|name| name.parse().ok()).is_some_and(&wanted);
@@ -34,7 +38,7 @@ impl Spool {
 
     /// Writes and syncs the kept bytes of `output`: stdout head and tail, then stderr head and tail.
     pub(crate) fn write(&self, invocation: InvocationId, output: &Output) -> io::Result<()> {
-        let mut file = File::create(self.path(invocation))?;
+        let mut file = open_private(&self.path(invocation), true)?;
         for stream in [&output.stdout, &output.stderr] {
             file.write_all(&stream.head)?;
             file.write_all(&stream.tail)?;

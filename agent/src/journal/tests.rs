@@ -254,3 +254,63 @@ async fn on_a_full_disk_nothing_starts_any_more() {
     assert_eq!(Journal::open(dir.path(), Arc::new(Fixed)).unwrap().1.into_parts().0.len(), 0);
     assert!(dir.path().join("reserve").exists(), "the reserve is there again");
 }
+
+fn writer(dir: &std::path::Path) -> Writer {
+    Writer::open(dir.join("journal"), dir.join("reserve"), Arc::new(Fixed)).unwrap()
+}
+
+#[test]
+fn what_is_written_after_a_rewrite_is_in_the_file_that_has_the_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(dir.path());
+    for n in 0..3 {
+        let records = [Record::Starting(id(n), at(1))];
+        writer.write(records.iter()).unwrap();
+        records.into_iter().for_each(|record| writer.image.apply(record));
+        writer.compact_at = 0;
+        writer.compact_if_large().unwrap();
+        writer.write([Record::Starting(id(100 + n), at(1))].iter()).unwrap();
+        writer.image.apply(Record::Starting(id(100 + n), at(1)));
+        let readable = Image::read(&std::fs::read(dir.path().join("journal")).unwrap());
+        assert_eq!((readable.lost, readable.image), (0, writer.image.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_rewrite_that_fails_half_way_ends_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), Arc::new(Fixed)).unwrap();
+    drop(journal);
+    let mut writer = writer(dir.path());
+    writer.compact_at = 0;
+    // No file can take the name of a directory.
+    std::fs::remove_file(dir.path().join("journal")).unwrap();
+    std::fs::create_dir(dir.path().join("journal")).unwrap();
+    let shared = Arc::new(Shared::default());
+    let lock = std::fs::File::open(dir.path().join("lock")).unwrap();
+    let thread = std::thread::spawn({
+        let shared = Arc::clone(&shared);
+        move || writer.run(&shared)
+    });
+    let journal = Journal { shared, thread: Some(thread), identity: String::new(), _lock: lock };
+    journal.append([Record::Starting(id(1), at(1))]).synced().await.unwrap();
+    let end = Record::Done(Box::new(ended(1, Outcome::Succeeded)));
+    assert!(journal.append([end]).synced().await.is_err());
+    assert!(!journal.accepts());
+}
+
+#[test]
+fn nobody_else_can_read_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let (journal, _) = Journal::open(&state, Arc::new(Fixed)).unwrap();
+    let spool = super::spool::Spool::open(&state, |_| true).unwrap();
+    spool.write(id(1), &Output::default()).unwrap();
+    drop(journal);
+    let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(state.clone()), mode(state.join("spool"))), (0o700, 0o700));
+    for file in [state.join("journal"), state.join("lock"), state.join("reserve"), spool.path(id(1))] {
+        assert_eq!(mode(file.clone()), 0o600, "{}", file.display());
+    }
+}

@@ -133,6 +133,7 @@ async fn talk(
     let interval = heartbeat_interval(welcome.heartbeat_ms);
     let mut heartbeat = pin!(sleep_until(Instant::now() + jittered(interval)));
     loop {
+        let progress = link.runner.work.progress_due();
         let event = tokio::select! {
             received = inbound.message() => Event::Received(received),
             permit = outbox.reserve(), if due.any() => match permit {
@@ -145,6 +146,7 @@ async fn talk(
                 }
             },
             () = link.runner.work.something_to_send(), if !due.work => Event::SomethingToSend,
+            () = sleep_until(progress.unwrap_or_else(Instant::now)), if progress.is_some() && !due.work => Event::SomethingToSend,
             () = &mut heartbeat => Event::HeartbeatDue,
             changed = site_changed.changed() => match changed {
                 Ok(()) => Event::SiteChanged,
@@ -194,6 +196,8 @@ fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
     // A floor that was narrowed, or a key that was pinned, a moment ago holds for this offer already.
     link.site.reload_if_changed();
     let site = link.site.current();
+    // Asked before anything is claimed: what this offer brings is not counted against itself.
+    let full = runner.work.full();
     let verdict = link.gate.admit(offer, epoch, link.clock.now(), &site, |id| runner.work.claim(id));
     let verdict = match verdict {
         Ok(verdict) => verdict,
@@ -205,10 +209,7 @@ fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
     let no_room = if !runner.journal.accepts() {
         Some(journal_down())
     } else {
-        runner
-            .work
-            .full()
-            .then(|| denied("AGENT_BUSY", format!("the agent already knows {MAX_KNOWN} invocations")))
+        full.then(|| denied("AGENT_BUSY", format!("the agent already knows {MAX_KNOWN} invocations")))
     };
     match no_room {
         None => runner.start(verdict.admitted),

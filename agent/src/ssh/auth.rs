@@ -30,8 +30,12 @@ pub(crate) async fn login<H: Handler>(
     host: &Host,
     secrets: &dyn SecretSource,
 ) -> Result<(), Refused> {
-    let credential = secrets.credential(&host.credential).await.map_err(|e| missing(e.to_string()))?;
-    match timeout(LOGIN_TIMEOUT, attempt(handle, host, &credential)).await {
+    let login = async {
+        // A file on a share that hangs must not hang the login.
+        let credential = secrets.credential(&host.credential).await.map_err(|e| missing(e.to_string()))?;
+        attempt(handle, host, &credential).await
+    };
+    match timeout(LOGIN_TIMEOUT, login).await {
         Ok(result) => result,
         Err(_) => Err(failed(format!("{} did not finish the login in time", host.alias))),
     }

@@ -1,6 +1,12 @@
 //! Is this host the one whose key was pinned? Decided before anything of a login is sent. Also how keys get pinned.
 
-use std::{borrow::Cow, fs, io, path::Path, sync::Arc};
+use std::{
+    borrow::Cow,
+    fs,
+    io::{self, Write as _},
+    path::Path,
+    sync::Arc,
+};
 
 use lictor_core::outcome::Unreachable;
 use russh::{
@@ -167,15 +173,22 @@ pub async fn scan(config: &AgentConfig, alias: &str) -> Result<Vec<ScannedKey>, 
             Err(error) => trouble = Some(error),
         }
     }
+    vouch(&mut keys);
     match (keys.is_empty(), trouble) {
         (true, Some(error)) => Err(ScanError::Connect(error)),
         _ => Ok(keys),
     }
 }
 
+/// A host that shows a pinned key is the one that was meant: its other keys are new, not changed.
+fn vouch(keys: &mut [ScannedKey]) {
+    if keys.iter().any(|key| key.known) {
+        keys.iter_mut().for_each(|key| key.changed = false);
+    }
+}
+
 fn describe(host: &Host, trust: &HostTrust, key: &PublicKey) -> ScannedKey {
     let known = trust.pinned.iter().any(|k| k.key_data() == key.key_data());
-    let same_kind = trust.pinned.iter().any(|k| k.algorithm() == key.algorithm());
     let mut bare = key.clone();
     bare.set_comment("");
     ScannedKey {
@@ -187,7 +200,7 @@ fn describe(host: &Host, trust: &HostTrust, key: &PublicKey) -> ScannedKey {
             bare.to_openssh().unwrap_or_default().trim()
         ),
         known,
-        changed: same_kind && !known,
+        changed: !known && !trust.pinned.is_empty(),
     }
 }
 
@@ -263,11 +276,43 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut next = path.as_os_str().to_owned();
     next.push(".next");
     let next = Path::new(&next);
-    fs::write(next, bytes)?;
-    fs::File::open(next)?.sync_all()?;
+    let mut file = fs::File::create(next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
     fs::rename(next, path)?;
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => fs::File::open(directory)?.sync_all(),
         _ => fs::File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_another_kind_than_the_pinned_one_is_a_change_unless_the_pinned_one_is_shown_too() {
+        let key = |line: &str| PublicKey::from_openssh(line).unwrap();
+        let pinned = key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ");
+        let other = key(
+            "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcEc=",
+        );
+        let host = Host {
+            alias: "web-1".parse().unwrap(),
+            address: "192.0.2.1".into(),
+            port: 22,
+            user: "ops".into(),
+            credential: "key".into(),
+            tags: Vec::new(),
+            description: String::new(),
+        };
+        let trust = HostTrust { pinned: vec![pinned.clone()], ..HostTrust::default() };
+        let mut alone = [describe(&host, &trust, &other)];
+        vouch(&mut alone);
+        assert!(alone[0].changed && !alone[0].known);
+        let mut both = [describe(&host, &trust, &pinned), describe(&host, &trust, &other)];
+        vouch(&mut both);
+        assert!(both[0].known && !both[0].changed && !both[1].changed);
+        assert!(!describe(&host, &HostTrust::default(), &other).changed);
     }
 }

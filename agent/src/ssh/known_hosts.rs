@@ -14,7 +14,7 @@ use russh::keys::{
 const MAX_HASHED_IN_REPORT: usize = 128;
 
 /// The pinned keys of a site.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct KnownHosts {
     by_name: HashMap<String, Vec<Line>>,
     patterns: Vec<(Vec<String>, Line)>,

@@ -41,6 +41,9 @@ const REAP_INTERVAL: Duration = Duration::from_secs(30);
 const CHANNEL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time to wait for one of the host's channels to become free.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for all of it, whatever goes wrong: a command that waits for ever would keep one of the agent's places.
+/// A queue ([`QUEUE_TIMEOUT`]), then others' dial and its own with a login, each of at most a minute.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(180);
 /// Opens tried: two kept connections that turn out to be full or broken, and a fresh one.
 const MAX_ATTEMPTS: usize = 3;
 
@@ -114,6 +117,13 @@ impl Pool {
     /// Opens a channel to `alias` over a connection whose address `networks` permit.
     pub(crate) async fn open(&self, alias: &HostAlias, networks: &Networks) -> Result<Session, Refused> {
         let slot = self.slot(alias)?;
+        match timeout(OPEN_TIMEOUT, Self::open_in(&slot, networks)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(slot.refused(Unreachable::ConnectFailed, "gave no session in time")),
+        }
+    }
+
+    async fn open_in(slot: &Arc<Slot>, networks: &Networks) -> Result<Session, Refused> {
         let channel = match timeout(QUEUE_TIMEOUT, Arc::clone(&slot.channels).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             _ => return Err(slot.refused(Unreachable::SessionRefused, "is busy with other commands")),
@@ -129,21 +139,25 @@ impl Pool {
                     );
                 }
                 // No exec request was sent: trying elsewhere cannot run anything twice.
-                Err(error) => tracing::debug!(%alias, %error, "a kept connection opened no channel"),
+                Err(error) => {
+                    tracing::debug!(alias = %slot.host.alias, %error, "a kept connection opened no channel")
+                }
             }
             channel = lease.give_back();
         }
         Err(slot.refused(Unreachable::SessionRefused, "opened no session"))
     }
 
-    /// Opens another channel on the same connection, or on a fresh one to the same host.
-    pub(crate) async fn open_beside(&self, beside: &Beside, networks: &Networks) -> Result<Session, Refused> {
+    /// Opens another channel on the same connection, or on a fresh one to the same host; tells whether it is fresh.
+    pub(crate) async fn open_beside(
+        &self,
+        beside: &Beside,
+        networks: &Networks,
+    ) -> Result<(Session, bool), Refused> {
         if let Ok(channel) = beside.connection.open_channel().await {
             beside.connection.load.fetch_add(1, Ordering::Relaxed);
-            return Ok(Session::new(
-                channel,
-                Lease::new(Arc::clone(&beside.connection), Arc::clone(&beside.slot), None),
-            ));
+            let lease = Lease::new(Arc::clone(&beside.connection), Arc::clone(&beside.slot), None);
+            return Ok((Session::new(channel, lease), false));
         }
         let slot = Arc::clone(&beside.slot);
         let connection = Arc::new(slot.connect(networks).await?);
@@ -151,7 +165,7 @@ impl Pool {
         connection.load.fetch_add(1, Ordering::Relaxed);
         let channel = channel
             .map_err(|e| slot.refused(Unreachable::SessionRefused, &format!("opened no session: {e}")))?;
-        Ok(Session::new(channel, Lease::new(connection, slot, None)))
+        Ok((Session::new(channel, Lease::new(connection, slot, None)), true))
     }
 
     fn slot(&self, alias: &HostAlias) -> Result<Arc<Slot>, Refused> {

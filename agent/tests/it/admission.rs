@@ -2,7 +2,9 @@
 
 use std::{fs, time::Duration};
 
-use lictor_core::{clock::Timestamp, grant::Grant, id::InvocationId, limits::MAX_CLOCK_SKEW};
+use lictor_core::{
+    clock::Timestamp, command::Command, grant::Grant, id::InvocationId, limits::MAX_CLOCK_SKEW,
+};
 use lictor_proto::pb::{self, OutcomeKind, controller_message::Message as ToAgent};
 
 use crate::world::{World, kind, reason};
@@ -16,7 +18,7 @@ async fn each_wrong_term_is_refused_with_its_code_and_nothing_runs() {
     let mut session = world.controller.session().await;
     let beyond = MAX_CLOCK_SKEW + Duration::from_secs(5);
     assert_eq!(beyond.as_secs(), 35);
-    let cases: [(&str, Twist); 9] = [
+    let cases: [(&str, Twist); 10] = [
         ("GRANT_TENANT", |g| g.tenant = "other".parse().unwrap()),
         ("GRANT_TENANT", |g| g.principal.tenant = "other".parse().unwrap()),
         ("GRANT_SITE", |g| g.site = "us".parse().unwrap()),
@@ -25,6 +27,7 @@ async fn each_wrong_term_is_refused_with_its_code_and_nothing_runs() {
         ("GRANT_NOT_YET", |g| g.not_before = g.not_before.plus(Duration::from_secs(35))),
         ("GRANT_EXPIRED", |g| g.not_after = g.not_before.minus(Duration::from_secs(35))),
         ("GRANT_INVOCATION", |g| g.targets[0].invocation = InvocationId::from_bytes([9; 16])),
+        ("GRANT_COMMAND", |g| g.command = Command::from_argv(&["eval", "true"]).unwrap()),
         ("GRANT_NETWORK", |g| g.targets[0].networks_denied = vec!["anywhere".into()]),
     ];
     for (code, twist) in cases {
@@ -111,5 +114,35 @@ async fn the_floor_of_the_site_holds_whatever_the_controller_signs() {
     assert_eq!(kind(&world.run(&mut session, &["echo", "fine"]).await), OutcomeKind::Succeeded);
     let result = world.run(&mut session, &["reboot"]).await;
     assert_eq!((kind(&result), reason(&result)), (OutcomeKind::Denied, "FLOOR_DENIED"));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_floor_that_is_narrowed_while_something_waits_for_a_place_holds_for_it() {
+    let mut world = World::new().await;
+    let floor = |more: &str| {
+        format!(
+            "version: 1\nrules:\n  - {{id: r, effect: allow, where: all, commands: [sleep <word>{more}]}}\n"
+        )
+    };
+    fs::write(world.path("floor.yml"), floor(", echo late")).unwrap();
+    world.write_agent_yml(1);
+    let text = fs::read_to_string(world.path("agent.yml")).unwrap() + "floor: floor.yml\n";
+    fs::write(world.path("agent.yml"), text).unwrap();
+    let agent = world.start();
+    let mut session = world.controller.session().await;
+    let first = world.grant(&session, "web-1", &["sleep", "600"]);
+    let first = world.offer(&session, &first).await;
+    session.started(&first).await;
+    let late = world.grant(&session, "web-1", &["echo", "late"]);
+    let late = world.offer(&session, &late).await;
+    while !session.progress.accepted.contains(&late) {
+        session.next().await;
+    }
+    fs::write(world.path("floor.yml"), floor("")).unwrap();
+    session.stop(&first).await;
+    let result = session.result(&late).await;
+    assert_eq!((kind(&result), reason(&result)), (OutcomeKind::Denied, "FLOOR_DENIED"));
+    assert_eq!(result.started_at, 0);
     agent.stop().await;
 }

@@ -150,7 +150,7 @@ impl Session {
     }
 
     /// The next message that is not a heartbeat; progress is collected.
-    async fn next(&mut self) -> FromAgent {
+    pub(crate) async fn next(&mut self) -> FromAgent {
         loop {
             let message = tokio::time::timeout(Duration::from_secs(60), self.inbound.message()).await;
             match message.expect("a message in time").unwrap().expect("the session is up").message.unwrap() {

@@ -107,6 +107,21 @@ fn every_problem_is_reported_with_its_line_and_no_secret() {
         let text = Site::load(&config.site, 0).unwrap_err().to_string();
         assert!(text.contains("credentials.yml:2") && !text.contains("hunter2"), "{text}");
     }
+    secret_file(&at("credentials.yml"), "credentials:\n  - {name: good, password: x}\n");
+    for broken in [
+        "password: hunter2}",
+        "credential: good, hunter2: x}",
+        "credential: good, port: hunter2}",
+        "credential: [hunter2]}",
+        "credential: hunter2}",
+        "credential: good, tags: {password: hunter2}}",
+        "credential: good} hunter2",
+    ] {
+        fs::write(at("hosts.yml"), format!("hosts:\n  - {{alias: a, address: a, user: u, {broken}\n"))
+            .unwrap();
+        let text = Site::load(&config.site, 0).unwrap_err().to_string();
+        assert!(text.contains("hosts.yml:2: ") && !text.contains("hunter2"), "{broken}: {text}");
+    }
     fs::write(at("credentials.yml"), "credentials: []\n").unwrap();
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(at("credentials.yml"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -141,6 +156,14 @@ async fn a_join_token_brings_an_identity_once_and_only_from_the_controller_that_
         world.controller.authority.root_pem().trim()
     );
     assert!(matches!(enroll::join(&good, &dir).await, Err(JoinError::Refused(_))));
+
+    // An answer that does not fit leaves what is there.
+    let before = fs::read(dir.join("agent.key")).unwrap();
+    let (address, _) = enrolment_server(&world).await;
+    let other = JoinToken { agent: "a2".parse().unwrap(), address, ..good };
+    assert!(matches!(enroll::join(&other, &dir).await, Err(JoinError::Answer(_))));
+    assert_eq!(fs::read(dir.join("agent.key")).unwrap(), before);
+    assert!(!dir.join(".joining").exists());
 }
 
 /// Serves one enrolment; the next is refused.

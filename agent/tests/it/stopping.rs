@@ -27,6 +27,24 @@ async fn a_timeout_also_kills_what_left_the_session() {
 }
 
 #[tokio::test]
+async fn a_timeout_also_kills_what_lost_both_the_session_and_the_variable() {
+    let mut world = World::new().await;
+    let agent = world.start();
+    let mut session = world.controller.session().await;
+    let pid = std::process::id();
+    let (child, grandchild) = (format!("60003.{pid}"), format!("60004.{pid}"));
+    let script =
+        format!("env -i setsid sh -c 'trap \"\" TERM; sleep {child} & sleep {grandchild}; wait'; true");
+    let mut grant = world.grant(&session, "web-1", &["sh", "-c", &script]);
+    grant.targets[0].limits.timeout = Duration::from_millis(700);
+    let id = world.offer(&session, &grant).await;
+    let result = session.result(&id).await;
+    assert_eq!(kind(&result), OutcomeKind::TimedOut, "{}", reason(&result));
+    assert!(!alive(&["sleep", &child]) && !alive(&["sleep", &grandchild]));
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_command_that_ignores_term_and_prints_for_ever_is_killed() {
     let mut world = World::new().await;
     let agent = world.start();
