@@ -51,11 +51,16 @@ pub async fn measure() -> anyhow::Result<()> {
 
     let job = spec(&["bench"], &["true"])?;
     let call = json!({"alias": "bench", "command": "true"});
-    let (mut direct, mut api, mut bridge) = (Times::default(), Times::default(), Times::default());
+    let wrapped = "echo lictor:inv_0:$$ >&2; LICTOR_INVOCATION=inv_0; export LICTOR_INVOCATION; true";
+    let (mut direct, mut marked, mut api, mut bridge) =
+        (Times::default(), Times::default(), Times::default(), Times::default());
     for round in 0..WARM_UP + ROUNDS {
         let begun = Instant::now();
         exec(&bare, "true").await?;
         let took_direct = begun.elapsed();
+        let begun = Instant::now();
+        exec(&bare, wrapped).await?;
+        let took_marked = begun.elapsed();
         let begun = Instant::now();
         follow(&client, &job).await?;
         let took_api = begun.elapsed();
@@ -65,12 +70,14 @@ pub async fn measure() -> anyhow::Result<()> {
         anyhow::ensure!(answer["structuredContent"]["state"] == "SUCCEEDED", "{answer}");
         if round >= WARM_UP {
             direct.add(took_direct);
+            marked.add(took_marked);
             api.add(took_api);
             bridge.add(took_bridge);
         }
     }
     println!("\nwarm exec of `true` on a real sshd, audit on disk, ways interleaved in one run");
     println!("  {}", direct.line("bare russh exec"));
+    println!("  {}", marked.line("the same with marker and cookie"));
     println!("  {}", api.line("API: controller, agent, SSH and back"));
     println!("  {}", bridge.line("MCP: bridge, controller, agent, SSH and back"));
     println!(
