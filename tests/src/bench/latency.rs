@@ -51,6 +51,20 @@ pub async fn measure() -> anyhow::Result<()> {
 
     let job = spec(&["bench"], &["true"])?;
     let call = json!({"alias": "bench", "command": "true"});
+    let denied = spec(&["bench"], &["reboot"])?;
+    let (mut plan, mut refusal) = (Times::default(), Times::default());
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        client.plan(&job).await?;
+        plan.add(begun.elapsed());
+        let begun = Instant::now();
+        anyhow::ensure!(client.run(&denied).await.is_err(), "reboot was allowed");
+        refusal.add(begun.elapsed());
+    }
+    println!("\nthe controller alone");
+    println!("  {}", plan.line("plan: one call, one decision, nothing written"));
+    println!("  {}", refusal.line("refused: one call, one durable record"));
+
     let wrapped = "echo lictor:inv_0:$$ >&2; LICTOR_INVOCATION=inv_0; export LICTOR_INVOCATION; true";
     let (mut direct, mut marked, mut api, mut bridge) =
         (Times::default(), Times::default(), Times::default(), Times::default());

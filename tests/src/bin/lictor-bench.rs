@@ -5,7 +5,7 @@
 use lictor_tests::bench::{latency, store};
 
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         store::measure().await?;
         latency::measure().await
