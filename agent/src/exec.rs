@@ -114,7 +114,7 @@ impl Runner {
                 self.spool.remove(id);
             }
             // No need to wait: if it is lost, the controller says committed again.
-            drop(self.journal.append([Record::Forgotten(id, now)]));
+            self.journal.append_later(Record::Forgotten(id, now));
         }
     }
 
@@ -136,7 +136,7 @@ impl Runner {
         let host = admitted.host().clone();
         let run = self.execute(admitted, ticket, stop).await;
         drop(permit);
-        tracing::info!(invocation = %id, %host, outcome = %run.outcome, "ended");
+        tracing::debug!(invocation = %id, %host, outcome = %run.outcome, "ended");
         let ended = self.keep(id, run).await;
         self.end(ended).await;
     }

@@ -33,6 +33,8 @@ const COMPACT_GROWTH: u64 = 4;
 pub(crate) const FILE_MODE: u32 = 0o600;
 /// As [`FILE_MODE`], for directories.
 pub(crate) const DIRECTORY_MODE: u32 = 0o700;
+/// Records that wait for the next append; more are written by themselves.
+const MAX_LATER: usize = 1024;
 /// Space kept for the ends of what is running when the disk is full: 256 inline results.
 const RESERVE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -79,6 +81,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     appends: Vec<Append>,
+    /// Records that nobody waits for: they go with the next append.
+    later: Vec<Record>,
     /// The disk failed once: nothing new is accepted any more.
     degraded: bool,
     closed: bool,
@@ -150,6 +154,17 @@ impl Journal {
             self.shared.wake.notify_one();
         }
         Ticket(receiver)
+    }
+
+    /// Queues a record that need not be on disk soon: it goes with the next append, which saves a sync of its own.
+    pub(crate) fn append_later(&self, record: Record) {
+        let mut queue = self.shared.lock();
+        if !queue.closed {
+            queue.later.push(record);
+            if queue.later.len() >= MAX_LATER {
+                self.shared.wake.notify_one();
+            }
+        }
     }
 
     /// Made with the journal; another value tells the controller that what was written down here before is lost.
@@ -242,8 +257,13 @@ impl Writer {
         loop {
             let appends = {
                 let mut queue = shared.lock();
-                while queue.appends.is_empty() && !queue.closed {
+                while queue.appends.is_empty() && queue.later.len() < MAX_LATER && !queue.closed {
                     queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                }
+                let later = std::mem::take(&mut queue.later);
+                if !later.is_empty() {
+                    // Nobody listens to this one.
+                    queue.appends.insert(0, Append { records: later, done: watch::Sender::new(None) });
                 }
                 if queue.appends.is_empty() {
                     return;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand, ValueEnum};
 use lictor_agent::{AgentConfig, AgentError, config::Problems, enroll, host_key, site::Site};
 use lictor_certs::token::JoinToken;
-use lictor_runtime::{exit::Exit, logging, shutdown::Shutdown};
+use lictor_runtime::{exit::Exit, logging, shutdown::Shutdown, workers};
 
 /// Runs commands on the hosts of one site, as the controller grants and the site's floor allows.
 #[derive(Debug, Parser)]
@@ -71,8 +71,7 @@ struct ConfigArg {
 /// What to say, and how to end.
 struct Failed(Exit, String);
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     let format = match args.log_format {
         LogFormat::Text => logging::Format::Text,
@@ -82,9 +81,13 @@ async fn main() -> ExitCode {
         eprintln!("lictor-agent: {error}");
         return Exit::Usage.into();
     }
-    match dispatch(args.command).await {
-        Ok(()) => Exit::Ok.into(),
-        Err(Failed(exit, text)) => {
+    match workers::run(dispatch(args.command)) {
+        Err(error) => {
+            eprintln!("lictor-agent: {error}");
+            Exit::Internal.into()
+        }
+        Ok(Ok(())) => Exit::Ok.into(),
+        Ok(Err(Failed(exit, text))) => {
             eprintln!("lictor-agent: {text}");
             exit.into()
         }

@@ -1,6 +1,6 @@
 //! The whole product on this machine: a controller, two sites that joined over mTLS, six SSH hosts, an AI's client.
 //!
-//! [`stage`] builds it out of real processes in a temporary directory, `steps` shows one promise each on it, [`screen`]
+//! `stage` builds it out of real processes in a temporary directory, `steps` shows one promise each on it, `screen`
 //! tells what happens. Whatever way the demo ends, nothing is left running and the directory is gone.
 //!
 //! [`sshd`] is public: whoever needs a real SSH host on a loopback port starts it the same way.

@@ -1,7 +1,7 @@
 //! `lictor`: everything a person does with a fleet, and the processes themselves composed into one.
 //!
 //! [`arguments`] is what may be typed; each verb is a file in `commands`, with its arguments, what it does, and how its
-//! result is shown. [`home`] knows where a directory made by `lictor init` keeps what; [`context`] connects from it.
+//! result is shown. `home` knows where a directory made by `lictor init` keeps what; `context` connects from it.
 //! `render` is the only place that knows colours, tables and JSON. [`demo`] shows the product on this machine.
 //!
 //! This is the only crate that composes controller, agent and bridge.

@@ -8,6 +8,7 @@ use lictor_runtime::{
     exit::Exit,
     logging::{self, Format},
     shutdown::Shutdown,
+    workers,
 };
 
 /// The Lictor controller: policy, dispatch and audit.
@@ -25,10 +26,9 @@ struct Arguments {
     check: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match start(arguments).await {
+    match workers::run(start(arguments)).map_err(anyhow::Error::from).flatten() {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -11,3 +11,4 @@ pub mod ids;
 pub mod logging;
 pub mod shutdown;
 pub mod tasks;
+pub mod workers;

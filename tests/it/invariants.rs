@@ -82,7 +82,7 @@ async fn invariant_2_what_a_host_receives_is_rendered_from_the_judged_words() {
         ..spec(&["web-1"], &["x"]).unwrap()
     };
     let ran = follow(&client, &line).await.unwrap();
-    assert_eq!(String::from_utf8_lossy(&ran.invocations()[0].1.stdout.head().to_vec()), "a  b cd\n");
+    assert_eq!(String::from_utf8_lossy(ran.invocations()[0].1.stdout.head()), "a  b cd\n");
     let log = world.host("web-1").exec_log();
     let last = log.lines().last().unwrap();
     assert!(last.ends_with("export LICTOR_INVOCATION; echo 'a  b' cd | cat - && true"), "{last}");

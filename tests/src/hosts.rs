@@ -103,13 +103,7 @@ fn serve(
     // A home of its own, so that nobody's start-up files run before each command.
     let home = dir.display().to_string();
     let environment = [("HOME", home.as_str())];
-    let options = Options {
-        directory: dir,
-        host_key: key,
-        authorized: login,
-        port,
-        environment: &environment,
-        lines: &lines,
-    };
+    let options =
+        Options { directory: dir, host_key: key, authorized: login, port, environment: &environment, lines };
     Ok(Sshd::start(&program, &options)?)
 }

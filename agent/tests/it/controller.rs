@@ -117,7 +117,7 @@ impl FakeController {
     }
 
     pub(crate) async fn session(&mut self) -> Session {
-        tokio::time::timeout(Duration::from_secs(30), self.sessions.recv())
+        tokio::time::timeout(Duration::from_secs(120), self.sessions.recv())
             .await
             .expect("a session in time")
             .unwrap()
@@ -152,7 +152,7 @@ impl Session {
     /// The next message that is not a heartbeat; progress is collected.
     pub(crate) async fn next(&mut self) -> FromAgent {
         loop {
-            let message = tokio::time::timeout(Duration::from_secs(60), self.inbound.message()).await;
+            let message = tokio::time::timeout(Duration::from_secs(120), self.inbound.message()).await;
             match message.expect("a message in time").unwrap().expect("the session is up").message.unwrap() {
                 FromAgent::Heartbeat(_) => {}
                 FromAgent::Progress(progress) => {

@@ -7,11 +7,9 @@ use lictor_mcp_bridge::{config::BridgeConfig, stdio::serve_stdio};
 use lictor_runtime::{
     exit::Exit,
     logging::{self, Format},
+    workers,
 };
 use tracing::Level;
-
-/// Calls are few and short: one thread for the client, one for the controller.
-const WORKERS: usize = 2;
 
 /// Serves MCP on standard input and output, for one client.
 #[derive(Debug, Parser)]
@@ -39,6 +37,5 @@ fn main() -> ExitCode {
 fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     logging::init(arguments.log_format, Level::INFO)?;
     let config = BridgeConfig::load(&arguments.config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
-    runtime.block_on(serve_stdio(config))
+    workers::run(serve_stdio(config))?
 }
