@@ -1,7 +1,7 @@
 //! The decision: which command may run where, for whom, within which limits. A pure function of its arguments.
 //!
 //! [`parse_command`] turns what a caller wrote into the [`Command`](lictor_core::command::Command) that will run, or
-//! refuses it; [`PolicySet::parse`] reads the rules; [`evaluate`] judges one by the other. What was judged is what
+//! refuses it; [`PolicySet::parse`] reads the rules; [`evaluate()`] judges one by the other. What was judged is what
 //! runs: only the parsed command reaches a host, and every word of it was compared with a rule.
 //!
 //! Nothing in this crate reads a clock, a file or the network, so the controller and every agent decide alike.
