@@ -1,15 +1,14 @@
 //! A judged command: words with structure, never a line of text. What a host receives is [`Command::render`]ed from it.
 
+mod word;
+
 use std::fmt;
 
+pub use self::word::{Piece, Word};
 use crate::{
     digest::{Digest, Sha256Builder},
     limits::{MAX_PARTS, MAX_WORD_BYTES, MAX_WORDS},
 };
-
-/// One literal word: no NUL, no control character, at most [`MAX_WORD_BYTES`].
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Word(Box<str>);
 
 /// A program and its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,87 +54,10 @@ pub enum InvalidCommand {
     TooManyParts,
     /// A word has a NUL or another control character.
     ControlCharacter,
-    /// The program's name is empty or starts with a dash.
+    /// The program's name is empty, starts with a dash or is a glob.
     Program,
-}
-
-// === impl Word ===
-
-impl Word {
-    /// Checks `text` and makes it a word.
-    ///
-    /// # Errors
-    /// [`InvalidCommand::WordTooLong`] or [`InvalidCommand::ControlCharacter`].
-    pub fn new(text: &str) -> Result<Self, InvalidCommand> {
-        if text.len() > MAX_WORD_BYTES {
-            return Err(InvalidCommand::WordTooLong);
-        }
-        if text.chars().any(char::is_control) {
-            return Err(InvalidCommand::ControlCharacter);
-        }
-        Ok(Self(text.into()))
-    }
-    /// The word itself, without quotes.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Appends the word as a POSIX shell reads it back: bare when every character is plain, single-quoted otherwise.
-    fn render(&self, first: bool, out: &mut String) {
-        if is_plain(&self.0) && !(first && is_reserved(&self.0)) {
-            out.push_str(&self.0);
-            return;
-        }
-        out.push('\'');
-        for piece in self.0.split_inclusive('\'') {
-            match piece.strip_suffix('\'') {
-                Some(before) => {
-                    out.push_str(before);
-                    out.push_str("'\\''");
-                }
-                None => out.push_str(piece),
-            }
-        }
-        out.push('\'');
-    }
-}
-
-/// Characters that no POSIX shell gives a meaning to; `=` and `~` are left out, they have one at some places.
-fn is_plain(word: &str) -> bool {
-    !word.is_empty()
-        && word.bytes().all(|b| {
-            b.is_ascii_alphanumeric()
-                || matches!(b, b'_' | b'@' | b'%' | b'+' | b':' | b',' | b'.' | b'/' | b'-')
-        })
-}
-
-/// Words that a shell reads as grammar at the start of a command; quoting takes that away.
-fn is_reserved(word: &str) -> bool {
-    matches!(
-        word,
-        "if" | "then"
-            | "else"
-            | "elif"
-            | "fi"
-            | "do"
-            | "done"
-            | "case"
-            | "esac"
-            | "while"
-            | "until"
-            | "for"
-            | "in"
-            | "function"
-            | "select"
-            | "time"
-            | "coproc"
-    )
-}
-
-impl fmt::Debug for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
+    /// A glob is said to be where none is, or is one that shells read differently.
+    Glob,
 }
 
 // === impl Simple ===
@@ -146,7 +68,7 @@ impl Simple {
     /// # Errors
     /// [`InvalidCommand::Empty`], [`InvalidCommand::TooManyWords`], or [`InvalidCommand::Program`].
     pub fn new(words: Vec<Word>, stderr_to_stdout: bool) -> Result<Self, InvalidCommand> {
-        let program = words.first().ok_or(InvalidCommand::Empty)?.as_str();
+        let program = words.first().ok_or(InvalidCommand::Empty)?.literal().unwrap_or_default();
         if program.is_empty() || program.starts_with('-') {
             return Err(InvalidCommand::Program);
         }
@@ -254,7 +176,9 @@ impl Command {
 
     /// A digest of the structure, so that two commands with the same digest are the same command.
     pub fn digest(&self) -> Digest {
-        let mut builder = Sha256Builder::new("lictor command v1");
+        // Commands with globs are a domain of their own, in which each word says where its globs are.
+        let globs = self.simples().flat_map(Simple::words).any(|word| word.literal().is_none());
+        let mut builder = Sha256Builder::new(if globs { "lictor command v2" } else { "lictor command v1" });
         for (joiner, pipeline) in
             std::iter::once(("", &self.first)).chain(self.rest.iter().map(|(j, p)| (j.as_str(), p)))
         {
@@ -265,6 +189,11 @@ impl Command {
                     .part(&(simple.words.len() as u64).to_be_bytes());
                 for word in &simple.words {
                     builder = builder.part(word.as_str().as_bytes());
+                    if globs {
+                        let offsets: Vec<u8> =
+                            word.globs().iter().flat_map(|at| (*at as u64).to_be_bytes()).collect();
+                        builder = builder.part(&offsets);
+                    }
                 }
             }
         }
@@ -305,7 +234,8 @@ impl fmt::Display for InvalidCommand {
             Self::TooManyWords => write!(f, "there are more than {MAX_WORDS} words"),
             Self::TooManyParts => write!(f, "there are more than {MAX_PARTS} commands in one line"),
             Self::ControlCharacter => f.write_str("a word has a control character"),
-            Self::Program => f.write_str("the program's name is empty or starts with a dash"),
+            Self::Program => f.write_str("the program's name is empty, starts with a dash or is a glob"),
+            Self::Glob => f.write_str("a glob is not where it is said to be, or shells read it differently"),
         }
     }
 }

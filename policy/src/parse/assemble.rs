@@ -137,6 +137,7 @@ pub(crate) fn from_core(why: InvalidCommand, span: Option<Range<usize>>) -> Refu
         InvalidCommand::TooManyParts => RefusalCode::TooManyParts,
         InvalidCommand::ControlCharacter => RefusalCode::Control,
         InvalidCommand::Program => RefusalCode::Program,
+        InvalidCommand::Glob => RefusalCode::Glob,
     };
     Refusal::new(code, span, why.to_string())
 }

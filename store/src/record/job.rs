@@ -1,5 +1,7 @@
 //! Jobs and idempotency keys as they are stored.
 
+use std::collections::BTreeMap;
+
 use lictor_core::{
     clock::Timestamp,
     command::{Command, Joiner, Pipeline, Simple, Word},
@@ -56,6 +58,9 @@ struct PartV1 {
     words: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     stderr_to_stdout: bool,
+    /// Where globs begin, by index of the word.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    globs: BTreeMap<usize, Vec<usize>>,
 }
 
 /// An idempotency key as it is stored; its expiry is the version beside it.
@@ -162,16 +167,25 @@ fn parts(command: &Command) -> Vec<PartV1> {
                 joiner: if stage == 0 { joiner } else { PIPE }.into(),
                 words: simple.words().iter().map(|w| w.as_str().into()).collect(),
                 stderr_to_stdout: simple.stderr_to_stdout(),
+                globs: globs(simple),
             });
         }
     }
     parts
 }
 
+/// Where the globs of each word begin that has some.
+fn globs(simple: &Simple) -> BTreeMap<usize, Vec<usize>> {
+    let with_globs = simple.words().iter().enumerate().filter(|(_, word)| word.literal().is_none());
+    with_globs.map(|(index, word)| (index, word.globs().to_vec())).collect()
+}
+
 fn command(parts: Vec<PartV1>) -> Result<Command, StoreError> {
     let mut pipelines: Vec<(String, Vec<Simple>)> = Vec::new();
     for part in parts {
-        let words = part.words.iter().map(|w| Word::new(w)).collect::<Result<_, _>>().map_err(corrupt)?;
+        let at = |index: usize| part.globs.get(&index).map(Vec::as_slice).unwrap_or_default();
+        let words = part.words.iter().enumerate().map(|(index, word)| Word::with_globs(word, at(index)));
+        let words = words.collect::<Result<_, _>>().map_err(corrupt)?;
         let simple = Simple::new(words, part.stderr_to_stdout).map_err(corrupt)?;
         match pipelines.last_mut() {
             Some((_, stages)) if part.joiner == PIPE => stages.push(simple),
