@@ -9,34 +9,48 @@
 
 mod spelling;
 
-use super::{Element, Kind, Pattern, Test, simulate::Places};
+use lictor_core::command::Word;
+
+use super::{Element, Kind, Pattern, Test, expansion, simulate::Places};
 
 /// Ends the options of most programs and says nothing else.
 const END_OF_OPTIONS: &str = "--";
 
+/// A word as it is compared: as it is, or as everything that it could expand to.
+#[derive(Clone, Copy)]
+enum Seen<'w> {
+    Text(&'w str),
+    Glob(&'w Word),
+}
+
 /// The index of the word that decided, when `pattern` denies the words.
-pub(crate) fn find(pattern: &Pattern, words: &[&str]) -> Option<usize> {
+pub(crate) fn find(pattern: &Pattern, words: &[Word]) -> Option<usize> {
     if at_start(pattern, words) {
         return Some(0);
     }
-    if anywhere(pattern, words.iter().copied().skip(1)) {
-        return words.iter().skip(1).position(|word| named(pattern, word).is_some()).map(|index| index + 1);
+    if anywhere(pattern, words.iter().skip(1).map(seen)) {
+        let names = |word| named(pattern, seen(word)).is_some();
+        return words.iter().skip(1).position(names).map(|index| index + 1);
     }
     // A word that reads as itself alone was looked at above, together with the words behind it.
     let inside = |word: &str| {
         readings(word)
             .iter()
             .filter(|tokens| !matches!(tokens.as_slice(), [only] if only == word))
-            .any(|tokens| anywhere(pattern, tokens.iter().map(String::as_str)))
+            .any(|tokens| anywhere(pattern, tokens.iter().map(|token| Seen::Text(token))))
     };
-    words.iter().enumerate().skip(1).find(|(_, word)| inside(word)).map(|(index, _)| index)
+    words.iter().enumerate().skip(1).find(|(_, word)| inside(word.as_str())).map(|(index, _)| index)
+}
+
+fn seen(word: &Word) -> Seen<'_> {
+    word.literal().map_or(Seen::Glob(word), Seen::Text)
 }
 
 /// Whether the command itself begins with the pattern.
-fn at_start(pattern: &Pattern, words: &[&str]) -> bool {
+fn at_start(pattern: &Pattern, words: &[Word]) -> bool {
     let mut places = Places::start(pattern.elements());
     for (index, word) in words.iter().enumerate() {
-        step(pattern, &mut places, word, index == 0);
+        step(pattern, &mut places, seen(word), index == 0);
         if !pattern.has_end() && places.complete() {
             return true;
         }
@@ -48,7 +62,7 @@ fn at_start(pattern: &Pattern, words: &[&str]) -> bool {
 }
 
 /// Whether the pattern begins at any of the words, and is complete or still under way when they end. One pass.
-fn anywhere<'w>(pattern: &Pattern, words: impl Iterator<Item = &'w str>) -> bool {
+fn anywhere<'w>(pattern: &Pattern, words: impl Iterator<Item = Seen<'w>>) -> bool {
     // A program that is a slot would be "found" in every argument; such a pattern is about the program alone.
     if programs(pattern).is_empty() {
         return false;
@@ -67,18 +81,32 @@ fn anywhere<'w>(pattern: &Pattern, words: impl Iterator<Item = &'w str>) -> bool
 }
 
 /// Moves on by a word; a program is compared by its last path component.
-fn step(pattern: &Pattern, places: &mut Places<'_>, word: &str, is_program: bool) {
-    if is_program {
-        let word = named(pattern, word).unwrap_or(word);
-        return places.step_by(|test| spelling::denies_program(test, word));
+fn step(pattern: &Pattern, places: &mut Places<'_>, word: Seen<'_>, is_program: bool) {
+    let named = if is_program { named(pattern, word) } else { None };
+    match (word, named) {
+        (Seen::Text(text), None) if !is_program => {
+            places.step_or_stay(text == END_OF_OPTIONS, |element| spelling::denies(&element.test, text));
+        }
+        // Behind a wrapper the program itself may come out of a glob.
+        (Seen::Text(_) | Seen::Glob(_), Some(text)) | (Seen::Text(text), None) => {
+            places.step_by(|element| spelling::denies_program(&element.test, text));
+        }
+        (Seen::Glob(word), None) => {
+            places.step_repeatedly(|element| expansion::could_meet(&element.test, word));
+        }
     }
-    places.step_or_stay(word == END_OF_OPTIONS, |test| spelling::denies(test, word));
 }
 
 /// The program of the pattern that `word` names, as the pattern spells it.
-fn named<'p>(pattern: &'p Pattern, word: &str) -> Option<&'p str> {
-    let name = base_name(word);
-    programs(pattern).iter().map(String::as_str).find(|program| base_name(program) == name)
+fn named<'p>(pattern: &'p Pattern, word: Seen<'_>) -> Option<&'p str> {
+    let mut programs = programs(pattern).iter().map(String::as_str);
+    match word {
+        Seen::Text(text) => programs.find(|program| base_name(program) == base_name(text)),
+        Seen::Glob(word) => {
+            let name = expansion::base_name(word)?;
+            programs.find(|program| expansion::could_be(&name, base_name(program)))
+        }
+    }
 }
 
 /// The programs that the pattern spells out; none when the program is another slot.
