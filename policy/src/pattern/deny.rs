@@ -5,7 +5,9 @@
 //! 3. The program is looked for at every later word too, and inside words as if they were shell text, so that
 //!    `sudo rm x`, `xargs rm` and `sh -c 'cd / && rm x'` are denied by `rm`. There, words that have run out count as
 //!    matching, because a wrapper may add what is missing.
-//! 4. Words are compared as [`spelling`] says, and `--` in a command may stand anywhere behind the program.
+//! 4. Options between the words of the pattern, and the word behind such an option, are passed over: `git push` denies
+//!    `git -C /srv push`.
+//! 5. Words are compared as [`spelling`] says, and `--` in a command may stand anywhere behind the program.
 
 mod spelling;
 
@@ -21,6 +23,21 @@ const END_OF_OPTIONS: &str = "--";
 enum Seen<'w> {
     Text(&'w str),
     Glob(&'w Word),
+}
+
+/// Where programs are: files elsewhere that a glob finds are arguments rather than programs.
+const PROGRAM_DIRECTORIES: [&str; 8] =
+    ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/bin", "/snap/bin"];
+
+/// A walk of a pattern along words, as they are and with options left out.
+struct Walk<'p> {
+    pattern: &'p Pattern,
+    /// Every word counts.
+    strict: Places<'p>,
+    /// Options count, or not, and neither does the word behind an option, which may be its argument.
+    loose: Places<'p>,
+    /// Where the walk was before the last word, if that was an option that may have an argument.
+    before_option: Option<Places<'p>>,
 }
 
 /// The index of the word that decided, when `pattern` denies the words.
@@ -48,17 +65,17 @@ fn seen(word: &Word) -> Seen<'_> {
 
 /// Whether the command itself begins with the pattern.
 fn at_start(pattern: &Pattern, words: &[Word]) -> bool {
-    let mut places = Places::start(pattern.elements());
+    let mut walk = Walk::new(pattern, Places::start(pattern.elements()));
     for (index, word) in words.iter().enumerate() {
-        step(pattern, &mut places, seen(word), index == 0);
-        if !pattern.has_end() && places.complete() {
+        walk.step(seen(word), index == 0);
+        if !pattern.has_end() && walk.loose.complete() {
             return true;
         }
-        if places.none() {
+        if walk.loose.none() {
             return false;
         }
     }
-    places.complete()
+    walk.loose.complete()
 }
 
 /// Whether the pattern begins at any of the words, and is complete or still under way when they end. One pass.
@@ -67,17 +84,19 @@ fn anywhere<'w>(pattern: &Pattern, words: impl Iterator<Item = Seen<'w>>) -> boo
     if programs(pattern).is_empty() {
         return false;
     }
-    let mut under_way = Places::nowhere(pattern.elements());
+    let mut walk = Walk::new(pattern, Places::nowhere(pattern.elements()));
     for word in words {
         let mut fresh = Places::start(pattern.elements());
         step(pattern, &mut fresh, word, true);
-        step(pattern, &mut under_way, word, false);
-        under_way.join(&fresh);
-        if !pattern.has_end() && under_way.complete() {
+        walk.step(word, false);
+        walk.strict.join(&fresh);
+        walk.loose.join(&fresh);
+        if !pattern.has_end() && walk.loose.complete() {
             return true;
         }
     }
-    !under_way.none()
+    // Options that were left out are no sign that the rest of the pattern is still to come.
+    !walk.strict.none()
 }
 
 /// Moves on by a word; a program is compared by its last path component.
@@ -97,6 +116,39 @@ fn step(pattern: &Pattern, places: &mut Places<'_>, word: Seen<'_>, is_program: 
     }
 }
 
+// === impl Walk ===
+
+impl<'p> Walk<'p> {
+    fn new(pattern: &'p Pattern, places: Places<'p>) -> Self {
+        Self { pattern, strict: places.clone(), loose: places, before_option: None }
+    }
+
+    fn step(&mut self, word: Seen<'_>, is_program: bool) {
+        step(self.pattern, &mut self.strict, word, is_program);
+        let before = self.loose.clone();
+        step(self.pattern, &mut self.loose, word, is_program);
+        // A pattern with `<end>` is about the whole command, options included.
+        if is_program || self.pattern.has_end() {
+            return;
+        }
+        let before_option = self.before_option.take();
+        if is_option(word) {
+            self.loose.join(&before);
+            self.before_option = Some(before).filter(|_| !has_argument(word));
+        } else if let Some(before_option) = before_option {
+            self.loose.join(&before_option);
+        }
+    }
+}
+
+fn is_option(word: Seen<'_>) -> bool {
+    matches!(word, Seen::Text(text) if text.len() > 1 && text.starts_with('-') && text != END_OF_OPTIONS)
+}
+
+fn has_argument(word: Seen<'_>) -> bool {
+    matches!(word, Seen::Text(text) if text.contains('='))
+}
+
 /// The program of the pattern that `word` names, as the pattern spells it.
 fn named<'p>(pattern: &'p Pattern, word: Seen<'_>) -> Option<&'p str> {
     let mut programs = programs(pattern).iter().map(String::as_str);
@@ -104,7 +156,18 @@ fn named<'p>(pattern: &'p Pattern, word: Seen<'_>) -> Option<&'p str> {
         Seen::Text(text) => programs.find(|program| base_name(program) == base_name(text)),
         Seen::Glob(word) => {
             let name = expansion::base_name(word)?;
-            programs.find(|program| expansion::could_be(&name, base_name(program)))
+            programs.find(|program| {
+                let program = base_name(program);
+                let in_directory =
+                    |directory: &&str| expansion::could_be(word, &format!("{directory}/{program}"));
+                match name.literal() {
+                    Some(name) => name == program,
+                    None if word.as_str().contains('/') => {
+                        PROGRAM_DIRECTORIES.iter().any(in_directory)
+                    }
+                    None => expansion::could_be(word, program),
+                }
+            })
         }
     }
 }

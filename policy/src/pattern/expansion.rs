@@ -60,18 +60,34 @@ pub(crate) fn could_meet(test: &Test, word: &Word) -> bool {
         Test::Slot { prefix, kind: Kind::OneOf(choices), suffix } => {
             choices.iter().any(|choice| could_be(word, &format!("{prefix}{choice}{suffix}")))
         }
-        Test::Slot { prefix, kind: Kind::Path(root), .. } if prefix.is_empty() => {
-            let before = literal_start(word);
-            !before.starts_with('/')
-                || before.contains("..")
-                || before.starts_with(root.as_str())
-                || root.starts_with(before)
-        }
+        Test::Slot { prefix, kind: Kind::Path(root), .. } if prefix.is_empty() => could_be_under(word, root),
         Test::Slot { prefix, .. } => {
             let before = literal_start(word);
             before.starts_with(prefix.as_str()) || prefix.starts_with(before)
         }
     }
+}
+
+/// Whether the word could expand to a path at or under `root`; yes when the text does not tell.
+fn could_be_under(word: &Word, root: &str) -> bool {
+    let text = word.as_str();
+    // Zsh looks through all levels for `**`; other words are not plain paths.
+    let is_plain = text.starts_with('/') && !text.contains("**") && segments_stay(word);
+    let mut segments = segments(word).skip(1);
+    let mut matched = root.split('/').skip(1).filter(|name| !name.is_empty());
+    !is_plain || matched.all(|name| segments.next().is_some_and(|segment| could_be(&segment, name)))
+}
+
+/// The word cut at slashes, with the globs of each piece.
+fn segments(word: &Word) -> impl Iterator<Item = Word> {
+    let mut start = 0;
+    word.as_str().split('/').filter_map(move |segment| {
+        let place = start..start + segment.len();
+        start = place.end + 1;
+        let globs: Vec<usize> =
+            word.globs().iter().filter(|at| place.contains(at)).map(|at| at - place.start).collect();
+        Word::with_globs(segment, &globs).ok()
+    })
 }
 
 /// Whether everything that the word can expand to, however many words that are, fits an element of a rule that lets

@@ -6,6 +6,7 @@ use lictor_core::command::Word;
 use super::{Element, expansion};
 
 /// Place `i` in the set: the next word must be element `i`; place `elements.len()`: the pattern is complete.
+#[derive(Clone)]
 pub(crate) struct Places<'a> {
     elements: &'a [Element],
     now: Vec<bool>,
