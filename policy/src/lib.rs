@@ -6,8 +6,10 @@
 //!
 //! Nothing in this crate reads a clock, a file or the network, so the controller and every agent decide alike.
 
+pub mod cases;
 pub(crate) mod condition;
 pub mod decision;
+pub mod diff;
 pub mod evaluate;
 pub mod explain;
 pub mod file;
@@ -19,7 +21,10 @@ pub mod refusal;
 pub mod request;
 pub mod rule;
 pub mod set;
+pub mod simulate;
+pub mod suggest;
 pub mod time;
+pub mod verdict;
 
 pub use decision::{ApprovalTerms, Decision, DecisionCode, Effect};
 pub use evaluate::evaluate;

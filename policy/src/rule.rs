@@ -228,10 +228,14 @@ impl Hosts {
 // === impl HostName ===
 
 impl HostName {
-    fn is(&self, alias: &HostAlias) -> bool {
+    pub(crate) fn is(&self, alias: &HostAlias) -> bool {
+        self.is_like(alias.as_str())
+    }
+    /// Whether it stands for `name`, which may also be the text of a pattern.
+    pub(crate) fn is_like(&self, name: &str) -> bool {
         match self {
-            Self::Alias(name) => name == alias,
-            Self::Pattern(texts) => is_between(texts, alias.as_str()),
+            Self::Alias(alias) => alias.as_str() == name,
+            Self::Pattern(texts) => is_between(texts, name),
         }
     }
 }

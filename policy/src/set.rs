@@ -14,9 +14,10 @@ use lictor_core::{
     name::{GroupName, PrincipalName, WindowName},
     principal::{Principal, PrincipalKind, Via},
 };
+use serde::de::DeserializeOwned;
 use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy};
 
-use self::contents::{Contents, Freeze};
+use self::contents::{Contents, Freeze, Override};
 use crate::{
     decision::Effect,
     file::PolicyFile,
@@ -73,20 +74,15 @@ impl PolicySet {
     /// All problems of meaning at once; a problem of form (not YAML, an unknown key, a wrong type) comes alone, because
     /// what follows it cannot be trusted to mean what it says.
     pub fn parse(yaml: &str) -> Result<Self, PolicyErrors> {
-        if yaml.len() > MAX_POLICY_BYTES {
-            return Err(PolicyErrors::one(None, format!("the file is longer than {MAX_POLICY_BYTES} bytes")));
-        }
         let is_content =
             |line: &str| !matches!(line.trim(), "" | "---" | "...") && !line.trim().starts_with('#');
-        if !yaml.lines().any(is_content) {
+        if yaml.len() <= MAX_POLICY_BYTES && !yaml.lines().any(is_content) {
             return Err(PolicyErrors::one(
                 None,
                 "the file is empty; the smallest policy is `version: 1` and `rules: []`",
             ));
         }
-        PolicyErrors::unless_empty(unreadable(yaml))?;
-        let file: PolicyFile =
-            serde_saphyr::from_str_with_options(yaml, options()).map_err(|error| malformed(&error))?;
+        let file: PolicyFile = read_strictly(yaml)?;
         Ok(Self {
             contents: Arc::new(check::check(&file)?),
             digest: Digest::of(yaml.as_bytes()),
@@ -122,6 +118,10 @@ impl PolicySet {
         let groups = self.groups_of(principal);
         let principal = principal.clone();
         self.contents.quotas.iter().filter(move |quota| quota.counts(&principal, via, &groups))
+    }
+    /// Whether it matters when something is asked for.
+    pub fn depends_on_time(&self) -> bool {
+        !self.contents.windows.is_empty() || !self.contents.freezes.is_empty()
     }
     /// The people of a group, by name; none when there is no such group.
     pub fn people_in<'a>(&'a self, group: &'a GroupName) -> impl Iterator<Item = &'a PrincipalName> {
@@ -172,6 +172,20 @@ impl PolicySet {
         };
         (default, most)
     }
+    /// What some hosts give.
+    pub(crate) fn overrides(&self) -> impl Iterator<Item = &Override> {
+        self.contents.overrides.iter()
+    }
+    /// Every quota, whomever it counts.
+    pub(crate) fn all_quotas(&self) -> impl Iterator<Item = &Quota> {
+        self.contents.quotas.iter()
+    }
+    /// Principals that are in some group, with their groups.
+    pub(crate) fn memberships(
+        &self,
+    ) -> impl Iterator<Item = (&(PrincipalKind, PrincipalName), &Vec<GroupName>)> {
+        self.contents.memberships.iter()
+    }
     /// The networks of the file.
     pub(crate) fn network(&self) -> &Network {
         &self.contents.network
@@ -201,6 +215,15 @@ impl PolicySet {
         let not = not.map(|indices| format!("not during {}", named(indices)));
         during.into_iter().chain(not).collect::<Vec<_>>().join(" and ")
     }
+}
+
+/// Reads one strict YAML document without characters that hide.
+pub(crate) fn read_strictly<T: DeserializeOwned>(yaml: &str) -> Result<T, PolicyErrors> {
+    if yaml.len() > MAX_POLICY_BYTES {
+        return Err(PolicyErrors::one(None, format!("the file is longer than {MAX_POLICY_BYTES} bytes")));
+    }
+    PolicyErrors::unless_empty(unreadable(yaml))?;
+    serde_saphyr::from_str_with_options(yaml, options()).map_err(|error| malformed(&error))
 }
 
 /// Characters that a reviewer cannot see, or that make a line look like another.

@@ -97,13 +97,20 @@ impl Weekly {
     fn contains(&self, at: Timestamp) -> bool {
         let Some(local) = local(at, &self.zone) else { return false };
         let today = usize::try_from(local.weekday().to_monday_zero_offset()).unwrap_or_default();
-        let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
+        self.has_minute(today, i64::from(local.hour()) * 60 + i64::from(local.minute()))
+    }
+    /// Whether it is open at a minute of a day, counted from Monday.
+    pub(crate) fn has_minute(&self, today: usize, minute: i64) -> bool {
         let on = |day: usize| self.days.get(day).copied().unwrap_or(false);
         if self.from < self.to {
             return on(today) && (self.from..self.to).contains(&minute);
         }
         // Over midnight: the evening belongs to today, the morning to yesterday.
         (on(today) && minute >= self.from) || (on((today + 6) % 7) && minute < self.to)
+    }
+    /// Whether both go by the same clocks.
+    pub(crate) fn same_zone(&self, other: &Self) -> bool {
+        self.zone == other.zone
     }
 }
 
@@ -136,6 +143,10 @@ impl Once {
         Ok(Self { start: from, end: to, text: format!("{start} to {end} {zone_name}") })
     }
 
+    /// Its start, and its end, which is exclusive.
+    pub(crate) const fn span(&self) -> (Instant, Instant) {
+        (self.start, self.end)
+    }
     /// Whether the moment is in it.
     pub(crate) fn contains(&self, at: Timestamp) -> bool {
         instant(at).is_some_and(|at| (self.start..self.end).contains(&at))
@@ -146,6 +157,18 @@ impl fmt::Display for Once {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A moment as RFC 3339 writes it, with its offset: `2026-12-24T18:00:00Z`.
+///
+/// # Errors
+/// When it is no such moment, or one before 1970.
+pub fn rfc3339(text: &str) -> Result<Timestamp, String> {
+    let instant: Option<Instant> = text.parse().ok();
+    let micros = instant.and_then(|instant| u64::try_from(instant.as_microsecond()).ok());
+    micros
+        .map(Timestamp::from_micros)
+        .ok_or_else(|| format!("`{text}` is not a moment; write e.g. \"2026-12-24T18:00:00Z\", in quotes"))
 }
 
 fn instant(at: Timestamp) -> Option<Instant> {
