@@ -9,6 +9,7 @@
 pub mod decision;
 pub mod evaluate;
 pub mod file;
+pub mod lint;
 pub mod parse;
 pub mod pattern;
 pub mod refusal;
@@ -19,6 +20,7 @@ pub mod set;
 pub use decision::{Decision, DecisionCode, Effect};
 pub use evaluate::evaluate;
 pub use file::json_schema;
+pub use lint::{Finding, LintFinding, Severity, lint};
 pub use parse::{check_command, parse_command};
 pub use refusal::{Refusal, RefusalCode};
 pub use request::{HostFacts, Request, RequestedLimits};

@@ -11,6 +11,7 @@ use lictor_core::{
 
 use crate::{
     decision::Effect,
+    lint::Notes,
     pattern::{Pattern, deny},
     request::Request,
 };
@@ -26,6 +27,7 @@ pub struct Rule {
     pub(crate) commands: Commands,
     pub(crate) limits: PartialLimits,
     pub(crate) network: Network,
+    pub(crate) notes: Notes,
 }
 
 /// For whom.

@@ -4,6 +4,7 @@
 use super::{Element, Test};
 
 /// Place `i` in the set: the next word must be element `i`; place `elements.len()`: the pattern is complete.
+#[derive(Clone)]
 pub(crate) struct Places<'a> {
     elements: &'a [Element],
     now: Vec<bool>,
@@ -77,6 +78,10 @@ impl<'a> Places<'a> {
         for (place, more) in self.now.iter_mut().zip(&other.now) {
             *place |= *more;
         }
+    }
+    /// Whether the places are those of another walk over the same elements.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.now == other.now
     }
     /// Whether the pattern may be complete here.
     pub(crate) fn complete(&self) -> bool {

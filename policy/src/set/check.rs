@@ -18,8 +18,9 @@ use crate::{
         AcknowledgeFile, CommandsFile, EffectFile, HostsFile, LimitsFile, NetworkFile, PatternFile,
         PolicyFile, RuleFile, ViaFile, WhereFile, WhoFile,
     },
+    lint::{self, Finding, Severity},
     parse::builtins,
-    pattern::{Pattern, lint, long, short},
+    pattern::{Pattern, deny, long, short},
     rule::{Commands, Hosts, Network, PartialLimits, Rule, Who},
 };
 
@@ -52,6 +53,7 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Checked, PolicyErrors> {
         ));
     }
     let mut problems = Problems { found: Vec::new(), line: None, rule: None };
+    problems.keep(lint::programs::check());
     let limits = problems.limits(file.limits.as_ref());
     let network = problems.network(file.network.as_ref());
     if file.rules.len() > MAX_RULES {
@@ -70,6 +72,21 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Checked, PolicyErrors> {
 
 fn line_of<T>(spanned: &Spanned<T>) -> Option<u64> {
     Some(spanned.referenced.line()).filter(|line| *line > 0)
+}
+
+/// What the lint of the whole file needs besides the rule.
+fn notes(spanned: &Spanned<RuleFile>) -> lint::Notes {
+    let file = &spanned.value;
+    let pattern_lines = match &file.commands {
+        CommandsFile::Any(_) => Vec::new(),
+        CommandsFile::Patterns(patterns) => patterns.iter().map(line_of).collect(),
+    };
+    lint::Notes {
+        line: line_of(spanned),
+        pattern_lines,
+        acknowledged: file.acknowledge.iter().copied().map(Finding::from).collect(),
+        has_counterexample: !file.not_match.is_empty(),
+    }
 }
 
 // === impl Problems ===
@@ -117,6 +134,7 @@ impl Problems {
             limits: self.limits(file.limits.as_ref()),
             network: self.network(file.network.as_ref()),
             description: file.description.clone(),
+            notes: notes(spanned),
             effect,
             id: id?,
         };
@@ -129,11 +147,7 @@ impl Problems {
         if effect == Effect::Allow {
             return;
         }
-        let unused = [
-            ("limits", file.limits.is_some()),
-            ("network", file.network.is_some()),
-            ("acknowledge", !file.acknowledge.is_empty()),
-        ];
+        let unused = [("limits", file.limits.is_some()), ("network", file.network.is_some())];
         for (key, _) in unused.into_iter().filter(|(_, present)| *present) {
             self.add(format!("`{key}` has no meaning in a deny rule; leave it out"));
         }
@@ -198,7 +212,7 @@ impl Problems {
     }
 
     fn lint(&mut self, pattern: &Pattern, acknowledged: &[AcknowledgeFile]) {
-        let programs = lint::programs(pattern);
+        let programs = deny::programs(pattern);
         if programs.is_empty() {
             self.add(format!("pattern `{pattern}`: an allow rule must spell its program out, or list it with `<one-of:a|b>`"));
         }
@@ -209,14 +223,12 @@ impl Problems {
                 "pattern `{pattern}` can never match: {why}, which is refused before any rule is asked"
             ));
         }
-        let findings = [
-            (AcknowledgeFile::StartsPrograms, "starts-programs", lint::starts_programs(pattern)),
-            (AcknowledgeFile::LeadingDash, "leading-dash", lint::leading_dash(pattern)),
-        ];
-        for (finding, name, why) in findings {
-            if let Some(why) = why.filter(|_| !acknowledged.contains(&finding)) {
+        let acknowledged: Vec<Finding> = acknowledged.iter().copied().map(Finding::from).collect();
+        for (finding, why) in lint::of_pattern(pattern, Effect::Allow) {
+            if finding.severity() == Severity::Error && !acknowledged.contains(&finding) {
+                let advice = finding.advice();
                 self.add(format!(
-                    "lint: pattern `{pattern}`: {why}; narrow it, or add `acknowledge: [{name}]` to the rule"
+                    "lint: pattern `{pattern}`: {why}; {advice}, or add `acknowledge: [{finding}]` to the rule"
                 ));
             }
         }
