@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{Finding, Found, options};
 use crate::{
     decision::Effect,
-    pattern::{Pattern, cover::Budget, deny},
+    pattern::{Pattern, Test, cover::Budget, deny},
     rule::{Commands, Hosts, Network, PartialLimits, Rule, Who},
 };
 
-/// Most steps of comparison for one file: about a second. What a larger file has beyond them is not compared.
-const MAX_STEPS: usize = 2_000_000;
+/// Most comparisons for one file: well under a second. What a very large file has beyond them is not compared.
+const MAX_STEPS: usize = 1_000_000;
 
 /// Findings by the index of the rule that they are about.
 type Findings = BTreeMap<usize, Vec<Found>>;
@@ -22,10 +22,10 @@ struct Place<'r> {
     pattern: &'r Pattern,
 }
 
-/// The rules, and where to find patterns by the name of their program.
+/// The rules, and where to find patterns by the name of their program and the word behind it, where that is spelled out.
 struct Rules<'r> {
     rules: &'r [&'r Rule],
-    by_program: BTreeMap<&'r str, Vec<Place<'r>>>,
+    by_words: BTreeMap<(&'r str, Option<&'r str>), Vec<Place<'r>>>,
     /// Deny rules that deny every command.
     of_all: Vec<usize>,
 }
@@ -50,14 +50,17 @@ fn add(findings: &mut Findings, rule: usize, finding: Finding, pattern: Option<u
 
 impl<'r> Rules<'r> {
     fn new(rules: &'r [&'r Rule]) -> Self {
-        let mut all = Self { rules, by_program: BTreeMap::new(), of_all: Vec::new() };
+        let mut all = Self { rules, by_words: BTreeMap::new(), of_all: Vec::new() };
         for (rule, of) in rules.iter().enumerate() {
             match &of.commands {
                 Commands::Any => all.of_all.push(rule),
                 Commands::Patterns(patterns) => {
                     for pattern in patterns {
                         for name in program_names(pattern) {
-                            all.by_program.entry(name).or_default().push(Place { rule, pattern });
+                            all.by_words
+                                .entry((name, second_word(pattern)))
+                                .or_default()
+                                .push(Place { rule, pattern });
                         }
                     }
                 }
@@ -70,10 +73,12 @@ impl<'r> Rules<'r> {
         self.rules.get(index).copied()
     }
 
-    /// Patterns that have a program in common with `pattern`, and itself.
-    fn related(&self, pattern: &Pattern) -> &[Place<'r>] {
-        let first = program_names(pattern).into_iter().next();
-        first.and_then(|name| self.by_program.get(name)).map(Vec::as_slice).unwrap_or_default()
+    /// Patterns that may cover `pattern`: with a program in common and the same second word, or not one word there.
+    fn related(&self, pattern: &Pattern) -> Vec<Place<'r>> {
+        let Some(first) = program_names(pattern).into_iter().next() else { return Vec::new() };
+        let at = |second| self.by_words.get(&(first, second)).map(Vec::as_slice).unwrap_or_default();
+        let with_second = second_word(pattern).map(|second| at(Some(second))).unwrap_or_default();
+        at(None).iter().chain(with_second).copied().collect()
     }
 
     /// Allow patterns of which a deny rule leaves nothing.
@@ -158,7 +163,8 @@ impl<'r> Rules<'r> {
                 is_candidate(*other) && self.rule(*other).is_some_and(|wider| outdoes(wider, rule))
             });
             let by = everything.or_else(|| {
-                let mut places = self.related(pattern).iter().filter(|place| is_candidate(place.rule));
+                let related = self.related(pattern);
+                let mut places = related.iter().filter(|place| is_candidate(place.rule));
                 let found = places.find(|place| {
                     self.rule(place.rule).is_some_and(|wider| {
                         outdoes(wider, rule) && says_as_much(rule, place.pattern, pattern, budget)
@@ -213,6 +219,14 @@ fn program_names(pattern: &Pattern) -> Vec<&str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// The word behind the program, when every command that the pattern matches has it.
+fn second_word(pattern: &Pattern) -> Option<&str> {
+    match pattern.elements().get(1).map(|element| (&element.test, element.skip_to)) {
+        Some((Test::Literal(word), None)) => Some(word),
+        _ => None,
+    }
 }
 
 /// Whether `wider`, a pattern of a rule with the effect of `rule`, covers `narrower`.

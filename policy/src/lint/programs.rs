@@ -45,6 +45,8 @@ pub(crate) struct Program {
     pub(crate) valued: Vec<String>,
     /// Long options must be written out, short ones cannot be joined.
     pub(crate) exact_options: bool,
+    /// Options that, when nothing else is given, print something and do no more.
+    pub(crate) only_prints: Vec<String>,
     /// Its first operand is a program.
     pub(crate) wraps: Option<Wraps>,
 }
@@ -177,7 +179,7 @@ mod tests {
                 }
             }
             assert!(program.no_pager.is_empty() || !program.pager.is_empty(), "{name}");
-            let options = program.valued.iter().chain(&program.no_pager);
+            let options = program.valued.iter().chain(&program.no_pager).chain(&program.only_prints);
             for option in options {
                 assert!(option.starts_with('-'), "{name}: {option}");
             }

@@ -13,13 +13,19 @@ pub(crate) fn starts_programs(subject: &Subject<'_>) -> Option<String> {
             return Some(format!("`{name}` takes operands from its input, which no pattern covers"));
         }
         if program.starts.contains(&Way::Operand(1)) {
-            return runs_others(name, subject.args);
+            return runs_others(name, program, subject.args);
         }
         can_escape(name, program, subject.args)
     })
 }
 
-fn runs_others(name: &str, args: &[Element]) -> Option<String> {
+fn runs_others(name: &str, program: &Program, args: &[Element]) -> Option<String> {
+    let only_prints =
+        |arg: &Element| matches!(&arg.test, Test::Literal(option) if program.only_prints.contains(option));
+    let stays = |arg: &Element| arg.skip_to.is_none();
+    if args.iter().all(only_prints) && args.iter().any(stays) {
+        return None;
+    }
     if !args.iter().any(|arg| is_plain_operand(arg) || is_closed(arg)) {
         return Some(format!("`{name}` without an operand runs what it reads from its input"));
     }

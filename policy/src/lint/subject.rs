@@ -73,7 +73,9 @@ fn skip_options(elements: &[Element], mut at: usize, wraps: &Wraps) -> (usize, u
     let mut group_end = 0;
     while let Some(Element { test: Test::Literal(option), skip_to, .. }) = elements.get(at) {
         let has_value = wraps.valued.contains(option) && elements.get(at + 1).is_some_and(is_value);
-        if !has_value && !wraps.flags.contains(option) {
+        // `--signal=KILL` is one word.
+        let joined = option.split_once('=').is_some_and(|(name, _)| wraps.valued.iter().any(|v| v == name));
+        if !has_value && !joined && !wraps.flags.contains(option) {
             break;
         }
         group_end = skip_to.unwrap_or(group_end);

@@ -10,7 +10,10 @@ const MAX_WAYS: usize = 1_024;
 /// Widest range of numbers that is tried one by one.
 const MAX_RANGE: i64 = 64;
 
-/// How much looking is left; each step compares one element with all of the other pattern.
+/// What a step costs that follows several ways at once, when comparing place by place costs one.
+const STEP_COST: usize = 8;
+
+/// How much looking is left.
 #[derive(Debug)]
 pub(crate) struct Budget(usize);
 
@@ -29,9 +32,9 @@ impl Budget {
     pub(crate) const fn new(steps: usize) -> Self {
         Self(steps)
     }
-    fn take(&mut self) -> bool {
-        let left = self.0 > 0;
-        self.0 = self.0.saturating_sub(1);
+    fn take(&mut self, cost: usize) -> bool {
+        let left = self.0 >= cost;
+        self.0 = self.0.saturating_sub(cost);
         left
     }
 }
@@ -78,7 +81,7 @@ fn is_same(a: &Element, b: &Element) -> bool {
 /// Walks through `narrow` in every way in which it may go, with all the places at which `wide` may then stand.
 fn walk(wide: &Pattern, narrow: &[Element], mode: Mode, budget: &mut Budget) -> bool {
     if is_straight(wide.elements()) && is_straight(narrow) {
-        return budget.take() && side_by_side(wide, narrow, mode);
+        return budget.take(1) && side_by_side(wide, narrow, mode);
     }
     let mut seen: Vec<(usize, Places<'_>)> = Vec::new();
     for place in entered(narrow, 0) {
@@ -96,7 +99,7 @@ fn walk(wide: &Pattern, narrow: &[Element], mode: Mode, budget: &mut Budget) -> 
             }
             return false;
         };
-        if !budget.take() || seen.len() > MAX_WAYS {
+        if !budget.take(STEP_COST) || seen.len() > MAX_WAYS {
             return false;
         }
         let mut moved = places;
