@@ -267,6 +267,26 @@ pub(crate) enum AcknowledgeFile {
     StartsPrograms,
     /// A slot admits a word that starts with a dash.
     LeadingDash,
+    /// A free slot reaches a program that starts programs, loads code, writes files or sends data by it.
+    FreeOperand,
+    /// No command can match a pattern.
+    NeverMatches,
+    /// A program may open a pager or an editor.
+    OpensPager,
+    /// Any file of the host may be written.
+    WritesFiles,
+    /// Any file of the host may be read.
+    ReadsAnyFile,
+    /// A deny rule denies all that a pattern allows.
+    AlwaysDenied,
+    /// Other rules, or another pattern of the rule, say the same or more.
+    Shadowed,
+    /// Two patterns differ only in the order of options.
+    FlagOrder,
+    /// A deny pattern names an option, which has other spellings and places.
+    DenyListOfOptions,
+    /// The rule has no `not_match`.
+    NoExamples,
 }
 
 /// Doors by which requests come in.

@@ -5,9 +5,9 @@
 //! pipeline = simple *( "|" simple )
 //! simple   = word *( blank word ) [ blank "2>&1" ]
 //! word     = 1*( bare / single / double / "\'" )
-//! bare     = ALPHA / DIGIT / one of  _ @ % + = : , . / -
+//! bare     = ALPHA / DIGIT / one of  _ @ % + = : , . / -  / one of ~ ^ # behind a letter or digit
 //! single   = "'" *( any character but "'" ) "'"
-//! double   = DQUOTE *( any character but DQUOTE $ ` \ ! ) DQUOTE
+//! double   = DQUOTE *( any character but DQUOTE $ ` !, and no backslash before one of these or a backslash ) DQUOTE
 //! glob     = "*" / "?" / "[" [ "!" ] 1*( letter / digit / one of _ . , : @ % + - ) "]"
 //! ```
 //!

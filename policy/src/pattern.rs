@@ -1,9 +1,9 @@
 //! A command pattern: what each word of a simple command must be, first to last, and nothing after.
 
+pub(crate) mod cover;
 pub(crate) mod deny;
 pub(crate) mod expansion;
 pub(crate) mod kind;
-pub(crate) mod lint;
 pub(crate) mod long;
 pub(crate) mod short;
 pub(crate) mod simulate;

@@ -12,6 +12,7 @@ use lictor_core::{
 use crate::{
     condition::Condition,
     decision::{ApprovalTerms, Effect},
+    lint::Notes,
     pattern::{Pattern, deny},
     request::HostFacts,
 };
@@ -36,6 +37,7 @@ pub struct Rule {
     pub(crate) approval: Option<ApprovalTerms>,
     pub(crate) limits: PartialLimits,
     pub(crate) network: Network,
+    pub(crate) notes: Notes,
     /// Commands that the patterns must and must not match, as the file has them.
     pub(crate) examples: Examples,
 }
@@ -88,7 +90,7 @@ pub(crate) enum Commands {
 }
 
 /// When: indices into the windows of the set.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct When {
     /// `None`: always.
     pub(crate) during: Option<Vec<usize>>,

@@ -257,7 +257,7 @@ fn malformed(error: &serde_saphyr::Error) -> PolicyErrors {
 }
 
 /// Strict YAML: one document, no anchors, aliases, merge keys, unknown tags or `yes` for `true`.
-fn options() -> serde_saphyr::Options {
+pub(crate) fn options() -> serde_saphyr::Options {
     let mut options = serde_saphyr::Options::default();
     if let Some(budget) = options.budget.as_mut() {
         budget.max_aliases = 0;

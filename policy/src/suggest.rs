@@ -17,7 +17,9 @@ use lictor_core::{
 
 use self::generalise::Shape;
 use crate::{
-    pattern::{Pattern, lint, short},
+    decision::Effect,
+    lint::{self, Finding, Severity},
+    pattern::{Pattern, short},
     set::{MAX_LIST, MAX_PATTERNS_PER_RULE, PolicyErrors, PolicySet},
     simulate::Past,
     verdict,
@@ -211,7 +213,7 @@ impl Suggester {
 /// Whether the program is one that runs what it is told, however the rest is spelled out.
 fn starts_others(program: &str) -> bool {
     let probe = short::parse(&format!("{} <host>...", text::word(program)), false);
-    probe.is_ok_and(|pattern| lint::starts_programs(&pattern).is_some())
+    probe.is_ok_and(|pattern| finding(&pattern, |f| f == Finding::StartsPrograms).is_some())
 }
 
 /// Why a pattern would not be accepted as a rule.
@@ -220,7 +222,13 @@ fn objection(shape: &Shape) -> Option<String> {
         Ok(pattern) => pattern,
         Err(why) => return Some(why),
     };
-    lint::starts_programs(&pattern).or_else(|| lint::leading_dash(&pattern))
+    finding(&pattern, |finding| finding.severity() == Severity::Error)
+}
+
+/// What the lint says against a pattern, of the findings that matter.
+fn finding(pattern: &Pattern, matters: impl Fn(Finding) -> bool) -> Option<String> {
+    let found = lint::of_pattern(pattern, Effect::Allow).into_iter();
+    found.filter(|(finding, _)| matters(*finding)).map(|(_, why)| why).next()
 }
 
 fn pattern(shape: &Shape) -> Result<Pattern, String> {

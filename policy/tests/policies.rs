@@ -337,7 +337,7 @@ const PATTERNS: [&str; 9] = [
     "uptime",
     "tail -n <int:1..9> <path:/var/log>",
     "rm",
-    "rm <word>",
+    "rm <one-of:x|y>",
     "df -h",
     "df",
     "wc",

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use lictor_core::name::RuleId;
 
 use super::{relation::Relation, scope};
-use crate::{decision::Effect, pattern::lint, rule::Rule, set::PolicySet};
+use crate::{decision::Effect, pattern::deny, rule::Rule, set::PolicySet};
 
 /// What of a rule binds another one.
 pub(super) struct Bound {
@@ -30,7 +30,7 @@ pub(super) fn laxer(rule: (&PolicySet, &Rule), other: &PolicySet) -> Option<Boun
 /// Whether both are about some command of one program.
 pub(super) fn shares_program(a: &Rule, b: &Rule) -> bool {
     let programs = |rule: &Rule| -> Vec<String> {
-        rule.patterns().iter().flat_map(|pattern| lint::programs(pattern).iter().cloned()).collect()
+        rule.patterns().iter().flat_map(|pattern| deny::programs(pattern).iter().cloned()).collect()
     };
     let others = programs(b);
     programs(a).iter().any(|program| others.contains(program))

@@ -22,11 +22,15 @@ pub(crate) fn read(line: &str, open: usize) -> Result<(&str, usize), Refusal> {
     Ok((text, start + length + 1))
 }
 
-/// Inside double quotes a shell still reads these four.
+/// Inside double quotes a shell still reads these four; a backslash only before one of them or another backslash, so
+/// that `"a\|b"` is just that text.
 fn inside_double(text: &str, start: usize) -> Result<(), Refusal> {
-    let Some((at, c)) = text.char_indices().find(|(_, c)| matches!(c, '$' | '`' | '\\' | '!')) else {
-        return Ok(());
+    let is_read = |(at, c): &(usize, char)| match c {
+        '$' | '`' | '!' => true,
+        '\\' => matches!(text.as_bytes().get(at + 1), None | Some(b'$' | b'`' | b'\\' | b'!')),
+        _ => false,
     };
+    let Some((at, c)) = text.char_indices().find(is_read) else { return Ok(()) };
     let code = match c {
         '\\' => RefusalCode::Backslash,
         '!' => RefusalCode::Meta,

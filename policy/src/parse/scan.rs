@@ -109,7 +109,7 @@ fn word(line: &str, start: usize, globs: Globs) -> Result<(Token, usize), Refusa
                 word.bare = false;
                 at += 2;
             }
-            _ if is_bare(byte) => {
+            _ if is_bare(byte) || (is_bare_inside(byte) && follows_letter(line, start, at)) => {
                 word.bare_equals |= byte == b'=';
                 word.text.push(char::from(byte));
                 at += 1;
@@ -132,6 +132,16 @@ fn word(line: &str, start: usize, globs: Globs) -> Result<(Token, usize), Refusa
 pub(crate) const fn is_bare(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'_' | b'@' | b'%' | b'+' | b'=' | b':' | b',' | b'.' | b'/' | b'-')
+}
+
+/// Characters that have a meaning to a shell only at the start of a word or behind others of their kind: `HEAD~1`,
+/// `HEAD^`, `page#top`. They are quoted when the word is rendered.
+const fn is_bare_inside(byte: u8) -> bool {
+    matches!(byte, b'~' | b'^' | b'#')
+}
+
+fn follows_letter(line: &str, start: usize, at: usize) -> bool {
+    at > start && line.as_bytes().get(at - 1).is_some_and(u8::is_ascii_alphanumeric)
 }
 
 /// Why the character at `at`, in the word that starts at `start`, may not stand without quotes.

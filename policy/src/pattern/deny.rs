@@ -171,12 +171,12 @@ fn named<'p>(pattern: &'p Pattern, word: Seen<'_>) -> Option<&'p str> {
 }
 
 /// The programs that the pattern spells out; none when the program is another slot.
-pub(super) fn programs(pattern: &Pattern) -> &[String] {
+pub(crate) fn programs(pattern: &Pattern) -> &[String] {
     spelled_out(pattern.elements().first())
 }
 
 /// The programs that a first element spells out.
-pub(super) fn spelled_out(program: Option<&Element>) -> &[String] {
+pub(crate) fn spelled_out(program: Option<&Element>) -> &[String] {
     match program.map(|element| &element.test) {
         Some(Test::Literal(text)) => std::slice::from_ref(text),
         Some(Test::Slot { prefix, kind: Kind::OneOf(choices), suffix })
@@ -189,7 +189,7 @@ pub(super) fn spelled_out(program: Option<&Element>) -> &[String] {
 }
 
 /// The last component of a path.
-pub(super) fn base_name(word: &str) -> &str {
+pub(crate) fn base_name(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 

@@ -130,7 +130,7 @@ impl fmt::Debug for Kind {
     }
 }
 
-const fn is_plain(byte: u8) -> bool {
+pub(crate) const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'@' | b'_' | b'.' | b':' | b',' | b'+' | b'%' | b'=' | b'/' | b'-')
 }
@@ -146,7 +146,7 @@ fn is_normal_path(path: &str) -> bool {
         || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|s| !matches!(s, "" | "." | "..")))
 }
 
-fn is_under(path: &str, root: &str) -> bool {
+pub(crate) fn is_under(path: &str, root: &str) -> bool {
     root == "/" || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

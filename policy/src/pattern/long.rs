@@ -59,7 +59,7 @@ fn kind(slot: &SlotFile) -> Result<Kind, PatternError> {
 }
 
 /// The element as the short form would write it, for reasons and listings.
-fn describe(element: &Element) -> String {
+pub(crate) fn describe(element: &Element) -> String {
     let body = match &element.test {
         Test::Literal(text) if !text.is_empty() && text.bytes().all(crate::parse::scan::is_bare) => {
             text.clone()

@@ -100,6 +100,10 @@ impl<'a> Places<'a> {
             *place |= *more;
         }
     }
+    /// Whether the places are those of another walk over the same elements.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.now == other.now
+    }
     /// Whether the pattern may be complete here.
     pub(crate) fn complete(&self) -> bool {
         self.now.last().copied().unwrap_or(false)

@@ -27,8 +27,9 @@ use crate::{
     file::{
         AcknowledgeFile, CommandsFile, EffectFile, LimitsFile, NetworkFile, PatternFile, PolicyFile, RuleFile,
     },
+    lint::{self, Finding, Severity},
     parse::builtins,
-    pattern::{Pattern, lint, long, short},
+    pattern::{Pattern, deny, long, short},
     rule::{Commands, Examples, Network, PartialLimits, Rule},
     time::Window,
 };
@@ -62,6 +63,7 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
         ));
     }
     let mut problems = Problems { found: Vec::new(), line: None, rule: None };
+    problems.keep(lint::programs::check());
     let limits = problems.limits(file.limits.as_ref());
     let network = problems.network(file.network.as_ref());
     let groups = problems.groups(&file.groups);
@@ -105,6 +107,21 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
 
 pub(super) fn line_of<T>(spanned: &Spanned<T>) -> Option<u64> {
     Some(spanned.referenced.line()).filter(|line| *line > 0)
+}
+
+/// What the lint of the whole file needs besides the rule.
+fn notes(spanned: &Spanned<RuleFile>) -> lint::Notes {
+    let file = &spanned.value;
+    let pattern_lines = match &file.commands {
+        CommandsFile::Any(_) => Vec::new(),
+        CommandsFile::Patterns(patterns) => patterns.iter().map(line_of).collect(),
+    };
+    lint::Notes {
+        line: line_of(spanned),
+        pattern_lines,
+        acknowledged: file.acknowledge.iter().copied().map(Finding::from).collect(),
+        has_counterexample: !file.not_match.is_empty(),
+    }
 }
 
 // === impl Problems ===
@@ -165,6 +182,7 @@ impl Problems {
             limits: self.limits(file.limits.as_ref()),
             network: self.network(file.network.as_ref()),
             description: file.description.clone(),
+            notes: notes(spanned),
             effect,
             id: id?,
         };
@@ -183,7 +201,6 @@ impl Problems {
             ("max_hosts", file.max_hosts.is_some()),
             ("limits", file.limits.is_some()),
             ("network", file.network.is_some()),
-            ("acknowledge", !file.acknowledge.is_empty()),
         ];
         for (key, _) in unused.into_iter().filter(|(_, present)| *present) {
             self.add(format!("`{key}` has no meaning in a deny rule; leave it out"));
@@ -249,7 +266,7 @@ impl Problems {
     }
 
     fn lint(&mut self, pattern: &Pattern, acknowledged: &[AcknowledgeFile]) {
-        let programs = lint::programs(pattern);
+        let programs = deny::programs(pattern);
         if programs.is_empty() {
             self.add(format!("pattern `{pattern}`: an allow rule must spell its program out, or list it with `<one-of:a|b>`"));
         }
@@ -260,14 +277,12 @@ impl Problems {
                 "pattern `{pattern}` can never match: {why}, which is refused before any rule is asked"
             ));
         }
-        let findings = [
-            (AcknowledgeFile::StartsPrograms, "starts-programs", lint::starts_programs(pattern)),
-            (AcknowledgeFile::LeadingDash, "leading-dash", lint::leading_dash(pattern)),
-        ];
-        for (finding, name, why) in findings {
-            if let Some(why) = why.filter(|_| !acknowledged.contains(&finding)) {
+        let acknowledged: Vec<Finding> = acknowledged.iter().copied().map(Finding::from).collect();
+        for (finding, why) in lint::of_pattern(pattern, Effect::Allow) {
+            if finding.severity() == Severity::Error && !acknowledged.contains(&finding) {
+                let advice = finding.advice();
                 self.add(format!(
-                    "lint: pattern `{pattern}`: {why}; narrow it, or add `acknowledge: [{name}]` to the rule"
+                    "lint: pattern `{pattern}`: {why}; {advice}, or add `acknowledge: [{finding}]` to the rule"
                 ));
             }
         }

@@ -10,7 +10,7 @@ use lictor_core::{
 
 use crate::{
     decision::Effect,
-    pattern::lint,
+    pattern::deny,
     quota::Quota,
     rule::{Hosts, Network, PartialLimits, Rule},
     time::{Once, Window},
@@ -71,5 +71,5 @@ pub(crate) fn index(rules: &[Rule]) -> (Vec<usize>, HashMap<String, Vec<usize>>)
 }
 
 fn programs(rule: &Rule) -> impl Iterator<Item = String> {
-    rule.patterns().iter().flat_map(|pattern| lint::programs(pattern).iter().cloned())
+    rule.patterns().iter().flat_map(|pattern| deny::programs(pattern).iter().cloned())
 }
