@@ -6,6 +6,7 @@
 //!
 //! Nothing in this crate reads a clock, a file or the network, so the controller and every agent decide alike.
 
+pub mod class;
 pub mod decision;
 pub mod evaluate;
 pub mod file;
