@@ -1,5 +1,7 @@
 //! Promises about command classes: what is in them, and that nothing else is.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use lictor_core::job::CommandInput;

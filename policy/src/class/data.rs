@@ -1,6 +1,6 @@
 //! Reading the data of a class: the file's types, strict, and checks that make a slip in the data an error.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lictor_core::limits::MAX_WORDS;
 use serde::Deserialize;
@@ -27,14 +27,13 @@ struct ClassFile {
     commands: Vec<EntryFile>,
 }
 
-/// A kind of value; exactly one of the three besides `like`.
+/// A kind of value: either `re` or `int`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KindFile {
     like: String,
     re: Option<String>,
     int: Option<[i64; 2]>,
-    any: Option<bool>,
     /// Whether a value may start with a dash: said, so that it is not so by accident.
     #[serde(default)]
     dash: bool,
@@ -103,7 +102,7 @@ struct OperandsFile {
     max: usize,
 }
 
-type Kinds = BTreeMap<String, Value>;
+type Kinds = BTreeMap<String, Arc<Value>>;
 
 /// Reads and checks the data.
 pub(super) fn load(yaml: &str) -> Result<Class, String> {
@@ -112,7 +111,7 @@ pub(super) fn load(yaml: &str) -> Result<Class, String> {
     let kinds = file
         .kinds
         .into_iter()
-        .map(|(name, kind)| Ok((name.clone(), checked_kind(name, kind)?)))
+        .map(|(name, kind)| Ok((name.clone(), Arc::new(checked_kind(name, kind)?))))
         .collect::<Result<Kinds, String>>()?;
     let mut class = Class { means: file.means, ..Class::default() };
     for entry in file.commands {
@@ -129,11 +128,10 @@ pub(super) fn load(yaml: &str) -> Result<Class, String> {
 }
 
 fn checked_kind(name: String, file: KindFile) -> Result<Value, String> {
-    let kind = match (file.re, file.int, file.any) {
-        (Some(source), None, None) => Kind::regex(&source),
-        (None, Some([min, max]), None) => Kind::int(min, max),
-        (None, None, Some(true)) => Ok(Kind::Any),
-        _ => return Err(format!("kind {name} must have one of re, int and `any: true`")),
+    let kind = match (file.re, file.int) {
+        (Some(source), None) => Kind::regex(&source),
+        (None, Some([min, max])) => Kind::int(min, max),
+        _ => return Err(format!("kind {name} must have either re or int")),
     }
     .map_err(|error| format!("kind {name}: {error}"))?;
     if kind.admits_leading_dash() != file.dash {
@@ -229,14 +227,14 @@ fn is_cluster(flag: &str) -> bool {
 }
 
 /// The kind called `name`, or one of several words: `a|b|c`.
-fn value(name: &str, kinds: &Kinds) -> Result<Value, String> {
+fn value(name: &str, kinds: &Kinds) -> Result<Arc<Value>, String> {
     if name.contains('|') {
         let choices = alternatives(name);
         let like = choices.first().cloned().unwrap_or_default();
         let kind = Kind::one_of(choices).map_err(|error| error.to_string())?;
-        return Ok(Value { name: name.into(), like, kind });
+        return Ok(Arc::new(Value { name: name.into(), like, kind }));
     }
-    let builtin = |kind, like: &str| Value { name: name.into(), like: like.into(), kind };
+    let builtin = |kind, like: &str| Arc::new(Value { name: name.into(), like: like.into(), kind });
     match name {
         "word" => Ok(builtin(Kind::Word, "nginx")),
         "any" => Ok(builtin(Kind::Any, "some text")),
@@ -254,7 +252,7 @@ fn alternatives(names: &str) -> Vec<String> {
 
 impl OptionSet {
     /// Adds an option with a value in one spelling.
-    fn add(&mut self, spelling: &str, value: Value) -> Result<(), String> {
+    fn add(&mut self, spelling: &str, value: Arc<Value>) -> Result<(), String> {
         let name = spelling
             .strip_suffix(VALUE)
             .filter(|name| !name.trim().is_empty())

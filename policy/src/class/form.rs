@@ -1,5 +1,7 @@
 //! One form of a command: subcommand words, options, operands; and reading words as it.
 
+use std::sync::Arc;
+
 use super::{
     fault::{Fault, Why},
     options::{OptionSet, Reading, Value},
@@ -39,7 +41,7 @@ pub(super) enum Place {
 /// Operands of one kind.
 #[derive(Debug)]
 pub(super) struct Operands {
-    pub(super) value: Value,
+    pub(super) value: Arc<Value>,
     pub(super) min: usize,
     pub(super) max: usize,
 }

@@ -1,6 +1,9 @@
 //! The options of a form, and reading a word as one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::fault::Why;
 use crate::pattern::Kind;
@@ -13,17 +16,17 @@ pub(super) struct OptionSet {
     /// Words without a value.
     pub(super) flags: BTreeSet<String>,
     /// Options whose value is the next word.
-    pub(super) separate: BTreeMap<String, Value>,
+    pub(super) separate: BTreeMap<String, Arc<Value>>,
     /// Options whose value is behind the first `=` of the word; the key ends with it.
-    pub(super) joined: BTreeMap<String, Value>,
+    pub(super) joined: BTreeMap<String, Arc<Value>>,
     /// Short options whose value is the rest of the word, where letters may stand together.
-    pub(super) glued: BTreeMap<char, Value>,
+    pub(super) glued: BTreeMap<char, Arc<Value>>,
     /// Other texts behind which the value follows in the same word.
-    pub(super) prefixes: Vec<(String, Value)>,
+    pub(super) prefixes: Vec<(String, Arc<Value>)>,
 }
 
 /// The value of an option, or an operand.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Value {
     /// Its name in the data.
     pub(super) name: String,
