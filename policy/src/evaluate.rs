@@ -189,8 +189,15 @@ fn nearest(judging: &Judging<'_>, simple: &Simple) -> Option<Nearest> {
         let (progress, pattern) = rule.nearest(simple)?;
         Some((progress, rule, pattern))
     });
-    let (progress, rule, pattern) = candidates
-        .min_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1.id(), a.2.as_str()).cmp(&(b.1.id(), b.2.as_str()))))?;
+    let nearest = candidates
+        .min_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1.id(), a.2.as_str()).cmp(&(b.1.id(), b.2.as_str()))));
+    // A program alone says little; what a class says of its words says more.
+    if nearest.is_none_or(|(progress, _, _)| progress <= 1)
+        && let Some(near) = nearest_in_class(judging, simple)
+    {
+        return Some(near);
+    }
+    let (progress, rule, pattern) = nearest?;
     let word = simple.words().get(progress);
     let what = match word {
         Some(word) if word.literal().is_none() => {
@@ -207,6 +214,16 @@ fn nearest(judging: &Judging<'_>, simple: &Simple) -> Option<Nearest> {
         word: word.map(|word| word.as_str().to_owned()),
         hint: format!("the nearest pattern, `{}` of rule `{}`, {what}", shorten(pattern.as_str()), rule.id()),
     })
+}
+
+/// The word that keeps a part out of the class of a rule, by the first rule in the order of ids.
+fn nearest_in_class(judging: &Judging<'_>, simple: &Simple) -> Option<Nearest> {
+    let about_this = |rule: &&Rule| matches!(judging.fit(rule, simple), Fit::OtherCommand);
+    let rules = judging.set.permitting(simple).filter(about_this);
+    let found = rules.filter_map(|rule| Some((rule, rule.nearest_in_class(simple)?)));
+    let (rule, (class, why)) = found.min_by(|a, b| a.0.id().cmp(b.0.id()))?;
+    let hint = format!("rule `{}` allows the class {class}: {}", rule.id(), shorten(&why));
+    Some(Nearest { pattern: Some(class.as_str().to_owned()), word: None, hint })
 }
 
 /// The denial by the first freeze of the host, if a part has no rule that is exempt.

@@ -140,7 +140,11 @@ fn of_rule(judging: &Judging<'_>, rule: &Rule, simple: &Simple) -> Option<RuleEx
             format!("matches, but its condition has no value here: {why}"),
         ),
         Fit::OtherCommand => {
-            let (progress, pattern) = rule.nearest(simple).filter(|_| rule.effect() != Effect::Deny)?;
+            let nearest = rule.nearest(simple).filter(|_| rule.effect() != Effect::Deny);
+            if let (None, Some((class, why))) = (nearest, rule.nearest_in_class(simple)) {
+                return say(RuleFit::OtherCommand, Some(class.as_str()), None, why);
+            }
+            let (progress, pattern) = nearest?;
             let stuck = simple.words().get(progress).map(|word| word.as_str().to_owned());
             let detail = match &stuck {
                 Some(word) => format!("has no place for the word `{}`", shorten(word)),

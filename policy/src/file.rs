@@ -389,16 +389,27 @@ pub(crate) enum PatternFile {
     Long(LongPatternFile),
 }
 
-/// A pattern in long form.
+/// A pattern in long form, or a class of commands.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "LongPattern")]
 pub(crate) struct LongPatternFile {
     /// The words, program first.
-    pub(crate) argv: Vec<WordFile>,
+    pub(crate) argv: Option<Vec<WordFile>>,
+    /// Every command of this class instead; only in allow and approve rules.
+    pub(crate) class: Option<ClassFile>,
     /// The command ends here (deny rules only; allow patterns always end).
     #[serde(default)]
     pub(crate) end: bool,
+}
+
+/// Classes of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Class")]
+pub(crate) enum ClassFile {
+    /// Changes nothing on the host.
+    ReadOnly,
 }
 
 /// A literal word or a slot.

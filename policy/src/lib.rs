@@ -7,6 +7,7 @@
 //! Nothing in this crate reads a clock, a file or the network, so the controller and every agent decide alike.
 
 pub mod cases;
+pub mod class;
 pub(crate) mod condition;
 pub mod decision;
 pub mod diff;

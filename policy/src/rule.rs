@@ -10,6 +10,7 @@ use lictor_core::{
 };
 
 use crate::{
+    class::{Class, ClassName},
     condition::Condition,
     decision::{ApprovalTerms, Effect},
     lint::Notes,
@@ -27,6 +28,8 @@ pub struct Rule {
     pub(crate) who: Who,
     pub(crate) hosts: Hosts,
     pub(crate) commands: Commands,
+    /// Commands that it allows besides; none in deny rules.
+    pub(crate) classes: Vec<ClassName>,
     pub(crate) when: When,
     pub(crate) condition: Option<Condition>,
     /// Path slots with `...` take globs.
@@ -154,13 +157,26 @@ impl Rule {
             return Some(Match { pattern: None, word: 0 });
         };
         let words = simple.words();
-        patterns.iter().find_map(|pattern| {
+        let by_pattern = patterns.iter().find_map(|pattern| {
             let word = match self.effect {
                 Effect::Allow | Effect::Approve => pattern.matches(words, self.globs).then_some(0),
                 Effect::Deny => deny::find(pattern, words),
             };
             word.map(|word| Match { pattern: Some(pattern.as_str()), word })
-        })
+        });
+        by_pattern.or_else(|| self.find_in_class(simple))
+    }
+
+    fn find_in_class(&self, simple: &Simple) -> Option<Match<'_>> {
+        let words = literals(simple).filter(|_| !self.classes.is_empty())?;
+        let class = self.classes.iter().find(|class| Class::get(**class).matches(&words))?;
+        Some(Match { pattern: Some(class.as_str()), word: 0 })
+    }
+
+    /// Which word keeps the command out of a class of this rule, for people.
+    pub(crate) fn nearest_in_class(&self, simple: &Simple) -> Option<(ClassName, String)> {
+        let words = literals(simple).filter(|_| !self.classes.is_empty())?;
+        self.classes.iter().find_map(|class| Some((*class, Class::get(*class).nearest(&words)?)))
     }
 
     /// Commands that the file says it must match.
@@ -172,6 +188,19 @@ impl Rule {
         &self.examples.not_matching
     }
 
+    /// The programs that it is about, as it spells them; none for `any` or a slot in the program's place.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = String> {
+        let of_patterns = self.patterns().iter().flat_map(|pattern| deny::programs(pattern).iter().cloned());
+        let of_classes =
+            self.classes.iter().flat_map(|class| Class::get(*class).programs().map(str::to_owned));
+        of_patterns.chain(of_classes)
+    }
+
+    /// The classes of commands that it allows.
+    pub fn classes(&self) -> &[ClassName] {
+        &self.classes
+    }
+
     /// The pattern that has a place for most of the leading words, and for how many.
     pub(crate) fn nearest(&self, simple: &Simple) -> Option<(usize, &Pattern)> {
         let progress = |pattern: &Pattern| pattern.progress(simple.words(), self.globs);
@@ -180,6 +209,11 @@ impl Rule {
             .filter(|(progress, _)| *progress > 0)
             .min_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.as_str().cmp(b.1.as_str())))
     }
+}
+
+/// The words of a command without globs.
+fn literals(simple: &Simple) -> Option<Vec<&str>> {
+    simple.words().iter().map(Word::literal).collect()
 }
 
 /// The word at `index` as text; empty behind the end.

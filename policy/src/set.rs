@@ -19,6 +19,7 @@ use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy};
 
 use self::contents::{Contents, Freeze, Override};
 use crate::{
+    class,
     decision::Effect,
     file::PolicyFile,
     parse::{characters, parse_command, parse_command_with_globs},
@@ -146,8 +147,13 @@ impl PolicySet {
     /// The rules that allow, or allow with consent, some command of the program of `simple`.
     pub(crate) fn permitting(&self, simple: &Simple) -> impl Iterator<Item = &Rule> {
         let program = simple.words().first().and_then(Word::literal).unwrap_or_default();
-        let indices = self.contents.by_program.get(program).map(Vec::as_slice).unwrap_or_default();
-        indices.iter().filter_map(|index| self.contents.rules.get(*index))
+        let rules = move |program: &str| {
+            let indices = self.contents.by_program.get(program).map(Vec::as_slice).unwrap_or_default();
+            indices.iter().filter_map(|index| self.contents.rules.get(*index))
+        };
+        // Patterns name a program as it is written; classes also by its path.
+        let by_path = class::plain_name(program).filter(|name| *name != program).map(rules);
+        rules(program).chain(by_path.into_iter().flatten().filter(|rule| !rule.classes.is_empty()))
     }
     /// What a rule gives that says nothing about limits.
     pub(crate) fn limits(&self) -> Limits {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use lictor_core::name::RuleId;
 
 use super::{relation::Relation, scope};
-use crate::{decision::Effect, pattern::deny, rule::Rule, set::PolicySet};
+use crate::{decision::Effect, rule::Rule, set::PolicySet};
 
 /// What of a rule binds another one.
 pub(super) struct Bound {
@@ -29,11 +29,8 @@ pub(super) fn laxer(rule: (&PolicySet, &Rule), other: &PolicySet) -> Option<Boun
 
 /// Whether both are about some command of one program.
 pub(super) fn shares_program(a: &Rule, b: &Rule) -> bool {
-    let programs = |rule: &Rule| -> Vec<String> {
-        rule.patterns().iter().flat_map(|pattern| deny::programs(pattern).iter().cloned()).collect()
-    };
-    let others = programs(b);
-    programs(a).iter().any(|program| others.contains(program))
+    let others: Vec<String> = b.programs().collect();
+    a.programs().any(|program| others.contains(&program))
 }
 
 /// In what the first rule may be stricter than the second.

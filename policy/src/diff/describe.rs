@@ -51,7 +51,10 @@ pub(super) fn hosts(hosts: &Hosts) -> Vec<String> {
 pub(super) fn commands(rule: &Rule) -> Vec<String> {
     match &rule.commands {
         Commands::Any => vec!["any".into()],
-        Commands::Patterns(patterns) => patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+        Commands::Patterns(patterns) => {
+            let patterns = patterns.iter().map(|pattern| pattern.as_str().to_owned());
+            patterns.chain(rule.classes().iter().map(|class| format!("class: {class}"))).collect()
+        }
     }
 }
 

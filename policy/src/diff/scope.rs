@@ -134,12 +134,16 @@ pub(super) fn commands(old: &Rule, new: &Rule) -> Relation {
     let has = |wide: &Rule, narrow: &Rule| match (&wide.commands, &narrow.commands) {
         (Commands::Any, _) => true,
         (Commands::Patterns(_), Commands::Any) => false,
-        (Commands::Patterns(wide_patterns), Commands::Patterns(patterns)) => patterns.iter().all(|pattern| {
-            wide_patterns.iter().any(|wide| match narrow.effect {
-                Effect::Deny => cover::same(wide, pattern),
-                Effect::Allow | Effect::Approve => cover::covers(wide, pattern),
-            })
-        }),
+        (Commands::Patterns(wide_patterns), Commands::Patterns(patterns)) => {
+            let classes = narrow.classes().iter().all(|class| wide.classes().contains(class));
+            let patterns = patterns.iter().all(|pattern| {
+                wide_patterns.iter().any(|wide| match narrow.effect {
+                    Effect::Deny => cover::same(wide, pattern),
+                    Effect::Allow | Effect::Approve => cover::covers(wide, pattern),
+                })
+            });
+            classes && patterns
+        }
     };
     Relation::of(has(new, old), has(old, new))
 }

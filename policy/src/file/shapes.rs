@@ -57,7 +57,7 @@ text_or_map!(WhereFile, Some, "`all`, or a map with hosts, tags or sites", |text
 text_or_map!(
     PatternFile,
     Long,
-    "a command pattern (in quotes if YAML reads it otherwise), or a map with argv",
+    "a command pattern (in quotes if YAML reads it otherwise), or a map with argv or class",
     |text| { Some(Self::Short(text.to_owned())) }
 );
 text_or_map!(

@@ -129,7 +129,8 @@ impl<'r> Rules<'r> {
     /// Rules of which every pattern is covered by other rules that stay. Of two equal ones the later.
     fn shadowed(&self, findings: &mut Findings, budget: &mut Budget) {
         let mut alive = vec![true; self.rules.len()];
-        for (at, rule) in self.rules.iter().enumerate().rev() {
+        // What a class holds is not compared with patterns.
+        for (at, rule) in self.rules.iter().enumerate().rev().filter(|(_, rule)| rule.classes.is_empty()) {
             let by = match &rule.commands {
                 Commands::Any => {
                     let all = self.of_all.iter().copied();
@@ -254,6 +255,7 @@ fn is_scope_within(narrower: &Rule, wider: &Rule) -> bool {
         when,
         condition,
         globs,
+        classes: _,
         id: _,
         line: _,
         description: _,

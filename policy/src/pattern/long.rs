@@ -12,7 +12,7 @@ pub(crate) fn build(file: &LongPatternFile, deny: bool) -> Result<Pattern, Patte
     }
     let mut elements = Vec::new();
     let mut text = Vec::new();
-    for word in &file.argv {
+    for word in file.argv.iter().flatten() {
         let element = match word {
             WordFile::Literal(literal) => {
                 Element { test: Test::Literal(literal.clone()), repeat: false, skip_to: None }

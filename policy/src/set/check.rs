@@ -22,10 +22,12 @@ use super::{
     examples, units,
 };
 use crate::{
+    class::ClassName,
     condition::Condition,
     decision::Effect,
     file::{
-        AcknowledgeFile, CommandsFile, EffectFile, LimitsFile, NetworkFile, PatternFile, PolicyFile, RuleFile,
+        AcknowledgeFile, ClassFile, CommandsFile, EffectFile, LimitsFile, LongPatternFile, NetworkFile,
+        PatternFile, PolicyFile, RuleFile,
     },
     lint::{self, Finding, Severity},
     parse::builtins,
@@ -124,6 +126,18 @@ fn notes(spanned: &Spanned<RuleFile>) -> lint::Notes {
     }
 }
 
+/// The classes that a rule lists.
+fn classes(file: &CommandsFile) -> Vec<ClassName> {
+    let CommandsFile::Patterns(files) = file else { return Vec::new() };
+    let class = |file: &Spanned<PatternFile>| match &file.value {
+        PatternFile::Long(LongPatternFile { class: Some(ClassFile::ReadOnly), .. }) => {
+            Some(ClassName::ReadOnly)
+        }
+        PatternFile::Long(LongPatternFile { class: None, .. }) | PatternFile::Short(_) => None,
+    };
+    files.iter().filter_map(class).collect()
+}
+
 // === impl Problems ===
 
 impl Problems {
@@ -169,6 +183,7 @@ impl Problems {
             who: self.who(file.who.as_ref(), scope),
             hosts: self.hosts(&file.hosts),
             commands: self.commands(&file.commands, effect, &file.acknowledge),
+            classes: classes(&file.commands),
             when: self.when(file.when.as_ref(), scope),
             condition: file.condition.as_deref().and_then(|text| self.keep(Condition::parse(text))),
             globs: file.globs,
@@ -252,6 +267,25 @@ impl Problems {
         acknowledged: &[AcknowledgeFile],
     ) -> Option<Pattern> {
         let deny = effect == Effect::Deny;
+        match file {
+            PatternFile::Short(_) => {}
+            PatternFile::Long(LongPatternFile { argv: None, class: Some(_), end: false }) if !deny => {
+                return None;
+            }
+            PatternFile::Long(LongPatternFile { argv: Some(_), class: None, end: _ }) => {}
+            PatternFile::Long(LongPatternFile { class: Some(_), .. }) if deny => {
+                self.add(
+                    "a deny rule has no classes: a class is what is known to be harmless; list patterns",
+                );
+                return None;
+            }
+            PatternFile::Long(_) => {
+                self.add(
+                    "an entry of `commands` is a pattern, or a map with `argv`, or one with only `class`",
+                );
+                return None;
+            }
+        }
         let pattern = match file {
             PatternFile::Short(text) => {
                 short::parse(text, deny).map_err(|e| format!("pattern `{text}`: {e}"))

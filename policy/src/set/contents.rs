@@ -10,7 +10,6 @@ use lictor_core::{
 
 use crate::{
     decision::Effect,
-    pattern::deny,
     quota::Quota,
     rule::{Hosts, Network, PartialLimits, Rule},
     time::{Once, Window},
@@ -60,7 +59,7 @@ pub(crate) fn index(rules: &[Rule]) -> (Vec<usize>, HashMap<String, Vec<usize>>)
             denying.push(index);
             continue;
         }
-        for program in programs(rule) {
+        for program in rule.programs() {
             let indices = by_program.entry(program).or_default();
             if indices.last() != Some(&index) {
                 indices.push(index);
@@ -68,8 +67,4 @@ pub(crate) fn index(rules: &[Rule]) -> (Vec<usize>, HashMap<String, Vec<usize>>)
         }
     }
     (denying, by_program)
-}
-
-fn programs(rule: &Rule) -> impl Iterator<Item = String> {
-    rule.patterns().iter().flat_map(|pattern| deny::programs(pattern).iter().cloned())
 }
