@@ -1,5 +1,6 @@
 //! The policy file as it is written: types for reading it, and their JSON schema. Nothing here decides anything.
 
+pub(crate) mod imported;
 mod shapes;
 
 use schemars::JsonSchema;
@@ -18,6 +19,8 @@ pub(crate) struct PolicyFile {
     pub(crate) limits: Option<LimitsFile>,
     /// Where connections may go, unless a rule says otherwise.
     pub(crate) network: Option<NetworkFile>,
+    /// Rules taken over from another system.
+    pub(crate) imported: Option<imported::ImportedFile>,
     /// The rules; their order has no meaning. A command that no rule allows is denied.
     #[schemars(with = "Vec<RuleFile>")]
     pub(crate) rules: Vec<Spanned<RuleFile>>,

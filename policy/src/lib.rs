@@ -9,6 +9,8 @@
 pub mod decision;
 pub mod evaluate;
 pub mod file;
+pub mod import;
+pub mod imported;
 pub mod parse;
 pub mod pattern;
 pub mod refusal;
@@ -19,6 +21,7 @@ pub mod set;
 pub use decision::{Decision, DecisionCode, Effect};
 pub use evaluate::evaluate;
 pub use file::json_schema;
+pub use imported::{Dialect, Imported, ImportedLimits, PartVerdict};
 pub use parse::{check_command, parse_command};
 pub use refusal::{Refusal, RefusalCode};
 pub use request::{HostFacts, Request, RequestedLimits};

@@ -11,6 +11,7 @@ use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy};
 
 use crate::{
     file::PolicyFile,
+    imported::Imported,
     parse::characters,
     rule::{Network, Rule},
 };
@@ -30,6 +31,7 @@ pub struct PolicySet {
     rules: Vec<Rule>,
     limits: Limits,
     network: Network,
+    imported: Option<Imported>,
     digest: Digest,
     source: String,
 }
@@ -77,6 +79,7 @@ impl PolicySet {
             rules: checked.rules,
             limits: checked.limits,
             network: checked.network,
+            imported: checked.imported,
             digest: Digest::of(yaml.as_bytes()),
             source: yaml.to_owned(),
         })
@@ -89,6 +92,10 @@ impl PolicySet {
     /// The rules, in the order of the file, which has no meaning.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
+    }
+    /// The rules taken over from another system, when the file has any.
+    pub const fn imported(&self) -> Option<&Imported> {
+        self.imported.as_ref()
     }
     /// The file as it was read.
     pub fn source(&self) -> &str {

@@ -18,6 +18,7 @@ use crate::{
         AcknowledgeFile, CommandsFile, EffectFile, HostsFile, LimitsFile, NetworkFile, PatternFile,
         PolicyFile, RuleFile, ViaFile, WhereFile, WhoFile,
     },
+    imported::{self, Imported},
     parse::builtins,
     pattern::{Pattern, lint, long, short},
     rule::{Commands, Hosts, Network, PartialLimits, Rule, Who},
@@ -31,6 +32,7 @@ pub(crate) struct Checked {
     pub(crate) rules: Vec<Rule>,
     pub(crate) limits: Limits,
     pub(crate) network: Network,
+    pub(crate) imported: Option<Imported>,
 }
 
 /// Why an example does not hold for a rule; `None` when it does.
@@ -60,12 +62,14 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Checked, PolicyErrors> {
     let mut first_lines = BTreeMap::new();
     let rules: Vec<Rule> =
         file.rules.iter().filter_map(|rule| problems.rule(rule, &mut first_lines)).collect();
+    let imported =
+        file.imported.as_ref().and_then(|block| imported::check::check(block, &mut problems.found));
     PolicyErrors::unless_empty(problems.found)?;
     let limits = Limits {
         timeout: limits.timeout.unwrap_or(DEFAULT_TIMEOUT),
         output_bytes: limits.output_bytes.unwrap_or(DEFAULT_OUTPUT_BYTES),
     };
-    Ok(Checked { rules, limits, network })
+    Ok(Checked { rules, limits, network, imported })
 }
 
 fn line_of<T>(spanned: &Spanned<T>) -> Option<u64> {
