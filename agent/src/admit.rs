@@ -92,7 +92,7 @@ impl Gate {
             if !claim(target.invocation) {
                 continue;
             }
-            match whole.clone().and_then(|()| check_target(&grant, target, site, &rendered)) {
+            match whole.clone().and_then(|()| check_target(&grant, target, site, &rendered, now)) {
                 Ok(admitted) => verdict.admitted.push(admitted),
                 Err(outcome) => verdict.refused.push((target.invocation, outcome)),
             }
@@ -146,6 +146,7 @@ fn check_target(
     target: &GrantTarget,
     site: &Site,
     rendered: &Arc<str>,
+    now: Timestamp,
 ) -> Result<Admitted, Outcome> {
     if target.invocation != InvocationId::derive(grant.job, target.host.as_str(), target.attempt) {
         return Err(denied(
@@ -178,6 +179,7 @@ fn check_target(
                     timeout: Some(asked.timeout),
                     output_bytes: Some(asked.output_bytes),
                 },
+                at: now,
             },
         );
         if decision.effect != Effect::Allow {
@@ -241,15 +243,15 @@ impl Admitted {
     pub const fn start_by(&self) -> Timestamp {
         self.start_by
     }
-    /// Judges it again if `site` is not the one that it was judged by; waiting may have taken minutes.
+    /// Judges it again: waiting may have taken minutes, the site's files may have changed and a window may have closed.
     ///
     /// # Errors
     /// The outcome to report: it must not start any more.
-    pub(crate) fn judged_by(self, site: &Site) -> Result<Self, Outcome> {
-        if self.generation == site.generation {
+    pub(crate) fn judged_by(self, site: &Site, now: Timestamp) -> Result<Self, Outcome> {
+        if self.generation == site.generation && site.floor.is_none() {
             return Ok(self);
         }
-        check_target(&self.grant, &self.target, site, &self.rendered)
+        check_target(&self.grant, &self.target, site, &self.rendered, now)
     }
     /// The judged command, rendered.
     pub(crate) fn rendered(&self) -> &str {

@@ -209,7 +209,7 @@ impl Runner {
 
     /// The last look before the exec request: the site may have changed since the first.
     fn judge_again(&self, admitted: Admitted, session: &Session) -> Result<Admitted, Outcome> {
-        let admitted = admitted.judged_by(&self.site.current())?;
+        let admitted = admitted.judged_by(&self.site.current(), self.clock.now())?;
         if admitted.networks().permit(session.peer().ip()) {
             return Ok(admitted);
         }

@@ -61,6 +61,8 @@ pub enum Effect {
     Allow,
     /// It would not.
     Deny,
+    /// It would once others have consented.
+    Approve,
 }
 
 // === impl Client ===
@@ -86,6 +88,7 @@ impl Effect {
         match self {
             Self::Allow => "ALLOW",
             Self::Deny => "DENY",
+            Self::Approve => "APPROVE",
         }
     }
 }
@@ -112,9 +115,10 @@ impl TryFrom<pb::HostDecision> for HostDecision {
         let effect = match known("plan.effect", effect)? {
             pb::Effect::Unspecified => return Err(Invalid::new("plan.effect", "it is not set")),
             pb::Effect::Allow => Effect::Allow,
+            pb::Effect::Approve => Effect::Approve,
             pb::Effect::Deny => Effect::Deny,
         };
-        let limits = limits.filter(|_| effect == Effect::Allow).map(Limits::try_from).transpose()?;
+        let limits = limits.filter(|_| effect != Effect::Deny).map(Limits::try_from).transpose()?;
         Ok(Self {
             host: parse("plan.host", &host)?,
             site: optional("plan.site", &site)?,

@@ -5,6 +5,7 @@ mod roles;
 use std::sync::Arc;
 
 use lictor_core::{
+    clock::Timestamp,
     command::Command,
     digest::Digest,
     error::{ErrorCode, Failure},
@@ -88,9 +89,10 @@ pub fn decide(
     spec: &JobSpec,
     policy: &VersionedPolicy,
     fleet: &Fleet,
+    now: Timestamp,
 ) -> Result<Decided, Box<Refused>> {
-    let command = lictor_policy::parse_command(&spec.command)
-        .map_err(|refusal| refused_command(&spec.command, refusal))?;
+    let command =
+        policy.set.parse_command(&spec.command).map_err(|refusal| refused_command(&spec.command, refusal))?;
     let hosts = fleet.resolve(&spec.target).map_err(|failure| {
         let code = failure.code.as_str().to_owned();
         Box::new(Refused { command: command.render(), rule: None, code, failure })
@@ -99,7 +101,8 @@ pub fn decide(
     let hosts = hosts
         .into_iter()
         .map(|host| {
-            let decision = judge(policy, caller.principal(), spec.origin.via, &host, &command, requested);
+            let decision =
+                judge(policy, caller.principal(), spec.origin.via, &host, &command, requested, now);
             (host, decision)
         })
         .collect();
@@ -115,8 +118,9 @@ pub fn permit(
     spec: &JobSpec,
     policy: &VersionedPolicy,
     fleet: &Fleet,
+    now: Timestamp,
 ) -> Result<Permit, Box<Refused>> {
-    let Decided { command, hosts } = decide(caller, spec, policy, fleet)?;
+    let Decided { command, hosts } = decide(caller, spec, policy, fleet, now)?;
     let (mut permitted, mut denied) = (Vec::new(), Vec::new());
     for (host, decision) in hosts {
         if decision.is_allowed() {
@@ -148,12 +152,13 @@ pub fn permit_again(
     invocation: &Invocation,
     host: &Arc<KeptHost>,
     policy: &VersionedPolicy,
+    now: Timestamp,
 ) -> Result<PermittedHost, Box<Decision>> {
     let requested = RequestedLimits {
         timeout: Some(invocation.limits.timeout),
         output_bytes: Some(invocation.limits.output_bytes),
     };
-    let decision = judge(policy, &job.principal, job.origin.via, host, &job.command, requested);
+    let decision = judge(policy, &job.principal, job.origin.via, host, &job.command, requested, now);
     if decision.is_allowed() {
         Ok(permitted_host(Arc::clone(host), decision))
     } else {
@@ -168,9 +173,10 @@ fn judge(
     host: &KeptHost,
     command: &Command,
     requested: RequestedLimits,
+    at: Timestamp,
 ) -> Decision {
     let facts = HostFacts { alias: host.alias.clone(), site: host.site.clone(), tags: host.tags.clone() };
-    lictor_policy::evaluate(&policy.set, &Request { principal, via, host: &facts, command, requested })
+    lictor_policy::evaluate(&policy.set, &Request { principal, via, host: &facts, command, requested, at })
 }
 
 fn permitted_host(host: Arc<KeptHost>, decision: Decision) -> PermittedHost {

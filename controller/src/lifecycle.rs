@@ -100,7 +100,7 @@ impl Lifecycle {
         let in_force = self.policies.hold().await;
         let (policy, fleet, now) = (self.policies.now(), self.fleet.now(), self.clock.now());
 
-        let permit = match authz::permit(caller, spec, &policy, &fleet) {
+        let permit = match authz::permit(caller, spec, &policy, &fleet, now) {
             Ok(permit) => permit,
             Err(refused) => {
                 let recorded =

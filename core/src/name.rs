@@ -68,6 +68,8 @@ macro_rules! names {
 names! {
     /// An agent, unique within its site.
     AgentName = "an agent name";
+    /// A group of users and services, as the policy names it.
+    GroupName = "a group name";
     /// The alias by which people and policies call a host; unique within a tenant.
     HostAlias = "a host alias";
     /// A person or service, unique within a tenant.
@@ -80,6 +82,8 @@ names! {
     Tag = "a tag";
     /// An organisation; everything belongs to exactly one.
     TenantName = "a tenant name";
+    /// A time window, as the policy names it.
+    WindowName = "a window name";
 }
 
 impl fmt::Display for InvalidName {

@@ -1,8 +1,10 @@
 //! The judgement: a policy and a request give a decision.
 //!
 //! Every simple command of the request is judged on its own. If any is matched by a deny rule, the request is denied;
-//! else, if any is matched by no allow rule, the request is denied; else it is allowed, within the strictest limits and
-//! networks of all the rules that allow it. The order of rules never matters.
+//! else, if any is matched by no allow or approve rule, the request is denied; else, if changes are frozen on the host
+//! and a part has no rule that is exempt, the request is denied; else, if a part is matched by an approve rule, others
+//! have to consent; else it is allowed. What is allowed is so within the strictest limits and networks of all the rules
+//! that allow it. The order of rules never matters.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use lictor_core::{
@@ -11,135 +13,222 @@ use lictor_core::{
 };
 
 use crate::{
-    decision::{Decision, DecisionCode, Effect},
+    decision::{ApprovalTerms, Decision, DecisionCode, Effect},
+    judging::{Fit, Judging},
     request::Request,
-    rule::{Match, Network, Rule, words},
+    rule::{Match, Network, Rule, word_at},
     set::PolicySet,
 };
 
 /// Longest quotation of a command or word in a reason, in characters: enough to recognise it.
 const MAX_QUOTED_CHARS: usize = 160;
 
+/// A part of the command with the rules that permit it; never without one.
+struct Permitted<'r, 's> {
+    simple: &'s Simple,
+    rules: Vec<(&'r Rule, Match<'r>)>,
+}
+
 /// Judges `request` by `set`.
 pub fn evaluate(set: &PolicySet, request: &Request<'_>) -> Decision {
-    let applicable: Vec<&Rule> = set.rules().filter(|rule| rule.applies_to(request)).collect();
-    let of = |effect: Effect| applicable.iter().copied().filter(move |rule| rule.effect() == effect);
-
+    let judging = Judging::new(set, request);
     for simple in request.command.simples() {
-        if let Some((rule, found)) = first_match(of(Effect::Deny), simple) {
-            return denied_by_rule(set, request, simple, rule, found);
+        if let Some((rule, found)) = judging.matching(set.denying(), simple).into_iter().next() {
+            return denied_by_rule(&judging, simple, rule, found);
         }
     }
-    let mut governing = Vec::new();
-    let mut first = None;
+    let mut parts = Vec::new();
     for simple in request.command.simples() {
-        let matching = matches(of(Effect::Allow), simple);
-        let Some((rule, _)) = matching.first() else {
-            return default_deny(set, request, simple, of(Effect::Allow));
-        };
-        first.get_or_insert((*rule, simple));
-        governing.extend(matching.iter().map(|(rule, _)| *rule));
+        let rules = judging.matching(set.permitting(simple), simple);
+        if rules.is_empty() {
+            return default_deny(&judging, simple);
+        }
+        parts.push(Permitted { simple, rules });
     }
-    match first {
-        Some((rule, simple)) => allowed(set, request, simple, rule, &governing),
+    match frozen(&judging, &parts) {
+        Some(decision) => decision,
+        None => permitted(&judging, &parts),
+    }
+}
+
+/// The rule that is reported: of those that match the first part that has an effect, the first by id.
+fn permitted(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Decision {
+    let governing: Vec<&Rule> =
+        parts.iter().flat_map(|part| part.rules.iter().map(|(rule, _)| *rule)).collect();
+    let mut approvals: Vec<ApprovalTerms> =
+        governing.iter().filter_map(|rule| rule.approval.clone()).collect();
+    approvals.sort();
+    approvals.dedup();
+    let asks =
+        |part: &&Permitted<'_, '_>| part.rules.iter().any(|(rule, _)| rule.effect() == Effect::Approve);
+    let Some(part) = parts.iter().find(asks).or_else(|| parts.first()) else {
         // A command has a first part by construction; if it had none, nothing would have been judged.
-        None => denied(set, DecisionCode::DefaultDeny, "there is no command to judge".into(), String::new()),
-    }
-}
-
-/// The rules that match, by id, so that the order in the file has no influence on what is reported.
-fn matches<'r>(rules: impl Iterator<Item = &'r Rule>, simple: &Simple) -> Vec<(&'r Rule, Match<'r>)> {
-    let mut found: Vec<_> = rules.filter_map(|rule| rule.find(simple).map(|m| (rule, m))).collect();
-    found.sort_by(|(a, _), (b, _)| a.id().cmp(b.id()));
-    found
-}
-
-fn first_match<'r>(rules: impl Iterator<Item = &'r Rule>, simple: &Simple) -> Option<(&'r Rule, Match<'r>)> {
-    matches(rules, simple).into_iter().next()
-}
-
-fn allowed(
-    set: &PolicySet,
-    request: &Request<'_>,
-    simple: &Simple,
-    rule: &Rule,
-    governing: &[&Rule],
-) -> Decision {
-    let networks = networks(set, governing);
-    let parts = match request.command.simples().count() {
-        1 => String::new(),
-        n => format!(" and every other of the {n} parts is allowed too"),
+        let nothing = "there is no command to judge".into();
+        return denied(judging.set, DecisionCode::DefaultDeny, nothing, String::new());
     };
+    let wanted = if approvals.is_empty() { Effect::Allow } else { Effect::Approve };
+    let Some((rule, found)) = part.rules.iter().find(|(rule, _)| rule.effect() == wanted) else {
+        let nothing = "no rule permits the command".into();
+        return denied(judging.set, DecisionCode::DefaultDeny, nothing, String::new());
+    };
+    let networks = networks(judging.set, &governing);
     Decision {
-        effect: Effect::Allow,
-        code: DecisionCode::Allowed,
+        effect: wanted,
+        code: match wanted {
+            Effect::Approve => DecisionCode::ApprovalRequired,
+            Effect::Allow | Effect::Deny => DecisionCode::Allowed,
+        },
         rule: Some(rule.id().clone()),
-        reason: format!(
-            "rule `{}` allows `{}` {}{parts}",
-            rule.id(),
-            shorten(&render(simple)),
-            whom(request)
-        ),
-        hint: String::new(),
-        part: Some(render(simple)),
-        limits: limits(set, request, governing),
+        reason: reason(judging, rule, part.simple, parts.len(), &approvals),
+        hint: approvals.first().map(ask_for).unwrap_or_default(),
+        part: Some(render(part.simple)),
+        pattern: found.pattern.map(str::to_owned),
+        word: None,
+        limits: limits(judging, &governing),
         networks_allowed: networks.allow.unwrap_or_default(),
         networks_denied: networks.deny,
+        max_hosts: governing.iter().filter_map(|rule| rule.max_hosts).min(),
+        approvals,
     }
 }
 
-fn denied_by_rule(
-    set: &PolicySet,
-    request: &Request<'_>,
-    simple: &Simple,
+fn reason(
+    judging: &Judging<'_>,
     rule: &Rule,
-    found: Match<'_>,
-) -> Decision {
+    simple: &Simple,
+    parts: usize,
+    approvals: &[ApprovalTerms],
+) -> String {
+    let others = match (parts, approvals.is_empty()) {
+        (1, _) => String::new(),
+        (n, true) => format!(" and every other of the {n} parts is allowed too"),
+        (n, false) => format!(", and none of the {n} parts is denied"),
+    };
+    let verb = if approvals.is_empty() { "allows" } else { "asks for consent to" };
+    format!("rule `{}` {verb} `{}` {}{others}", rule.id(), shorten(&render(simple)), whom(judging.request))
+}
+
+fn ask_for(terms: &ApprovalTerms) -> String {
+    let people = if terms.approvals == 1 { "person" } else { "people" };
+    format!("{} other {people} of group `{}` must consent", terms.approvals, terms.group)
+}
+
+fn denied_by_rule(judging: &Judging<'_>, simple: &Simple, rule: &Rule, found: Match<'_>) -> Decision {
+    let word = word_at(simple, found.word).to_owned();
     let why = match found.pattern {
         None => "it denies every command there".to_owned(),
         Some(pattern) => {
-            let words = words(simple);
-            let word = shorten(words.get(found.word).copied().unwrap_or_default());
-            format!("the word `{word}` is what its pattern `{}` denies", shorten(pattern.as_str()))
+            format!("the word `{}` is what its pattern `{}` denies", shorten(&word), shorten(pattern))
         }
     };
-    let reason =
-        format!("rule `{}` denies `{}` {}: {why}", rule.id(), shorten(&render(simple)), whom(request));
+    let reason = format!(
+        "rule `{}` denies `{}` {}: {why}",
+        rule.id(),
+        shorten(&render(simple)),
+        whom(judging.request)
+    );
     let hint = "no other rule can allow it; use a command that does without this word, or ask whoever keeps the policy";
     Decision {
         rule: Some(rule.id().clone()),
         part: Some(render(simple)),
-        ..denied(set, DecisionCode::DeniedByRule, reason, hint.into())
+        pattern: found.pattern.map(str::to_owned),
+        word: found.pattern.map(|_| word),
+        ..denied(judging.set, DecisionCode::DeniedByRule, reason, hint.into())
     }
 }
 
-fn default_deny<'r>(
-    set: &PolicySet,
-    request: &Request<'_>,
-    simple: &Simple,
-    rules: impl Iterator<Item = &'r Rule>,
-) -> Decision {
-    let reason = format!("no rule allows `{}` {}", shorten(&render(simple)), whom(request));
-    let hint = nearest(simple, rules).unwrap_or_else(|| {
-        "no rule for you on this host begins with this program; use one that is allowed, or ask whoever keeps the policy".into()
+fn default_deny(judging: &Judging<'_>, simple: &Simple) -> Decision {
+    let reason = format!("no rule allows `{}` {}", shorten(&render(simple)), whom(judging.request));
+    let near = almost(judging, simple).or_else(|| nearest(judging, simple));
+    let near = near.unwrap_or_else(|| Nearest {
+        hint: "no rule for you on this host begins with this program; use one that is allowed, or ask whoever keeps the policy".into(),
+        ..Nearest::default()
     });
-    Decision { part: Some(render(simple)), ..denied(set, DecisionCode::DefaultDeny, reason, hint) }
+    Decision {
+        part: Some(render(simple)),
+        pattern: near.pattern,
+        word: near.word,
+        ..denied(judging.set, DecisionCode::DefaultDeny, reason, near.hint)
+    }
+}
+
+/// What comes nearest to allowing a part.
+#[derive(Default)]
+struct Nearest {
+    pattern: Option<String>,
+    word: Option<String>,
+    hint: String,
+}
+
+/// A rule that would allow it at another time or under its condition.
+fn almost(judging: &Judging<'_>, simple: &Simple) -> Option<Nearest> {
+    let mut rules: Vec<&Rule> = judging.set.permitting(simple).collect();
+    rules.sort_by(|a, b| a.id().cmp(b.id()));
+    rules.into_iter().find_map(|rule| {
+        let condition = rule.condition.as_ref().map(crate::condition::Condition::as_str).unwrap_or_default();
+        let (found, hint) = match judging.fit(rule, simple) {
+            Fit::OtherTime(found) => {
+                (found, format!("rule `{}` allows it, but not now: {}", rule.id(), judging.set.hours(rule)))
+            }
+            Fit::ConditionFalse(found) => {
+                (found, format!("rule `{}` allows it only if `{}`", rule.id(), shorten(condition)))
+            }
+            Fit::ConditionFailed(found, why) => {
+                (found, format!("the condition of rule `{}` has no value here: {why}", rule.id()))
+            }
+            _ => return None,
+        };
+        Some(Nearest { pattern: found.pattern.map(str::to_owned), word: None, hint })
+    })
 }
 
 /// The pattern that has a place for most of the words, and the first word it has none for.
-fn nearest<'r>(simple: &Simple, rules: impl Iterator<Item = &'r Rule>) -> Option<String> {
-    let words = &words(simple);
-    let candidates = rules.flat_map(|rule| {
-        rule.patterns().iter().map(move |pattern| (pattern.progress(words), rule.id(), pattern))
+fn nearest(judging: &Judging<'_>, simple: &Simple) -> Option<Nearest> {
+    let about_this = |rule: &&Rule| matches!(judging.fit(rule, simple), Fit::OtherCommand);
+    let candidates = judging.set.permitting(simple).filter(about_this).filter_map(|rule| {
+        let (progress, pattern) = rule.nearest(simple)?;
+        Some((progress, rule, pattern))
     });
     let (progress, rule, pattern) = candidates
-        .filter(|(progress, _, _)| *progress > 0)
-        .min_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, a.2.as_str()).cmp(&(b.1, b.2.as_str()))))?;
-    let what = match words.get(progress) {
-        Some(word) => format!("has no place for the word `{}`", shorten(word)),
+        .min_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1.id(), a.2.as_str()).cmp(&(b.1.id(), b.2.as_str()))))?;
+    let word = simple.words().get(progress);
+    let what = match word {
+        Some(word) if word.literal().is_none() => {
+            format!(
+                "takes no glob at the place of `{}`; name the files, or quote the word",
+                shorten(word.as_str())
+            )
+        }
+        Some(word) => format!("has no place for the word `{}`", shorten(word.as_str())),
         None => "needs more words".into(),
     };
-    Some(format!("the nearest pattern, `{}` of rule `{rule}`, {what}", shorten(pattern.as_str())))
+    Some(Nearest {
+        pattern: Some(pattern.as_str().to_owned()),
+        word: word.map(|word| word.as_str().to_owned()),
+        hint: format!("the nearest pattern, `{}` of rule `{}`, {what}", shorten(pattern.as_str()), rule.id()),
+    })
+}
+
+/// The denial by the first freeze of the host, if a part has no rule that is exempt.
+fn frozen(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Option<Decision> {
+    let request = judging.request;
+    let freeze =
+        judging.set.freezes().find(|f| f.hosts.include(request.host) && f.span.contains(request.at))?;
+    let part = parts.iter().find(|part| !part.rules.iter().any(|(rule, _)| rule.exempt_from_freezes))?;
+    let reason = format!(
+        "changes are frozen on {} by `{}` ({}), and no rule that allows `{}` is exempt: {}",
+        request.host.alias,
+        freeze.id,
+        freeze.span,
+        shorten(&render(part.simple)),
+        freeze.reason
+    );
+    let hint = "wait until the freeze ends, or ask whoever keeps the policy";
+    Some(Decision {
+        rule: Some(freeze.id.clone()),
+        part: Some(render(part.simple)),
+        ..denied(judging.set, DecisionCode::Frozen, reason, hint.into())
+    })
 }
 
 /// A denial that names no rule and no part.
@@ -151,20 +240,29 @@ fn denied(set: &PolicySet, code: DecisionCode, reason: String, hint: String) -> 
         reason,
         hint,
         part: None,
+        pattern: None,
+        word: None,
         limits: set.limits(),
         networks_allowed: Vec::new(),
         networks_denied: Vec::new(),
+        max_hosts: None,
+        approvals: Vec::new(),
     }
 }
 
-/// The smallest of what is asked for and what each rule gives.
-fn limits(set: &PolicySet, request: &Request<'_>, governing: &[&Rule]) -> Limits {
-    let file = set.limits();
-    let timeouts = governing.iter().map(|rule| rule.limits.timeout.unwrap_or(file.timeout));
-    let outputs = governing.iter().map(|rule| rule.limits.output_bytes.unwrap_or(file.output_bytes));
+/// The smallest of what is asked for, what each rule gives, and what the host's override gives at most.
+fn limits(judging: &Judging<'_>, governing: &[&Rule]) -> Limits {
+    let requested = judging.request.requested;
+    let (default, most) = judging.set.limits_on(judging.request.host);
+    let timeouts = governing.iter().map(|rule| rule.limits.timeout.unwrap_or(default.timeout));
+    let outputs = governing.iter().map(|rule| rule.limits.output_bytes.unwrap_or(default.output_bytes));
     Limits {
-        timeout: timeouts.chain(request.requested.timeout).min().unwrap_or(file.timeout),
-        output_bytes: outputs.chain(request.requested.output_bytes).min().unwrap_or(file.output_bytes),
+        timeout: timeouts.chain(most.timeout).chain(requested.timeout).min().unwrap_or(default.timeout),
+        output_bytes: outputs
+            .chain(most.output_bytes)
+            .chain(requested.output_bytes)
+            .min()
+            .unwrap_or(default.output_bytes),
     }
 }
 
@@ -204,18 +302,18 @@ fn intersect(a: &[IpNet], b: &[IpNet]) -> Vec<IpNet> {
     both
 }
 
-fn whom(request: &Request<'_>) -> String {
+pub(crate) fn whom(request: &Request<'_>) -> String {
     format!("on {} for {}", request.host.alias, request.principal)
 }
 
-fn render(simple: &Simple) -> String {
+pub(crate) fn render(simple: &Simple) -> String {
     Pipeline::new(vec![simple.clone()])
         .and_then(|first| Command::new(first, Vec::new()))
         .map(|c| c.render())
         .unwrap_or_default()
 }
 
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(MAX_QUOTED_CHARS) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),

@@ -3,6 +3,8 @@
 pub(crate) mod imported;
 mod shapes;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -19,6 +21,24 @@ pub(crate) struct PolicyFile {
     pub(crate) limits: Option<LimitsFile>,
     /// Where connections may go, unless a rule says otherwise.
     pub(crate) network: Option<NetworkFile>,
+    /// Groups of principals, by name, for `who` and `approve`.
+    #[serde(default)]
+    pub(crate) groups: BTreeMap<String, GroupFile>,
+    /// Spans of time, by name, for `when`.
+    #[serde(default)]
+    pub(crate) windows: BTreeMap<String, WindowFile>,
+    /// Spans of time in which only rules with `exempt_from_freezes` allow.
+    #[serde(default)]
+    #[schemars(with = "Vec<FreezeFile>")]
+    pub(crate) freezes: Vec<Spanned<FreezeFile>>,
+    /// Limits of some hosts: their default and their most.
+    #[serde(default)]
+    #[schemars(with = "Vec<OverrideFile>")]
+    pub(crate) overrides: Vec<Spanned<OverrideFile>>,
+    /// How much each principal may run.
+    #[serde(default)]
+    #[schemars(with = "Vec<QuotaFile>")]
+    pub(crate) quotas: Vec<Spanned<QuotaFile>>,
     /// Rules taken over from another system.
     pub(crate) imported: Option<imported::ImportedFile>,
     /// The rules; their order has no meaning. A command that no rule allows is denied.
@@ -68,6 +88,20 @@ pub(crate) struct RuleFile {
     pub(crate) hosts: WhereFile,
     /// Which commands: a list of patterns, or (deny only) `any`.
     pub(crate) commands: CommandsFile,
+    /// When; left out: always.
+    pub(crate) when: Option<WhenFile>,
+    /// Only if this expression (CEL) is true.
+    pub(crate) condition: Option<String>,
+    /// Path slots with `...` also take unquoted `*`, `?` and `[…]` whose every expansion is under the path.
+    #[serde(default)]
+    pub(crate) globs: bool,
+    /// Allows even during a freeze.
+    #[serde(default)]
+    pub(crate) exempt_from_freezes: bool,
+    /// Most hosts in one job.
+    pub(crate) max_hosts: Option<u32>,
+    /// Whose consent is needed; only, and always, with effect `approve`.
+    pub(crate) approve: Option<ApproveFile>,
     /// What commands allowed by this rule get, and at most.
     pub(crate) limits: Option<LimitsFile>,
     /// `allow` replaces the list of the file, `deny` is added to it.
@@ -94,6 +128,137 @@ pub(crate) enum EffectFile {
     Allow,
     /// Denies, whatever else allows.
     Deny,
+    /// Allows once others have consented.
+    Approve,
+}
+
+/// Principals under one name.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Group")]
+pub(crate) struct GroupFile {
+    /// People, by name.
+    pub(crate) users: Option<Vec<String>>,
+    /// Services, by name.
+    pub(crate) services: Option<Vec<String>>,
+}
+
+/// A span of time: either weekly (`days`, `from`, `to`) or once (`start`, `end`).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Window")]
+pub(crate) struct WindowFile {
+    /// The time zone by its IANA name, e.g. `Europe/Vienna`.
+    pub(crate) zone: String,
+    /// On these days of the week; left out: every day.
+    pub(crate) days: Option<Vec<DayFile>>,
+    /// From this time of day, `HH:MM`; with `to` left out too: the whole day.
+    pub(crate) from: Option<String>,
+    /// Up to this time of day; earlier than `from`: on the next day.
+    pub(crate) to: Option<String>,
+    /// From this moment, `YYYY-MM-DDTHH:MM`.
+    pub(crate) start: Option<String>,
+    /// Up to this moment.
+    pub(crate) end: Option<String>,
+}
+
+/// Days of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Day")]
+pub(crate) enum DayFile {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
+}
+
+/// A span of time in which nothing but what is exempt may run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Freeze")]
+pub(crate) struct FreezeFile {
+    /// Its name, unique among freezes.
+    pub(crate) id: String,
+    /// Why, for whoever is refused.
+    pub(crate) reason: String,
+    /// On which hosts.
+    #[serde(rename = "where")]
+    pub(crate) hosts: WhereFile,
+    /// The time zone by its IANA name.
+    pub(crate) zone: String,
+    /// From this moment, `YYYY-MM-DDTHH:MM`.
+    pub(crate) start: String,
+    /// Up to this moment.
+    pub(crate) end: String,
+}
+
+/// When a rule holds.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "When")]
+pub(crate) struct WhenFile {
+    /// In any of these windows.
+    pub(crate) during: Option<Vec<String>>,
+    /// In none of these windows.
+    pub(crate) not_during: Option<Vec<String>>,
+}
+
+/// Limits of some hosts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Override")]
+pub(crate) struct OverrideFile {
+    /// The hosts: listed hosts go before tags, tags before sites, `all` comes last.
+    #[serde(rename = "where")]
+    pub(crate) hosts: WhereFile,
+    /// What rules that say nothing about limits give there, and at most.
+    pub(crate) limits: LimitsFile,
+}
+
+/// How much each principal may run; exactly one of `invocations` with `per`, or `running`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Quota")]
+pub(crate) struct QuotaFile {
+    /// Its name, unique among quotas.
+    pub(crate) id: String,
+    /// For whom, each counted alone; left out: everybody.
+    pub(crate) who: Option<WhoFile>,
+    /// Most invocations (one host, one command) that may be asked for in each span of `per`.
+    pub(crate) invocations: Option<u32>,
+    /// The span.
+    #[schemars(regex(pattern = "^[0-9]+(s|m|h|d)$"))]
+    pub(crate) per: Option<String>,
+    /// Most invocations that may be under way at once.
+    pub(crate) running: Option<u32>,
+}
+
+/// Whose consent is needed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Approve")]
+pub(crate) struct ApproveFile {
+    /// How many people, each another one and none of them who asked.
+    pub(crate) approvals: u32,
+    /// Out of this group.
+    pub(crate) group: String,
+    /// Within this time; then the request lapses.
+    #[schemars(regex(pattern = "^[0-9]+(s|m|h|d)$"))]
+    pub(crate) within: String,
+    /// Each must have proved a second factor.
+    #[serde(default)]
+    pub(crate) mfa: bool,
 }
 
 /// Findings that can be acknowledged.
@@ -120,7 +285,7 @@ pub(crate) enum ViaFile {
     Api,
 }
 
-/// For whom: any of the users or services, and by any of the doors.
+/// For whom: any of the users, services, groups and kinds, and by any of the doors.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Who")]
@@ -129,8 +294,23 @@ pub(crate) struct WhoFile {
     pub(crate) users: Option<Vec<String>>,
     /// Services, by name.
     pub(crate) services: Option<Vec<String>>,
+    /// Groups of this file, by name.
+    pub(crate) groups: Option<Vec<String>>,
+    /// Every person, or every service.
+    pub(crate) kinds: Option<Vec<KindFile>>,
     /// Doors; left out: any.
     pub(crate) via: Option<Vec<ViaFile>>,
+}
+
+/// Kinds of principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Kind")]
+pub(crate) enum KindFile {
+    /// A person.
+    User,
+    /// A machine.
+    Service,
 }
 
 /// Hosts: any that is listed, has a listed tag or is at a listed site.
@@ -138,7 +318,7 @@ pub(crate) struct WhoFile {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Hosts")]
 pub(crate) struct HostsFile {
-    /// Hosts, by alias.
+    /// Hosts, by alias; `*` stands for any characters, as in `web-*`.
     pub(crate) hosts: Option<Vec<String>>,
     /// Tags.
     pub(crate) tags: Option<Vec<String>>,
@@ -188,7 +368,7 @@ pub(crate) enum AnyFile {
 pub(crate) enum PatternFile {
     /// One line of text.
     Short(String),
-    /// A list.
+    /// A list, or a class.
     Long(LongPatternFile),
 }
 

@@ -6,23 +6,30 @@
 //!
 //! Nothing in this crate reads a clock, a file or the network, so the controller and every agent decide alike.
 
+pub(crate) mod condition;
 pub mod decision;
 pub mod evaluate;
+pub mod explain;
 pub mod file;
 pub mod import;
 pub mod imported;
+pub(crate) mod judging;
 pub mod parse;
 pub mod pattern;
+pub mod quota;
 pub mod refusal;
 pub mod request;
 pub mod rule;
 pub mod set;
+pub mod time;
 
-pub use decision::{Decision, DecisionCode, Effect};
+pub use decision::{ApprovalTerms, Decision, DecisionCode, Effect};
 pub use evaluate::evaluate;
+pub use explain::{Explanation, explain};
 pub use file::json_schema;
 pub use imported::{Dialect, Imported, ImportedLimits, PartVerdict};
-pub use parse::{check_command, parse_command};
+pub use parse::{check_command, parse_command, parse_command_with_globs};
+pub use quota::{Quota, QuotaBound};
 pub use refusal::{Refusal, RefusalCode};
 pub use request::{HostFacts, Request, RequestedLimits};
 pub use rule::Rule;

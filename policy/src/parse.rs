@@ -8,7 +8,10 @@
 //! bare     = ALPHA / DIGIT / one of  _ @ % + = : , . / -
 //! single   = "'" *( any character but "'" ) "'"
 //! double   = DQUOTE *( any character but DQUOTE $ ` \ ! ) DQUOTE
+//! glob     = "*" / "?" / "[" [ "!" ] 1*( letter / digit / one of _ . , : @ % + - ) "]"
 //! ```
+//!
+//! A `glob` may be part of a word only where the reader asks for it, because some rule is able to judge one.
 //!
 //! One pass over the bytes, no recursion. Whatever is not in this grammar is refused: a construct that a shell would
 //! understand and this parser would not is the way around a policy.
@@ -28,6 +31,7 @@ use lictor_core::{
     limits::{MAX_LINE_BYTES, MAX_WORD_BYTES, MAX_WORDS},
 };
 
+use self::scan::Globs;
 use crate::refusal::{Refusal, RefusalCode};
 
 /// Makes `input` a command.
@@ -35,19 +39,32 @@ use crate::refusal::{Refusal, RefusalCode};
 /// # Errors
 /// A [`Refusal`] with a stable code and a hint when the input is not made of literal words.
 pub fn parse_command(input: &CommandInput) -> Result<Command, Refusal> {
+    read(input, Globs::Refuse)
+}
+
+/// As [`parse_command`], but unquoted `*`, `?` and `[…]` in a line become globs of their words, which only a rule that
+/// says so allows, and which a deny rule sees as everything that they could expand to.
+///
+/// # Errors
+/// As `parse_command`.
+pub fn parse_command_with_globs(input: &CommandInput) -> Result<Command, Refusal> {
+    read(input, Globs::Keep)
+}
+
+fn read(input: &CommandInput, globs: Globs) -> Result<Command, Refusal> {
     let command = match input {
         CommandInput::Argv(words) => parse_argv(words)?,
-        CommandInput::Line(line) => parse_line(line)?,
+        CommandInput::Line(line) => parse_line(line, globs)?,
     };
     check_rendering(&command)?;
     Ok(command)
 }
 
 /// Checks a command that was not made by [`parse_command`] but taken apart and put together again, as on its way to
-/// an agent: it passes exactly when `parse_command` could have made it.
+/// an agent: it passes exactly when `parse_command_with_globs` could have made it.
 ///
 /// # Errors
-/// A [`Refusal`] as `parse_command` would give it.
+/// A [`Refusal`] as `parse_command_with_globs` would give it.
 pub fn check_command(command: &Command) -> Result<(), Refusal> {
     for simple in command.simples() {
         for word in simple.words() {
@@ -76,12 +93,12 @@ fn parse_argv(words: &[String]) -> Result<Command, Refusal> {
     Ok(command)
 }
 
-fn parse_line(line: &str) -> Result<Command, Refusal> {
+fn parse_line(line: &str, globs: Globs) -> Result<Command, Refusal> {
     if line.len() > MAX_LINE_BYTES {
         return Err(Refusal::new(RefusalCode::TooLong, None, format!("the line has {} bytes", line.len())));
     }
     characters::check(line, true)?;
-    assemble::assemble(scan::scan(line)?)
+    assemble::assemble(scan::scan(line, globs)?)
 }
 
 /// The rules for one simple command that hold however it was written; `span` is its first word's.
@@ -110,7 +127,7 @@ fn check_rendering(command: &Command) -> Result<(), Refusal> {
         let message = format!("the command has {} bytes when its words are quoted", text.len());
         return Err(Refusal::new(RefusalCode::TooLong, None, message));
     }
-    if parse_line(&text).as_ref() == Ok(command) {
+    if parse_line(&text, Globs::Keep).as_ref() == Ok(command) {
         return Ok(());
     }
     Err(Refusal::new(

@@ -1,6 +1,7 @@
 //! A command pattern: what each word of a simple command must be, first to last, and nothing after.
 
 pub(crate) mod deny;
+pub(crate) mod expansion;
 pub(crate) mod kind;
 pub(crate) mod lint;
 pub(crate) mod long;
@@ -10,7 +11,7 @@ pub(crate) mod simulate;
 use std::fmt;
 
 pub(crate) use kind::Kind;
-use lictor_core::limits::MAX_WORDS;
+use lictor_core::{command::Word, limits::MAX_WORDS};
 
 /// Most elements in one pattern: a command has no more words.
 pub const MAX_ELEMENTS: usize = MAX_WORDS;
@@ -64,13 +65,13 @@ impl Pattern {
         Ok(Self { elements, end, text })
     }
 
-    /// Whether the words, program first, are exactly this pattern.
-    pub(crate) fn matches(&self, words: &[&str]) -> bool {
-        simulate::whole(&self.elements, words)
+    /// Whether the words, program first, are exactly this pattern; `globs`: path slots with `...` take globs too.
+    pub(crate) fn matches(&self, words: &[Word], globs: bool) -> bool {
+        simulate::whole(&self.elements, words, globs)
     }
     /// How many leading words the pattern has a place for.
-    pub(crate) fn progress(&self, words: &[&str]) -> usize {
-        simulate::progress(&self.elements, words)
+    pub(crate) fn progress(&self, words: &[Word], globs: bool) -> usize {
+        simulate::progress(&self.elements, words, globs)
     }
     pub(crate) fn elements(&self) -> &[Element] {
         &self.elements

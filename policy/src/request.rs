@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lictor_core::{
+    clock::Timestamp,
     command::Command,
     name::{HostAlias, SiteName, Tag},
     principal::{Principal, Via},
@@ -41,4 +42,6 @@ pub struct Request<'a> {
     pub command: &'a Command,
     /// Within which limits.
     pub requested: RequestedLimits,
+    /// When.
+    pub at: Timestamp,
 }

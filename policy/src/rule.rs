@@ -1,47 +1,82 @@
-//! A rule, checked: for whom, where, which commands, and what follows.
+//! A rule, checked: for whom, where, when, which commands, and what follows.
 
 use std::time::Duration;
 
 use ipnet::IpNet;
 use lictor_core::{
     command::{Simple, Word},
-    name::{HostAlias, PrincipalName, RuleId, SiteName, Tag},
-    principal::{PrincipalKind, Via},
+    name::{GroupName, HostAlias, PrincipalName, RuleId, SiteName, Tag},
+    principal::{Principal, PrincipalKind, Via},
 };
 
 use crate::{
-    decision::Effect,
+    condition::Condition,
+    decision::{ApprovalTerms, Effect},
     pattern::{Pattern, deny},
-    request::Request,
+    request::HostFacts,
 };
 
 /// One rule of a policy.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Rule {
     pub(crate) id: RuleId,
+    pub(crate) line: Option<u64>,
     pub(crate) description: Option<String>,
     pub(crate) effect: Effect,
     pub(crate) who: Who,
     pub(crate) hosts: Hosts,
     pub(crate) commands: Commands,
+    pub(crate) when: When,
+    pub(crate) condition: Option<Condition>,
+    /// Path slots with `...` take globs.
+    pub(crate) globs: bool,
+    pub(crate) exempt_from_freezes: bool,
+    pub(crate) max_hosts: Option<u32>,
+    /// With effect approve, always.
+    pub(crate) approval: Option<ApprovalTerms>,
     pub(crate) limits: PartialLimits,
     pub(crate) network: Network,
+    /// Commands that the patterns must and must not match, as the file has them.
+    pub(crate) examples: Examples,
+}
+
+/// The examples of a rule.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Examples {
+    pub(crate) matching: Vec<String>,
+    pub(crate) not_matching: Vec<String>,
 }
 
 /// For whom.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Who {
     /// `None`: everybody.
-    pub(crate) principals: Option<Vec<(PrincipalKind, PrincipalName)>>,
+    pub(crate) principals: Option<Principals>,
     /// `None`: any door.
     pub(crate) via: Option<Vec<Via>>,
+}
+
+/// Any of these.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Principals {
+    pub(crate) named: Vec<(PrincipalKind, PrincipalName)>,
+    pub(crate) groups: Vec<GroupName>,
+    pub(crate) kinds: Vec<PrincipalKind>,
 }
 
 /// Where.
 #[derive(Debug, Clone)]
 pub(crate) enum Hosts {
     All,
-    Some { hosts: Vec<HostAlias>, tags: Vec<Tag>, sites: Vec<SiteName> },
+    Some { hosts: Vec<HostName>, tags: Vec<Tag>, sites: Vec<SiteName> },
+}
+
+/// A host by its alias, or hosts by a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HostName {
+    Alias(HostAlias),
+    /// Texts around each `*`; at least two.
+    Pattern(Vec<String>),
 }
 
 /// Which commands.
@@ -50,6 +85,14 @@ pub(crate) enum Commands {
     /// Every one; only in deny rules.
     Any,
     Patterns(Vec<Pattern>),
+}
+
+/// When: indices into the windows of the set.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct When {
+    /// `None`: always.
+    pub(crate) during: Option<Vec<usize>>,
+    pub(crate) not_during: Vec<usize>,
 }
 
 /// Limits of which some may be left to the file.
@@ -71,7 +114,7 @@ pub(crate) struct Network {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Match<'a> {
     /// The pattern; `None`: `any`.
-    pub(crate) pattern: Option<&'a Pattern>,
+    pub(crate) pattern: Option<&'a str>,
     /// The index of the word at which it was found.
     pub(crate) word: usize,
 }
@@ -82,6 +125,10 @@ impl Rule {
     /// Its name.
     pub const fn id(&self) -> &RuleId {
         &self.id
+    }
+    /// The line of the file at which it begins, counted from 1, where that is known.
+    pub const fn line(&self) -> Option<u64> {
+        self.line
     }
     /// What it is for.
     pub fn description(&self) -> Option<&str> {
@@ -99,55 +146,120 @@ impl Rule {
         }
     }
 
-    /// Whether the rule is about this principal, door and host.
-    pub(crate) fn applies_to(&self, request: &Request<'_>) -> bool {
-        self.who.includes(request) && self.hosts.include(request)
-    }
-
-    /// Whether and how the rule matches one simple command.
+    /// Whether and how its commands include one simple command, whoever asks.
     pub(crate) fn find(&self, simple: &Simple) -> Option<Match<'_>> {
         let Commands::Patterns(patterns) = &self.commands else {
             return Some(Match { pattern: None, word: 0 });
         };
-        let words = words(simple);
+        let words = simple.words();
         patterns.iter().find_map(|pattern| {
             let word = match self.effect {
-                Effect::Allow => pattern.matches(&words).then_some(0),
-                Effect::Deny => deny::find(pattern, &words),
+                Effect::Allow | Effect::Approve => pattern.matches(words, self.globs).then_some(0),
+                Effect::Deny => deny::find(pattern, words),
             };
-            word.map(|word| Match { pattern: Some(pattern), word })
+            word.map(|word| Match { pattern: Some(pattern.as_str()), word })
         })
+    }
+
+    /// Commands that the file says it must match.
+    pub fn examples_matching(&self) -> &[String] {
+        &self.examples.matching
+    }
+    /// Commands that the file says it must not match.
+    pub fn examples_not_matching(&self) -> &[String] {
+        &self.examples.not_matching
+    }
+
+    /// The pattern that has a place for most of the leading words, and for how many.
+    pub(crate) fn nearest(&self, simple: &Simple) -> Option<(usize, &Pattern)> {
+        let progress = |pattern: &Pattern| pattern.progress(simple.words(), self.globs);
+        let candidates = self.patterns().iter().map(|pattern| (progress(pattern), pattern));
+        candidates
+            .filter(|(progress, _)| *progress > 0)
+            .min_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.as_str().cmp(b.1.as_str())))
     }
 }
 
-/// The words of a simple command as text, program first.
-pub(crate) fn words(simple: &Simple) -> Vec<&str> {
-    simple.words().iter().map(Word::as_str).collect()
+/// The word at `index` as text; empty behind the end.
+pub(crate) fn word_at(simple: &Simple, index: usize) -> &str {
+    simple.words().get(index).map(Word::as_str).unwrap_or_default()
 }
 
 // === impl Who ===
 
 impl Who {
-    fn includes(&self, request: &Request<'_>) -> bool {
-        let asks = |(kind, name): &(PrincipalKind, PrincipalName)| {
-            *kind == request.principal.kind && *name == request.principal.name
-        };
-        self.principals.as_ref().is_none_or(|principals| principals.iter().any(asks))
-            && self.via.as_ref().is_none_or(|via| via.contains(&request.via))
+    pub(crate) fn includes(&self, principal: &Principal, via: Via, groups: &[&GroupName]) -> bool {
+        self.principals.as_ref().is_none_or(|principals| principals.include(principal, groups))
+            && self.via.as_ref().is_none_or(|doors| doors.contains(&via))
+    }
+}
+
+impl Principals {
+    fn include(&self, principal: &Principal, groups: &[&GroupName]) -> bool {
+        self.kinds.contains(&principal.kind)
+            || self.named.iter().any(|(kind, name)| *kind == principal.kind && *name == principal.name)
+            || self.groups.iter().any(|group| groups.contains(&group))
     }
 }
 
 // === impl Hosts ===
 
 impl Hosts {
-    fn include(&self, request: &Request<'_>) -> bool {
+    pub(crate) fn include(&self, host: &HostFacts) -> bool {
         match self {
             Self::All => true,
-            Self::Some { hosts, tags, sites } => {
-                hosts.contains(&request.host.alias)
-                    || sites.contains(&request.host.site)
-                    || request.host.tags.iter().any(|tag| tags.contains(tag))
-            }
+            Self::Some { .. } => self.names(host) || self.tags(host) || self.sites(host),
         }
+    }
+    /// Whether it lists the host by name.
+    pub(crate) fn names(&self, host: &HostFacts) -> bool {
+        matches!(self, Self::Some { hosts, .. } if hosts.iter().any(|name| name.is(&host.alias)))
+    }
+    /// Whether it lists a tag of the host.
+    pub(crate) fn tags(&self, host: &HostFacts) -> bool {
+        matches!(self, Self::Some { tags, .. } if host.tags.iter().any(|tag| tags.contains(tag)))
+    }
+    /// Whether it lists the host's site.
+    pub(crate) fn sites(&self, host: &HostFacts) -> bool {
+        matches!(self, Self::Some { sites, .. } if sites.contains(&host.site))
+    }
+}
+
+// === impl HostName ===
+
+impl HostName {
+    fn is(&self, alias: &HostAlias) -> bool {
+        match self {
+            Self::Alias(name) => name == alias,
+            Self::Pattern(texts) => is_between(texts, alias.as_str()),
+        }
+    }
+}
+
+/// Whether `texts` follow one another in `name`, the first at its start and the last at its end.
+fn is_between(texts: &[String], name: &str) -> bool {
+    let [first, middle @ .., last] = texts else { return false };
+    let Some(mut rest) = name.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()))
+    else {
+        return false;
+    };
+    // The first place for each is the best: it leaves most for those behind it.
+    middle.iter().all(|text| match rest.split_once(text.as_str()) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
+}
+
+// === impl When ===
+
+impl When {
+    /// Whether it holds, given which windows are open.
+    pub(crate) fn holds(&self, open: &[bool]) -> bool {
+        let is_open = |window: &usize| open.get(*window).copied().unwrap_or(false);
+        self.during.as_ref().is_none_or(|windows| windows.iter().any(is_open))
+            && !self.not_during.iter().any(is_open)
     }
 }

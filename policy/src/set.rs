@@ -1,39 +1,53 @@
 //! A policy: the checked rules of one file. It can only be made by reading a file without a single problem.
 
 pub(crate) mod check;
+pub(crate) mod contents;
 pub(crate) mod examples;
 pub(crate) mod units;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use lictor_core::{digest::Digest, job::Limits};
+use lictor_core::{
+    command::{Command, Simple, Word},
+    digest::Digest,
+    job::{CommandInput, Limits},
+    name::{GroupName, PrincipalName, WindowName},
+    principal::{Principal, PrincipalKind, Via},
+};
 use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy};
 
+use self::contents::{Contents, Freeze};
 use crate::{
+    decision::Effect,
     file::PolicyFile,
     imported::Imported,
-    parse::characters,
-    rule::{Network, Rule},
+    parse::{characters, parse_command, parse_command_with_globs},
+    quota::Quota,
+    refusal::Refusal,
+    request::HostFacts,
+    rule::{Hosts, Network, PartialLimits, Rule},
+    time::Window,
 };
 
 /// Longest policy file: thousands of rules, and still read in well under a second.
 pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
-/// Most rules in one file; each is looked at for every request.
-pub const MAX_RULES: usize = 2_000;
+/// Most rules in one file: more than the largest fleets write, and still indexed in memory in well under a second.
+pub const MAX_RULES: usize = 10_000;
+/// Most deny rules in one file; each is looked at for every request.
+pub const MAX_DENY_RULES: usize = 1_000;
+/// Most groups, windows, freezes, overrides or quotas in one file; all are looked at for a request.
+pub const MAX_SECTION: usize = 200;
 /// Most patterns in one rule.
 pub const MAX_PATTERNS_PER_RULE: usize = 256;
 /// Most entries in one list of names or networks.
 pub const MAX_LIST: usize = 1_000;
 
-/// A policy.
+/// A policy; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PolicySet {
-    rules: Vec<Rule>,
-    limits: Limits,
-    network: Network,
-    imported: Option<Imported>,
+    contents: Arc<Contents>,
     digest: Digest,
-    source: String,
+    source: Arc<str>,
 }
 
 /// Everything that is wrong with a policy file; never empty.
@@ -74,14 +88,10 @@ impl PolicySet {
         PolicyErrors::unless_empty(unreadable(yaml))?;
         let file: PolicyFile =
             serde_saphyr::from_str_with_options(yaml, options()).map_err(|error| malformed(&error))?;
-        let checked = check::check(&file)?;
         Ok(Self {
-            rules: checked.rules,
-            limits: checked.limits,
-            network: checked.network,
-            imported: checked.imported,
+            contents: Arc::new(check::check(&file)?),
             digest: Digest::of(yaml.as_bytes()),
-            source: yaml.to_owned(),
+            source: yaml.into(),
         })
     }
 
@@ -91,23 +101,110 @@ impl PolicySet {
     }
     /// The rules, in the order of the file, which has no meaning.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
+        self.contents.rules.iter()
     }
     /// The rules taken over from another system, when the file has any.
-    pub const fn imported(&self) -> Option<&Imported> {
-        self.imported.as_ref()
+    pub fn imported(&self) -> Option<&Imported> {
+        self.contents.imported.as_ref()
     }
     /// The file as it was read.
     pub fn source(&self) -> &str {
         &self.source
     }
+    /// Whether a rule takes globs that a host's shell expands, so that lines are read with them.
+    pub fn takes_globs(&self) -> bool {
+        self.contents.rules.iter().any(|rule| rule.globs)
+    }
+    /// Makes `input` a command, with globs where a rule takes some.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the input is not made of words that the rules can judge.
+    pub fn parse_command(&self, input: &CommandInput) -> Result<Command, Refusal> {
+        if self.takes_globs() { parse_command_with_globs(input) } else { parse_command(input) }
+    }
+    /// The quotas that count what `principal` asks for by this door.
+    pub fn quotas(&self, principal: &Principal, via: Via) -> impl Iterator<Item = &Quota> {
+        let groups = self.groups_of(principal);
+        let principal = principal.clone();
+        self.contents.quotas.iter().filter(move |quota| quota.counts(&principal, via, &groups))
+    }
+    /// The people of a group, by name; none when there is no such group.
+    pub fn people_in<'a>(&'a self, group: &'a GroupName) -> impl Iterator<Item = &'a PrincipalName> {
+        let members = self.contents.memberships.iter().filter(move |(_, groups)| groups.contains(group));
+        members.filter(|((kind, _), _)| *kind == PrincipalKind::User).map(|((_, name), _)| name)
+    }
+    /// The first key of the file that has no meaning in a site's floor; `None` when the file can be one.
+    pub fn not_for_floors(&self) -> Option<&'static str> {
+        let approves = self.rules().any(|rule| rule.effect() == Effect::Approve);
+        let present = [
+            ("quotas", !self.contents.quotas.is_empty()),
+            ("effect: approve", approves),
+            ("max_hosts", self.rules().any(|rule| rule.max_hosts.is_some())),
+        ];
+        present.into_iter().find(|(_, present)| *present).map(|(key, _)| key)
+    }
+
+    /// The rules that deny.
+    pub(crate) fn denying(&self) -> impl Iterator<Item = &Rule> {
+        self.contents.denying.iter().filter_map(|index| self.contents.rules.get(*index))
+    }
+    /// The rules that allow, or allow with consent, some command of the program of `simple`.
+    pub(crate) fn permitting(&self, simple: &Simple) -> impl Iterator<Item = &Rule> {
+        let program = simple.words().first().and_then(Word::literal).unwrap_or_default();
+        let indices = self.contents.by_program.get(program).map(Vec::as_slice).unwrap_or_default();
+        indices.iter().filter_map(|index| self.contents.rules.get(*index))
+    }
     /// What a rule gives that says nothing about limits.
-    pub(crate) const fn limits(&self) -> Limits {
-        self.limits
+    pub(crate) fn limits(&self) -> Limits {
+        self.contents.limits
+    }
+    /// What a rule gives on a host that says nothing about limits, and at most.
+    pub(crate) fn limits_on(&self, host: &HostFacts) -> (Limits, PartialLimits) {
+        let mut most = PartialLimits::default();
+        let levels: [fn(&Hosts, &HostFacts) -> bool; 4] =
+            [Hosts::names, Hosts::tags, Hosts::sites, |hosts, _| matches!(hosts, Hosts::All)];
+        for includes in levels {
+            let here =
+                || self.contents.overrides.iter().filter(|o| includes(&o.hosts, host)).map(|o| o.limits);
+            most.timeout = most.timeout.or_else(|| here().filter_map(|limits| limits.timeout).min());
+            most.output_bytes =
+                most.output_bytes.or_else(|| here().filter_map(|limits| limits.output_bytes).min());
+        }
+        let file = self.limits();
+        let default = Limits {
+            timeout: most.timeout.unwrap_or(file.timeout),
+            output_bytes: most.output_bytes.unwrap_or(file.output_bytes),
+        };
+        (default, most)
     }
     /// The networks of the file.
-    pub(crate) const fn network(&self) -> &Network {
-        &self.network
+    pub(crate) fn network(&self) -> &Network {
+        &self.contents.network
+    }
+    /// The freezes, by id.
+    pub(crate) fn freezes(&self) -> impl Iterator<Item = &Freeze> {
+        self.contents.freezes.iter()
+    }
+    /// The windows, in the order that rules refer to.
+    pub(crate) fn windows(&self) -> impl Iterator<Item = &(WindowName, Window)> {
+        self.contents.windows.iter()
+    }
+    /// The groups that `principal` is in.
+    pub(crate) fn groups_of(&self, principal: &Principal) -> Vec<&GroupName> {
+        let key = (principal.kind, principal.name.clone());
+        self.contents.memberships.get(&key).map(|groups| groups.iter().collect()).unwrap_or_default()
+    }
+    /// When a rule holds, for people.
+    pub(crate) fn hours(&self, rule: &Rule) -> String {
+        let name = |index: &usize| {
+            let (name, window) = self.contents.windows.get(*index)?;
+            Some(format!("{name} ({window})"))
+        };
+        let named = |indices: &[usize]| indices.iter().filter_map(name).collect::<Vec<_>>().join(", ");
+        let during = rule.when.during.as_deref().map(|indices| format!("only during {}", named(indices)));
+        let not = Some(&rule.when.not_during).filter(|list| !list.is_empty());
+        let not = not.map(|indices| format!("not during {}", named(indices)));
+        during.into_iter().chain(not).collect::<Vec<_>>().join(" and ")
     }
 }
 

@@ -36,7 +36,17 @@ fn host() -> HostFacts {
     }
 }
 fn decide_as(set: &PolicySet, who: &Principal, via: Via, text: &str, requested: RequestedLimits) -> Decision {
-    evaluate(set, &Request { principal: who, via, host: &host(), command: &line(text), requested })
+    evaluate(
+        set,
+        &Request {
+            principal: who,
+            via,
+            host: &host(),
+            command: &line(text),
+            requested,
+            at: lictor_core::clock::Timestamp::default(),
+        },
+    )
 }
 fn decide(set: &PolicySet, text: &str) -> Decision {
     decide_as(set, &principal(PrincipalKind::User, "ops"), Via::Cli, text, RequestedLimits::default())

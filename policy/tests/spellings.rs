@@ -30,8 +30,14 @@ fn denies(set: &PolicySet, code: DecisionCode, lines: &[&str]) {
         let command =
             parse_command(&CommandInput::Line((*text).into())).unwrap_or_else(|e| panic!("{text}: {e}"));
         let requested = RequestedLimits::default();
-        let request =
-            Request { principal: &principal, via: Via::Cli, host: &host, command: &command, requested };
+        let request = Request {
+            principal: &principal,
+            via: Via::Cli,
+            host: &host,
+            command: &command,
+            requested,
+            at: lictor_core::clock::Timestamp::default(),
+        };
         let decision = evaluate(set, &request);
         assert_eq!(decision.code, code, "{text}: {}", decision.reason);
     }

@@ -39,9 +39,9 @@ impl PolicyService for PolicyApi {
             .and_then(TryInto::try_into)
             .map_err(status::<Invalid>)?;
         let policy = self.lifecycle.policies.now();
-        let decided = authz::decide(&caller, &spec, &policy, &self.lifecycle.fleet.now());
-        let decided = decided.map_err(|refused| status(refused.failure))?;
         let now = self.lifecycle.clock.now();
+        let decided = authz::decide(&caller, &spec, &policy, &self.lifecycle.fleet.now(), now);
+        let decided = decided.map_err(|refused| status(refused.failure))?;
         let hosts = decided
             .hosts
             .into_iter()
@@ -50,6 +50,7 @@ impl PolicyService for PolicyApi {
                 site: host.site.to_string(),
                 effect: match decision.effect {
                     Effect::Allow => pb::Effect::Allow,
+                    Effect::Approve => pb::Effect::Approve,
                     Effect::Deny => pb::Effect::Deny,
                 }
                 .into(),

@@ -306,7 +306,7 @@ impl Lifecycle {
             let detail = "its site no longer has the host".to_owned();
             return Again::End(Outcome::Unreachable { reason: Unreachable::NoSuchHost, detail });
         };
-        let permitted = match authz::permit_again(&job, &kept, host, &self.policies.now()) {
+        let permitted = match authz::permit_again(&job, &kept, host, &self.policies.now(), self.clock.now()) {
             Ok(permitted) => permitted,
             Err(decision) => {
                 let code = decision.code.as_str().to_owned();

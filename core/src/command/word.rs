@@ -71,6 +71,10 @@ impl Word {
     pub fn literal(&self) -> Option<&str> {
         self.globs.is_empty().then_some(&*self.text)
     }
+    /// How many bytes the glob takes with which `text` begins; `None` when it begins with none that shells read alike.
+    pub fn glob_at(text: &str) -> Option<usize> {
+        glob_length(text)
+    }
     /// The byte offsets at which its globs begin, in order.
     pub fn globs(&self) -> &[usize] {
         &self.globs

@@ -8,7 +8,7 @@ use lictor_core::{
 };
 
 use super::symbols::{self, Symbol, Symbols};
-use crate::parse::parse_command;
+use crate::parse::parse_command_with_globs;
 
 /// Most commands that are looked for in one: nobody writes `sudo env nice …` deeper, and each is compared with every rule.
 const MAX_RUNS: usize = 32;
@@ -214,7 +214,7 @@ impl Runs {
             }
             Inner::Text(text) => symbols::literal(&text),
         };
-        match text.and_then(|text| parse_command(&CommandInput::Line(text)).ok()) {
+        match text.and_then(|text| parse_command_with_globs(&CommandInput::Line(text)).ok()) {
             None => self.opaque = Some(by.to_owned()),
             Some(command) => {
                 queue.extend(command.simples().map(|simple| Run {

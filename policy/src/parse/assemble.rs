@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use lictor_core::command::{Command, InvalidCommand, Joiner, Pipeline, Simple, Word};
 
-use super::{builtins, check_simple, scan::Token};
+use super::{
+    builtins, check_simple,
+    scan::{RawWord, Token},
+};
 use crate::refusal::{Refusal, RefusalCode};
 
 /// A simple command under construction.
@@ -35,7 +38,7 @@ pub(crate) fn assemble(tokens: Vec<(Token, Range<usize>)>) -> Result<Command, Re
                 if assembly.simple.words.is_empty() {
                     check_first(&word, &span)?;
                 }
-                assembly.simple.push(&word.text, span)?;
+                assembly.simple.push(&word, span)?;
             }
             Token::StderrToStdout => assembly.simple.redirect(span)?,
             Token::Pipe => assembly.end_stage(Some(span))?,
@@ -46,8 +49,12 @@ pub(crate) fn assemble(tokens: Vec<(Token, Range<usize>)>) -> Result<Command, Re
 }
 
 /// What only the unquoted first word of a simple command can be.
-fn check_first(word: &super::scan::RawWord, span: &Range<usize>) -> Result<(), Refusal> {
+fn check_first(word: &RawWord, span: &Range<usize>) -> Result<(), Refusal> {
     let span = Some(span.clone());
+    if !word.globs.is_empty() {
+        return Err(Refusal::new(RefusalCode::Glob, span, "the name of the program is a glob")
+            .hinting("write the program's name out"));
+    }
     if word.bare_equals && !word.text.starts_with('=') {
         return Err(Refusal::new(
             RefusalCode::Environment,
@@ -68,7 +75,7 @@ fn check_first(word: &super::scan::RawWord, span: &Range<usize>) -> Result<(), R
 // === impl Draft ===
 
 impl Draft {
-    fn push(&mut self, text: &str, span: Range<usize>) -> Result<(), Refusal> {
+    fn push(&mut self, word: &RawWord, span: Range<usize>) -> Result<(), Refusal> {
         if self.stderr_to_stdout {
             return Err(Refusal::new(
                 RefusalCode::Redirect,
@@ -77,7 +84,8 @@ impl Draft {
             )
             .hinting("move `2>&1` behind the last word"));
         }
-        self.words.push(Word::new(text).map_err(|e| from_core(e, Some(span.clone())))?);
+        let word = Word::with_globs(&word.text, &word.globs);
+        self.words.push(word.map_err(|e| from_core(e, Some(span.clone())))?);
         self.spans.push(span);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lictor_core::command::Joiner;
+use lictor_core::command::{Joiner, Word};
 
 use super::quote;
 use crate::refusal::{Refusal, RefusalCode};
@@ -25,12 +25,23 @@ pub(crate) struct RawWord {
     pub(crate) bare: bool,
     /// An `=` was written without quotes, so that a shell may read an assignment.
     pub(crate) bare_equals: bool,
+    /// Where in the text a glob begins.
+    pub(crate) globs: Vec<usize>,
+}
+
+/// What becomes of an unquoted `*`, `?` or `[…]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Globs {
+    /// The line is refused.
+    Refuse,
+    /// They are part of their word, for rules to judge.
+    Keep,
 }
 
 const STDERR_TO_STDOUT: &str = "2>&1";
 
 /// Reads the whole line.
-pub(crate) fn scan(line: &str) -> Result<Vec<(Token, Range<usize>)>, Refusal> {
+pub(crate) fn scan(line: &str, globs: Globs) -> Result<Vec<(Token, Range<usize>)>, Refusal> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(byte) = line.as_bytes().get(at).copied() {
@@ -41,7 +52,7 @@ pub(crate) fn scan(line: &str) -> Result<Vec<(Token, Range<usize>)>, Refusal> {
         let (token, end) = match byte {
             b'|' | b'&' | b';' => operator(line, at)?,
             b'2' if is_stderr_to_stdout(line, at) => (Token::StderrToStdout, at + STDERR_TO_STDOUT.len()),
-            _ => word(line, at)?,
+            _ => word(line, at, globs)?,
         };
         tokens.push((token, at..end));
         at = end;
@@ -80,7 +91,7 @@ fn operator(line: &str, at: usize) -> Result<(Token, usize), Refusal> {
     }
 }
 
-fn word(line: &str, start: usize) -> Result<(Token, usize), Refusal> {
+fn word(line: &str, start: usize, globs: Globs) -> Result<(Token, usize), Refusal> {
     let mut word = RawWord { bare: true, ..RawWord::default() };
     let mut at = start;
     while let Some(byte) = line.as_bytes().get(at).copied() {
@@ -102,6 +113,14 @@ fn word(line: &str, start: usize) -> Result<(Token, usize), Refusal> {
                 word.bare_equals |= byte == b'=';
                 word.text.push(char::from(byte));
                 at += 1;
+            }
+            b'*' | b'?' | b'[' if globs == Globs::Keep => {
+                let glob = line.get(at..).and_then(|rest| rest.get(..Word::glob_at(rest)?));
+                let Some(glob) = glob else { return Err(unquoted(line, start, at)) };
+                word.globs.push(word.text.len());
+                word.text.push_str(glob);
+                word.bare = false;
+                at += glob.len();
             }
             _ => return Err(unquoted(line, start, at)),
         }

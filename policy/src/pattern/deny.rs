@@ -5,80 +5,171 @@
 //! 3. The program is looked for at every later word too, and inside words as if they were shell text, so that
 //!    `sudo rm x`, `xargs rm` and `sh -c 'cd / && rm x'` are denied by `rm`. There, words that have run out count as
 //!    matching, because a wrapper may add what is missing.
-//! 4. Words are compared as [`spelling`] says, and `--` in a command may stand anywhere behind the program.
+//! 4. Options between the words of the pattern, and the word behind such an option, are passed over: `git push` denies
+//!    `git -C /srv push`.
+//! 5. Words are compared as [`spelling`] says, and `--` in a command may stand anywhere behind the program.
 
 mod spelling;
 
-use super::{Element, Kind, Pattern, Test, simulate::Places};
+use lictor_core::command::Word;
+
+use super::{Element, Kind, Pattern, Test, expansion, simulate::Places};
 
 /// Ends the options of most programs and says nothing else.
 const END_OF_OPTIONS: &str = "--";
 
+/// A word as it is compared: as it is, or as everything that it could expand to.
+#[derive(Clone, Copy)]
+enum Seen<'w> {
+    Text(&'w str),
+    Glob(&'w Word),
+}
+
+/// Where programs are: files elsewhere that a glob finds are arguments rather than programs.
+const PROGRAM_DIRECTORIES: [&str; 8] =
+    ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/bin", "/snap/bin"];
+
+/// A walk of a pattern along words, as they are and with options left out.
+struct Walk<'p> {
+    pattern: &'p Pattern,
+    /// Every word counts.
+    strict: Places<'p>,
+    /// Options count, or not, and neither does the word behind an option, which may be its argument.
+    loose: Places<'p>,
+    /// Where the walk was before the last word, if that was an option that may have an argument.
+    before_option: Option<Places<'p>>,
+}
+
 /// The index of the word that decided, when `pattern` denies the words.
-pub(crate) fn find(pattern: &Pattern, words: &[&str]) -> Option<usize> {
+pub(crate) fn find(pattern: &Pattern, words: &[Word]) -> Option<usize> {
     if at_start(pattern, words) {
         return Some(0);
     }
-    if anywhere(pattern, words.iter().copied().skip(1)) {
-        return words.iter().skip(1).position(|word| named(pattern, word).is_some()).map(|index| index + 1);
+    if anywhere(pattern, words.iter().skip(1).map(seen)) {
+        let names = |word| named(pattern, seen(word)).is_some();
+        return words.iter().skip(1).position(names).map(|index| index + 1);
     }
     // A word that reads as itself alone was looked at above, together with the words behind it.
     let inside = |word: &str| {
         readings(word)
             .iter()
             .filter(|tokens| !matches!(tokens.as_slice(), [only] if only == word))
-            .any(|tokens| anywhere(pattern, tokens.iter().map(String::as_str)))
+            .any(|tokens| anywhere(pattern, tokens.iter().map(|token| Seen::Text(token))))
     };
-    words.iter().enumerate().skip(1).find(|(_, word)| inside(word)).map(|(index, _)| index)
+    words.iter().enumerate().skip(1).find(|(_, word)| inside(word.as_str())).map(|(index, _)| index)
+}
+
+fn seen(word: &Word) -> Seen<'_> {
+    word.literal().map_or(Seen::Glob(word), Seen::Text)
 }
 
 /// Whether the command itself begins with the pattern.
-fn at_start(pattern: &Pattern, words: &[&str]) -> bool {
-    let mut places = Places::start(pattern.elements());
+fn at_start(pattern: &Pattern, words: &[Word]) -> bool {
+    let mut walk = Walk::new(pattern, Places::start(pattern.elements()));
     for (index, word) in words.iter().enumerate() {
-        step(pattern, &mut places, word, index == 0);
-        if !pattern.has_end() && places.complete() {
+        walk.step(seen(word), index == 0);
+        if !pattern.has_end() && walk.loose.complete() {
             return true;
         }
-        if places.none() {
+        if walk.loose.none() {
             return false;
         }
     }
-    places.complete()
+    walk.loose.complete()
 }
 
 /// Whether the pattern begins at any of the words, and is complete or still under way when they end. One pass.
-fn anywhere<'w>(pattern: &Pattern, words: impl Iterator<Item = &'w str>) -> bool {
+fn anywhere<'w>(pattern: &Pattern, words: impl Iterator<Item = Seen<'w>>) -> bool {
     // A program that is a slot would be "found" in every argument; such a pattern is about the program alone.
     if programs(pattern).is_empty() {
         return false;
     }
-    let mut under_way = Places::nowhere(pattern.elements());
+    let mut walk = Walk::new(pattern, Places::nowhere(pattern.elements()));
     for word in words {
         let mut fresh = Places::start(pattern.elements());
         step(pattern, &mut fresh, word, true);
-        step(pattern, &mut under_way, word, false);
-        under_way.join(&fresh);
-        if !pattern.has_end() && under_way.complete() {
+        walk.step(word, false);
+        walk.strict.join(&fresh);
+        walk.loose.join(&fresh);
+        if !pattern.has_end() && walk.loose.complete() {
             return true;
         }
     }
-    !under_way.none()
+    // Options that were left out are no sign that the rest of the pattern is still to come.
+    !walk.strict.none()
 }
 
 /// Moves on by a word; a program is compared by its last path component.
-fn step(pattern: &Pattern, places: &mut Places<'_>, word: &str, is_program: bool) {
-    if is_program {
-        let word = named(pattern, word).unwrap_or(word);
-        return places.step_by(|test| spelling::denies_program(test, word));
+fn step(pattern: &Pattern, places: &mut Places<'_>, word: Seen<'_>, is_program: bool) {
+    let named = if is_program { named(pattern, word) } else { None };
+    match (word, named) {
+        (Seen::Text(text), None) if !is_program => {
+            places.step_or_stay(text == END_OF_OPTIONS, |element| spelling::denies(&element.test, text));
+        }
+        // Behind a wrapper the program itself may come out of a glob.
+        (Seen::Text(_) | Seen::Glob(_), Some(text)) | (Seen::Text(text), None) => {
+            places.step_by(|element| spelling::denies_program(&element.test, text));
+        }
+        (Seen::Glob(word), None) => {
+            places.step_repeatedly(|element| expansion::could_meet(&element.test, word));
+        }
     }
-    places.step_or_stay(word == END_OF_OPTIONS, |test| spelling::denies(test, word));
+}
+
+// === impl Walk ===
+
+impl<'p> Walk<'p> {
+    fn new(pattern: &'p Pattern, places: Places<'p>) -> Self {
+        Self { pattern, strict: places.clone(), loose: places, before_option: None }
+    }
+
+    fn step(&mut self, word: Seen<'_>, is_program: bool) {
+        step(self.pattern, &mut self.strict, word, is_program);
+        let before = self.loose.clone();
+        step(self.pattern, &mut self.loose, word, is_program);
+        // A pattern with `<end>` is about the whole command, options included.
+        if is_program || self.pattern.has_end() {
+            return;
+        }
+        let before_option = self.before_option.take();
+        if is_option(word) {
+            self.loose.join(&before);
+            self.before_option = Some(before).filter(|_| !has_argument(word));
+        } else if let Some(before_option) = before_option {
+            self.loose.join(&before_option);
+        }
+    }
+}
+
+fn is_option(word: Seen<'_>) -> bool {
+    matches!(word, Seen::Text(text) if text.len() > 1 && text.starts_with('-') && text != END_OF_OPTIONS)
+}
+
+fn has_argument(word: Seen<'_>) -> bool {
+    matches!(word, Seen::Text(text) if text.contains('='))
 }
 
 /// The program of the pattern that `word` names, as the pattern spells it.
-fn named<'p>(pattern: &'p Pattern, word: &str) -> Option<&'p str> {
-    let name = base_name(word);
-    programs(pattern).iter().map(String::as_str).find(|program| base_name(program) == name)
+fn named<'p>(pattern: &'p Pattern, word: Seen<'_>) -> Option<&'p str> {
+    let mut programs = programs(pattern).iter().map(String::as_str);
+    match word {
+        Seen::Text(text) => programs.find(|program| base_name(program) == base_name(text)),
+        Seen::Glob(word) => {
+            let name = expansion::base_name(word)?;
+            programs.find(|program| {
+                let program = base_name(program);
+                let in_directory =
+                    |directory: &&str| expansion::could_be(word, &format!("{directory}/{program}"));
+                match name.literal() {
+                    Some(name) => name == program,
+                    None if word.as_str().contains('/') => {
+                        PROGRAM_DIRECTORIES.iter().any(in_directory)
+                    }
+                    None => expansion::could_be(word, program),
+                }
+            })
+        }
+    }
 }
 
 /// The programs that the pattern spells out; none when the program is another slot.

@@ -1,19 +1,22 @@
 //! Matching words against elements: the set of places at which a pattern may stand, moved on word by word. The time is
 //! words times elements, whatever repeats; nothing is ever tried twice.
 
-use super::{Element, Test};
+use lictor_core::command::Word;
+
+use super::{Element, expansion};
 
 /// Place `i` in the set: the next word must be element `i`; place `elements.len()`: the pattern is complete.
+#[derive(Clone)]
 pub(crate) struct Places<'a> {
     elements: &'a [Element],
     now: Vec<bool>,
 }
 
-/// Whether the words are the elements, all of both.
-pub(crate) fn whole(elements: &[Element], words: &[&str]) -> bool {
+/// Whether the words are the elements, all of both; with `globs`, whatever they expand to.
+pub(crate) fn whole(elements: &[Element], words: &[Word], globs: bool) -> bool {
     let mut places = Places::start(elements);
     for word in words {
-        places.step(word);
+        places.step(word, globs);
         if places.none() {
             return false;
         }
@@ -22,12 +25,12 @@ pub(crate) fn whole(elements: &[Element], words: &[&str]) -> bool {
 }
 
 /// How many leading words have a place.
-pub(crate) fn progress(elements: &[Element], words: &[&str]) -> usize {
+pub(crate) fn progress(elements: &[Element], words: &[Word], globs: bool) -> usize {
     let mut places = Places::start(elements);
     words
         .iter()
         .take_while(|word| {
-            places.step(word);
+            places.step(word, globs);
             !places.none()
         })
         .count()
@@ -46,15 +49,18 @@ impl<'a> Places<'a> {
         enter(elements, &mut places.now, 0);
         places
     }
-    /// Moves on by one word.
-    pub(crate) fn step(&mut self, word: &str) {
-        self.step_by(|test| test.accepts(word));
+    /// Moves on by one word; one with globs finds a place only where `globs` are accepted.
+    pub(crate) fn step(&mut self, word: &Word, globs: bool) {
+        self.step_by(|element| match word.literal() {
+            Some(text) => element.test.accepts(text),
+            None => globs && expansion::always_fits(element, word),
+        });
     }
-    /// Moves on by one word, which passes the tests that `accepts` says.
-    pub(crate) fn step_by(&mut self, accepts: impl Fn(&Test) -> bool) {
+    /// Moves on by one word, which passes the elements that `accepts` says.
+    pub(crate) fn step_by(&mut self, accepts: impl Fn(&Element) -> bool) {
         let mut next = vec![false; self.now.len()];
         for (index, element) in self.elements.iter().enumerate() {
-            if !self.now.get(index).copied().unwrap_or(false) || !accepts(&element.test) {
+            if !self.now.get(index).copied().unwrap_or(false) || !accepts(element) {
                 continue;
             }
             enter(self.elements, &mut next, index + 1);
@@ -65,11 +71,27 @@ impl<'a> Places<'a> {
         self.now = next;
     }
     /// The same, but when the word `may_be_skipped`, places from before it stay.
-    pub(crate) fn step_or_stay(&mut self, may_be_skipped: bool, accepts: impl Fn(&Test) -> bool) {
+    pub(crate) fn step_or_stay(&mut self, may_be_skipped: bool, accepts: impl Fn(&Element) -> bool) {
         let before = may_be_skipped.then(|| self.now.clone());
         self.step_by(accepts);
         for (place, stays) in self.now.iter_mut().zip(before.unwrap_or_default()) {
             *place |= stays;
+        }
+    }
+    /// Moves on by one or more words, of which each passes what `accepts` says.
+    pub(crate) fn step_repeatedly(&mut self, accepts: impl Fn(&Element) -> bool) {
+        self.step_by(&accepts);
+        let mut reached = self.now.clone();
+        // Each round reaches a further place or is the last.
+        for _ in 0..self.elements.len() {
+            self.step_by(&accepts);
+            for (place, before) in self.now.iter_mut().zip(&reached) {
+                *place |= *before;
+            }
+            if self.now == reached {
+                return;
+            }
+            reached.clone_from(&self.now);
         }
     }
     /// Adds the places of another walk over the same elements.

@@ -1,52 +1,61 @@
 //! From what a file says to rules: every value checked, every problem collected with its place.
 
-use std::{collections::BTreeMap, str::FromStr};
+mod people;
+mod sections;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use ipnet::IpNet;
 use lictor_core::{
     job::Limits,
     limits::{DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT},
-    name::RuleId,
-    principal::{PrincipalKind, Via},
+    name::{GroupName, RuleId, WindowName},
 };
 use serde_saphyr::Spanned;
 
-use super::{MAX_LIST, MAX_PATTERNS_PER_RULE, MAX_RULES, PolicyError, PolicyErrors, examples, units};
+use super::{
+    MAX_DENY_RULES, MAX_LIST, MAX_PATTERNS_PER_RULE, MAX_RULES, PolicyError, PolicyErrors,
+    contents::{self, Contents},
+    examples, units,
+};
 use crate::{
+    condition::Condition,
     decision::Effect,
     file::{
-        AcknowledgeFile, CommandsFile, EffectFile, HostsFile, LimitsFile, NetworkFile, PatternFile,
-        PolicyFile, RuleFile, ViaFile, WhereFile, WhoFile,
+        AcknowledgeFile, CommandsFile, EffectFile, LimitsFile, NetworkFile, PatternFile, PolicyFile, RuleFile,
     },
-    imported::{self, Imported},
+    imported,
     parse::builtins,
     pattern::{Pattern, lint, long, short},
-    rule::{Commands, Hosts, Network, PartialLimits, Rule, Who},
+    rule::{Commands, Examples, Network, PartialLimits, Rule},
+    time::Window,
 };
 
 /// The only version of the format.
 const VERSION: u64 = 1;
 
-/// A file without a problem.
-pub(crate) struct Checked {
-    pub(crate) rules: Vec<Rule>,
-    pub(crate) limits: Limits,
-    pub(crate) network: Network,
-    pub(crate) imported: Option<Imported>,
-}
-
 /// Why an example does not hold for a rule; `None` when it does.
 type ExampleCheck = fn(&Rule, &str) -> Option<String>;
 
 /// Collects problems about one place.
-struct Problems {
+pub(super) struct Problems {
     found: Vec<PolicyError>,
     line: Option<u64>,
     rule: Option<String>,
 }
 
+/// The names that the file defines and rules refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) groups: &'a BTreeSet<GroupName>,
+    pub(super) windows: &'a [(WindowName, Window)],
+}
+
 /// Checks everything.
-pub(crate) fn check(file: &PolicyFile) -> Result<Checked, PolicyErrors> {
+pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
     if file.version != VERSION {
         return Err(PolicyErrors::one(
             None,
@@ -56,39 +65,64 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Checked, PolicyErrors> {
     let mut problems = Problems { found: Vec::new(), line: None, rule: None };
     let limits = problems.limits(file.limits.as_ref());
     let network = problems.network(file.network.as_ref());
+    let groups = problems.groups(&file.groups);
+    let windows = problems.windows(&file.windows);
+    let mut freezes = problems.freezes(&file.freezes);
+    freezes.sort_by(|a, b| a.id.cmp(&b.id));
+    let overrides = problems.overrides(&file.overrides);
+    let scope = Scope { groups: &groups.names, windows: &windows };
+    let quotas = problems.quotas(&file.quotas, scope);
     if file.rules.len() > MAX_RULES {
         problems.add(format!("there are more than {MAX_RULES} rules"));
     }
     let mut first_lines = BTreeMap::new();
     let rules: Vec<Rule> =
-        file.rules.iter().filter_map(|rule| problems.rule(rule, &mut first_lines)).collect();
-    let imported =
-        file.imported.as_ref().and_then(|block| imported::check::check(block, &mut problems.found));
+        file.rules.iter().filter_map(|rule| problems.rule(rule, scope, &mut first_lines)).collect();
+    let (denying, by_program) = contents::index(&rules);
+    if denying.len() > MAX_DENY_RULES {
+        problems.add(format!(
+            "there are more than {MAX_DENY_RULES} deny rules; join some: a rule may have many patterns"
+        ));
+    }
+    let imported = file.imported.as_ref().and_then(|block| imported::check::check(block, &mut problems.found));
     PolicyErrors::unless_empty(problems.found)?;
     let limits = Limits {
         timeout: limits.timeout.unwrap_or(DEFAULT_TIMEOUT),
         output_bytes: limits.output_bytes.unwrap_or(DEFAULT_OUTPUT_BYTES),
     };
-    Ok(Checked { rules, limits, network, imported })
+    let memberships = groups.memberships;
+    Ok(Contents {
+        rules,
+        denying,
+        by_program,
+        limits,
+        network,
+        memberships,
+        windows,
+        freezes,
+        overrides,
+        quotas,
+        imported,
+    })
 }
 
-fn line_of<T>(spanned: &Spanned<T>) -> Option<u64> {
+pub(super) fn line_of<T>(spanned: &Spanned<T>) -> Option<u64> {
     Some(spanned.referenced.line()).filter(|line| *line > 0)
 }
 
 // === impl Problems ===
 
 impl Problems {
-    fn add(&mut self, message: impl Into<String>) {
+    pub(super) fn add(&mut self, message: impl Into<String>) {
         self.found.push(PolicyError { line: self.line, rule: self.rule.clone(), message: message.into() });
     }
 
-    fn keep<T>(&mut self, result: Result<T, impl ToString>) -> Option<T> {
+    pub(super) fn keep<T>(&mut self, result: Result<T, impl ToString>) -> Option<T> {
         result.map_err(|error| self.add(error.to_string())).ok()
     }
 
     /// Runs `check` with problems placed at `line`.
-    fn at<T>(&mut self, line: Option<u64>, check: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn at<T>(&mut self, line: Option<u64>, check: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.line;
         self.line = line.or(before);
         let out = check(self);
@@ -99,6 +133,7 @@ impl Problems {
     fn rule(
         &mut self,
         spanned: &Spanned<RuleFile>,
+        scope: Scope<'_>,
         first_lines: &mut BTreeMap<String, Option<u64>>,
     ) -> Option<Rule> {
         let file = &spanned.value;
@@ -112,12 +147,24 @@ impl Problems {
         let effect = match file.effect {
             EffectFile::Allow => Effect::Allow,
             EffectFile::Deny => Effect::Deny,
+            EffectFile::Approve => Effect::Approve,
         };
         self.only_for_allow(file, effect);
         let rule = Rule {
-            who: self.who(file.who.as_ref()),
+            line: self.line,
+            who: self.who(file.who.as_ref(), scope),
             hosts: self.hosts(&file.hosts),
             commands: self.commands(&file.commands, effect, &file.acknowledge),
+            when: self.when(file.when.as_ref(), scope),
+            condition: file.condition.as_deref().and_then(|text| self.keep(Condition::parse(text))),
+            globs: file.globs,
+            exempt_from_freezes: file.exempt_from_freezes,
+            max_hosts: self.max_hosts(file.max_hosts),
+            approval: self.approval(file.approve.as_ref(), effect, scope),
+            examples: Examples {
+                matching: file.matching.iter().map(|line| line.value.clone()).collect(),
+                not_matching: file.not_match.iter().map(|line| line.value.clone()).collect(),
+            },
             limits: self.limits(file.limits.as_ref()),
             network: self.network(file.network.as_ref()),
             description: file.description.clone(),
@@ -130,10 +177,13 @@ impl Problems {
 
     /// A key that would do nothing is a misunderstanding.
     fn only_for_allow(&mut self, file: &RuleFile, effect: Effect) {
-        if effect == Effect::Allow {
+        if effect != Effect::Deny {
             return;
         }
         let unused = [
+            ("globs", file.globs),
+            ("exempt_from_freezes", file.exempt_from_freezes),
+            ("max_hosts", file.max_hosts.is_some()),
             ("limits", file.limits.is_some()),
             ("network", file.network.is_some()),
             ("acknowledge", !file.acknowledge.is_empty()),
@@ -163,7 +213,7 @@ impl Problems {
     ) -> Commands {
         let files = match (file, effect) {
             (CommandsFile::Any(_), Effect::Deny) => return Commands::Any,
-            (CommandsFile::Any(_), Effect::Allow) => {
+            (CommandsFile::Any(_), Effect::Allow | Effect::Approve) => {
                 self.add("`commands: any` is only for deny rules: a rule that allows every command allows a shell, and with it everything that no rule can see; list the commands");
                 return Commands::Patterns(Vec::new());
             }
@@ -226,47 +276,8 @@ impl Problems {
         }
     }
 
-    fn who(&mut self, file: Option<&WhoFile>) -> Who {
-        let Some(file) = file else { return Who::default() };
-        if file.users.is_none() && file.services.is_none() && file.via.is_none() {
-            self.add("`who` is empty; leave it out for everybody");
-        }
-        let users = self.names("users", file.users.as_deref());
-        let services = self.names("services", file.services.as_deref());
-        let principals = (users.is_some() || services.is_some()).then(|| {
-            let users = users.unwrap_or_default().into_iter().map(|name| (PrincipalKind::User, name));
-            let services =
-                services.unwrap_or_default().into_iter().map(|name| (PrincipalKind::Service, name));
-            users.chain(services).collect()
-        });
-        if file.via.as_ref().is_some_and(Vec::is_empty) {
-            self.add("`via` is empty; leave it out for every door");
-        }
-        let via = |via: &ViaFile| match via {
-            ViaFile::Cli => Via::Cli,
-            ViaFile::Mcp => Via::Mcp,
-            ViaFile::Api => Via::Api,
-        };
-        Who { principals, via: file.via.as_ref().map(|list| list.iter().map(via).collect()) }
-    }
-
-    fn hosts(&mut self, file: &WhereFile) -> Hosts {
-        let HostsFile { hosts, tags, sites } = match file {
-            WhereFile::All(_) => return Hosts::All,
-            WhereFile::Some(some) => some,
-        };
-        if hosts.is_none() && tags.is_none() && sites.is_none() {
-            self.add("`where` is empty; write `where: all` for every host");
-        }
-        Hosts::Some {
-            hosts: self.names("hosts", hosts.as_deref()).unwrap_or_default(),
-            tags: self.names("tags", tags.as_deref()).unwrap_or_default(),
-            sites: self.names("sites", sites.as_deref()).unwrap_or_default(),
-        }
-    }
-
     /// A list of names; an empty one is refused, because readers differ on whether it means all or none.
-    fn names<T: FromStr>(&mut self, key: &str, list: Option<&[String]>) -> Option<Vec<T>>
+    pub(super) fn names<T: FromStr>(&mut self, key: &str, list: Option<&[String]>) -> Option<Vec<T>>
     where
         T::Err: ToString,
     {
@@ -277,7 +288,7 @@ impl Problems {
         Some(list.iter().filter_map(|text| self.keep(parse(text))).collect())
     }
 
-    fn bounded(&mut self, key: &str, length: usize) {
+    pub(super) fn bounded(&mut self, key: &str, length: usize) {
         if length == 0 {
             self.add(format!("`{key}` is empty; leave it out, or list at least one"));
         }
@@ -286,7 +297,7 @@ impl Problems {
         }
     }
 
-    fn limits(&mut self, file: Option<&LimitsFile>) -> PartialLimits {
+    pub(super) fn limits(&mut self, file: Option<&LimitsFile>) -> PartialLimits {
         let Some(file) = file else { return PartialLimits::default() };
         if file.timeout.is_none() && file.output.is_none() {
             self.add("`limits` is empty; leave it out, or give `timeout` or `output`");

@@ -38,7 +38,13 @@ fn admits(kind: &Kind, word: &str) -> bool {
         Kind::Word | Kind::Any | Kind::Host => true,
         Kind::OneOf(choices) => choices.iter().any(|choice| is_same(choice, word)),
         Kind::Int { min, max } => may_be_between(word, *min, *max),
-        Kind::Path(root) => normal(word).is_none_or(|path| is_under(&path, root)),
+        Kind::Path(root) => match word.strip_prefix('-') {
+            // An option is no path, but may have one in it.
+            Some(option) => option
+                .find('/')
+                .is_some_and(|at| option.get(at..).and_then(normal).is_none_or(|path| is_under(&path, root))),
+            None => normal(word).is_none_or(|path| is_under(&path, root)),
+        },
         Kind::Regex { .. } => {
             kind.accepts(word)
                 || (is_absolute(word) && normal(word).is_none_or(|path| path != word && kind.accepts(&path)))

@@ -1,0 +1,134 @@
+//! Checking who and where: principals, groups and hosts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use lictor_core::{
+    name::{GroupName, HostAlias, PrincipalName},
+    principal::{PrincipalKind, Via},
+};
+
+use super::{Problems, Scope};
+use crate::{
+    file::{GroupFile, HostsFile, KindFile, ViaFile, WhereFile, WhoFile},
+    rule::{HostName, Hosts, Principals, Who},
+    set::MAX_SECTION,
+};
+
+/// The groups of a file.
+pub(super) struct Groups {
+    pub(super) names: BTreeSet<GroupName>,
+    pub(super) memberships: HashMap<(PrincipalKind, PrincipalName), Vec<GroupName>>,
+}
+
+impl Problems {
+    pub(super) fn groups(&mut self, files: &BTreeMap<String, GroupFile>) -> Groups {
+        if files.len() > MAX_SECTION {
+            self.add(format!("`groups` has more than {MAX_SECTION} entries"));
+        }
+        let mut groups = Groups { names: BTreeSet::new(), memberships: HashMap::new() };
+        for (name, file) in files {
+            let Some(name) = self.keep(GroupName::new(name)) else { continue };
+            if file.users.is_none() && file.services.is_none() {
+                self.add(format!("group `{name}` is empty; list `users` or `services`"));
+            }
+            for member in self.principals(file.users.as_deref(), file.services.as_deref()) {
+                let of_member = groups.memberships.entry(member).or_default();
+                if !of_member.contains(&name) {
+                    of_member.push(name.clone());
+                }
+            }
+            groups.names.insert(name);
+        }
+        groups
+    }
+
+    fn principals(
+        &mut self,
+        users: Option<&[String]>,
+        services: Option<&[String]>,
+    ) -> Vec<(PrincipalKind, PrincipalName)> {
+        let users = self.names("users", users).unwrap_or_default();
+        let services = self.names("services", services).unwrap_or_default();
+        let users = users.into_iter().map(|name| (PrincipalKind::User, name));
+        users.chain(services.into_iter().map(|name| (PrincipalKind::Service, name))).collect()
+    }
+
+    pub(super) fn who(&mut self, file: Option<&WhoFile>, scope: Scope<'_>) -> Who {
+        let Some(file) = file else { return Who::default() };
+        let names_some =
+            file.users.is_some() || file.services.is_some() || file.groups.is_some() || file.kinds.is_some();
+        if !names_some && file.via.is_none() {
+            self.add("`who` is empty; leave it out for everybody");
+        }
+        let principals = Principals {
+            named: self.principals(file.users.as_deref(), file.services.as_deref()),
+            groups: self.names::<GroupName>("groups", file.groups.as_deref()).unwrap_or_default(),
+            kinds: self.kinds(file.kinds.as_deref()),
+        };
+        for group in &principals.groups {
+            self.group_exists(group, scope);
+        }
+        if file.via.as_ref().is_some_and(Vec::is_empty) {
+            self.add("`via` is empty; leave it out for every door");
+        }
+        let via = |via: &ViaFile| match via {
+            ViaFile::Cli => Via::Cli,
+            ViaFile::Mcp => Via::Mcp,
+            ViaFile::Api => Via::Api,
+        };
+        Who {
+            principals: names_some.then_some(principals),
+            via: file.via.as_ref().map(|list| list.iter().map(via).collect()),
+        }
+    }
+
+    fn kinds(&mut self, files: Option<&[KindFile]>) -> Vec<PrincipalKind> {
+        let Some(files) = files else { return Vec::new() };
+        self.bounded("kinds", files.len());
+        let kind = |file: &KindFile| match file {
+            KindFile::User => PrincipalKind::User,
+            KindFile::Service => PrincipalKind::Service,
+        };
+        files.iter().map(kind).collect()
+    }
+
+    pub(super) fn group_exists(&mut self, group: &GroupName, scope: Scope<'_>) {
+        if !scope.groups.contains(group) {
+            self.add(format!("there is no group `{group}`; define it under `groups`"));
+        }
+    }
+
+    pub(super) fn hosts(&mut self, file: &WhereFile) -> Hosts {
+        let HostsFile { hosts, tags, sites } = match file {
+            WhereFile::All(_) => return Hosts::All,
+            WhereFile::Some(some) => some,
+        };
+        if hosts.is_none() && tags.is_none() && sites.is_none() {
+            self.add("`where` is empty; write `where: all` for every host");
+        }
+        Hosts::Some {
+            hosts: self.host_names(hosts.as_deref()),
+            tags: self.names("tags", tags.as_deref()).unwrap_or_default(),
+            sites: self.names("sites", sites.as_deref()).unwrap_or_default(),
+        }
+    }
+
+    fn host_names(&mut self, list: Option<&[String]>) -> Vec<HostName> {
+        let Some(list) = list else { return Vec::new() };
+        self.bounded("hosts", list.len());
+        list.iter().filter_map(|text| self.keep(host_name(text))).collect()
+    }
+}
+
+/// An alias, or one with `*` for any characters.
+fn host_name(text: &str) -> Result<HostName, String> {
+    if !text.contains('*') {
+        return HostAlias::new(text).map(HostName::Alias).map_err(|e| format!("`hosts` has `{text}`: {e}"));
+    }
+    if text.bytes().all(|b| b == b'*') {
+        return Err("`hosts` has `*`; write `where: all` for every host".into());
+    }
+    // What stands for the stars must leave a name.
+    HostAlias::new(&text.replace('*', "x")).map_err(|e| format!("`hosts` has `{text}`: {e}"))?;
+    Ok(HostName::Pattern(text.split('*').map(str::to_owned).collect()))
+}
