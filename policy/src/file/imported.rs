@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::{EffectFile, LimitsFile};
+use super::LimitsFile;
 
 /// Rules taken over from mcp-ssh-orchestrator, with the order and the globs that they had there.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -38,6 +38,17 @@ pub(crate) enum DialectFile {
     FirstMatch,
 }
 
+/// What a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ImportedAction")]
+pub(crate) enum ActionFile {
+    /// Allows, when this is the rule that decides.
+    Allow,
+    /// Denies, when this is the rule that decides.
+    Deny,
+}
+
 /// A rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +57,7 @@ pub(crate) struct ImportedRuleFile {
     /// Its name, unique in the block.
     pub(crate) id: String,
     /// What it does.
-    pub(crate) action: EffectFile,
+    pub(crate) action: ActionFile,
     /// Globs for aliases; left out: every host.
     pub(crate) aliases: Option<Vec<String>>,
     /// Globs for tags; left out: every host.

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     file::{
-        EffectFile, LimitsFile,
-        imported::{DialectFile, ImportedFile, ImportedRuleFile, OverrideFile, PathArgsFile},
+        LimitsFile,
+        imported::{ActionFile, DialectFile, ImportedFile, ImportedRuleFile, OverrideFile, PathArgsFile},
     },
     set::{MAX_LIST, MAX_RULES, PolicyError, units},
 };
@@ -131,8 +131,8 @@ impl Check<'_> {
         }
         self.bounded("commands", commands);
         Some(match file.action {
-            EffectFile::Allow => What::Allow(commands.iter().map(|text| Pattern::parse(text)).collect()),
-            EffectFile::Deny => What::Deny(commands.iter().map(|text| DenyGlob::parse(text)).collect()),
+            ActionFile::Allow => What::Allow(commands.iter().map(|text| Pattern::parse(text)).collect()),
+            ActionFile::Deny => What::Deny(commands.iter().map(|text| DenyGlob::parse(text)).collect()),
         })
     }
 
@@ -169,8 +169,8 @@ impl Check<'_> {
             extra: file.allow_extra_args.unwrap_or(true),
         };
         Some(match file.action {
-            EffectFile::Allow => What::AllowWords(words),
-            EffectFile::Deny => What::DenyWords(words),
+            ActionFile::Allow => What::AllowWords(words),
+            ActionFile::Deny => What::DenyWords(words),
         })
     }
 

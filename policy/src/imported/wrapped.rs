@@ -314,7 +314,7 @@ impl Wrapper {
         let mut options = true;
         while let Some((word, after)) = rest.split_first() {
             let shown = symbols::show(word);
-            let option = options && shown.starts_with('-') && (shown.len() > 1 || left == 0);
+            let option = options && shown.starts_with('-');
             if shown == "--" && options {
                 options = false;
             } else if option {

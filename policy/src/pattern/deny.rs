@@ -162,9 +162,7 @@ fn named<'p>(pattern: &'p Pattern, word: Seen<'_>) -> Option<&'p str> {
                     |directory: &&str| expansion::could_be(word, &format!("{directory}/{program}"));
                 match name.literal() {
                     Some(name) => name == program,
-                    None if word.as_str().contains('/') => {
-                        PROGRAM_DIRECTORIES.iter().any(in_directory)
-                    }
+                    None if word.as_str().contains('/') => PROGRAM_DIRECTORIES.iter().any(in_directory),
                     None => expansion::could_be(word, program),
                 }
             })

@@ -84,7 +84,8 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
             "there are more than {MAX_DENY_RULES} deny rules; join some: a rule may have many patterns"
         ));
     }
-    let imported = file.imported.as_ref().and_then(|block| imported::check::check(block, &mut problems.found));
+    let imported =
+        file.imported.as_ref().and_then(|block| imported::check::check(block, &mut problems.found));
     PolicyErrors::unless_empty(problems.found)?;
     let limits = Limits {
         timeout: limits.timeout.unwrap_or(DEFAULT_TIMEOUT),
