@@ -29,6 +29,11 @@ impl WordGlob {
         &self.tokens
     }
 
+    /// Whether it has no globs.
+    pub(crate) fn is_literal(&self) -> bool {
+        self.tokens.iter().all(|token| matches!(token, Token::Char(_)))
+    }
+
     /// Whether it speaks of paths.
     pub(crate) fn is_path(&self) -> bool {
         self.tokens.contains(&Token::Char('/'))
@@ -36,7 +41,17 @@ impl WordGlob {
 
     /// Whether the word, and everything that its own globs may become, is what the glob stands for.
     pub(crate) fn matches(&self, word: &[Symbol]) -> bool {
-        self.covers(word) && self.directory.is_none_or(|directory| self.stays_in(directory, word))
+        if !self.covers(word) {
+            return false;
+        }
+        match self.directory {
+            Some(directory) => self.stays_in(directory, word),
+            None => {
+                let goes_up = symbols::segments(word).any(symbols::is_up);
+                let unclear = self.is_path() && symbols::segments(word).any(symbols::may_be_dots);
+                !unclear && (!goes_up || self.covers(&symbols::normal(word)))
+            }
+        }
     }
 
     /// A glob of the command is covered by a star alone: it may find nothing, and then stays as it is written. `?` is

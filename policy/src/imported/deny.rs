@@ -5,6 +5,7 @@ use super::{
     forms::{Form, View},
     glob::{Glob, Token, fits},
     meets::{Guess, meets},
+    names::{Start, could_name},
     programs, symbols,
 };
 
@@ -39,8 +40,8 @@ struct Needle {
     floating: bool,
     /// It is about a program alone.
     program: bool,
-    /// It has a `/`, which no glob stands for.
-    path: bool,
+    /// Where in a word it may begin.
+    start: Start,
     /// Its characters that are no blanks.
     weight: usize,
 }
@@ -130,10 +131,16 @@ impl Needle {
         if let Some(end) = literal.find(['*', '?', '[']) {
             literal = literal.get(..end).unwrap_or_default();
         }
+        // A forbidden text that begins with a slash is an absolute path; a glob has written that it need not be one.
+        let start = match tokens.get(1) {
+            Some(Token::Char('/')) if text.starts_with('/') => Start::Word,
+            Some(Token::Char('/' | ' ')) => Start::Anywhere,
+            _ => Start::Segment,
+        };
         Self {
             floating: tokens.first() == Some(&Token::Star),
             program: programs::names_program(literal),
-            path: tokens.contains(&Token::Char('/')),
+            start,
             weight: tokens.iter().filter(|token| matches!(token, Token::Char(c) if *c != ' ')).count(),
             tokens,
         }
@@ -150,24 +157,18 @@ impl Needle {
     }
 
     /// Whether the form could become what the needle is about. A glob alone could become anything, so more is asked of a
-    /// needle that says nothing of its place: about a program, that most of it is written; else that it is a whole name
-    /// where a path segment is globs alone, or the start of one of which something is written.
+    /// needle that says nothing of its place: that most of it is written, or, unless it is about a program, that it is a
+    /// name that the form is a way to write.
     fn could_be_in(&self, form: &Form) -> bool {
         let written = |guess| meets(&self.tokens, &form.line, guess);
-        let mostly = |count: usize| count * 2 > self.weight;
+        let mostly = |count: usize| count * 2 > self.weight || self.weight == 0;
         if !self.floating || form.open_program {
             return written(Guess::Anything).is_some();
         }
         if self.program {
-            return written(Guess::OneEach).is_some_and(|count| mostly(count) || self.weight == 0);
+            return written(Guess::OneEach).is_some_and(mostly);
         }
-        let Some(most) = written(Guess::Anything) else { return false };
-        let unknown = form.line.symbols.contains(&symbols::Symbol::Unknown);
-        mostly(most)
-            || self.weight == 0
-            || (self.path && most > 0)
-            || written(Guess::AtStart).is_some_and(|count| count > 0)
-            || (!unknown && written(Guess::WholeNames).is_some())
+        written(Guess::Anything).is_some_and(mostly) || could_name(&self.tokens, &form.line, self.start)
     }
 
     fn may_be_a_word(&self, form: &Form) -> bool {
@@ -235,10 +236,12 @@ fn without_quotes(tokens: &[Token]) -> Vec<Token> {
 fn with_base_name(tokens: &[Token]) -> Option<Vec<Token>> {
     let end = tokens.iter().position(|token| *token == Token::Char(' ')).unwrap_or(tokens.len());
     let program = tokens.get(..end)?;
-    if !program.iter().all(|token| matches!(token, Token::Char(_))) {
+    let slash = program.iter().rposition(|token| *token == Token::Char('/'))?;
+    let (path, name) = program.split_at(slash + 1);
+    let spelled = path.iter().chain(name.first()).all(|token| matches!(token, Token::Char(_)));
+    if name.is_empty() || !spelled {
         return None;
     }
-    let slash = program.iter().rposition(|token| *token == Token::Char('/'))?;
     tokens.get(slash + 1..).map(<[Token]>::to_vec)
 }
 

@@ -19,27 +19,20 @@ pub(crate) struct Line {
 pub(crate) enum Guess {
     /// Any names, and several for one word.
     Anything,
-    /// Any names where a path segment is made of globs alone; elsewhere only what is written.
-    WholeNames,
     /// One name for each word.
     OneEach,
-    /// Any names, and the glob's text behind its first star begins a path segment.
-    AtStart,
 }
 
 /// The most characters of the glob that are written in the command, over all texts in common; `None` when there is none.
 /// Blanks do not count: they are in every command.
 pub(crate) fn meets(tokens: &[Token], line: &Line, guess: Guess) -> Option<usize> {
-    let walk = Walk { line, guess, open: guessable(line, guess) };
+    let walk = Walk { line, guess };
     let mut now: Vec<Option<usize>> = vec![None; line.symbols.len() + 1];
     now[0] = Some(0);
-    for (index, token) in tokens.iter().enumerate() {
+    for token in tokens {
         walk.stay(&mut now, Some(token));
         if now.iter().all(Option::is_none) {
             return None;
-        }
-        if guess == Guess::AtStart && index == 1 {
-            walk.only_at_starts(&mut now);
         }
         now = walk.step(&now, token);
     }
@@ -50,8 +43,6 @@ pub(crate) fn meets(tokens: &[Token], line: &Line, guess: Guess) -> Option<usize
 struct Walk<'a> {
     line: &'a Line,
     guess: Guess,
-    /// Whether the symbol at this place may stand for characters of the glob.
-    open: Vec<bool>,
 }
 
 fn raise(place: Option<&mut Option<usize>>, by: Option<usize>) {
@@ -63,16 +54,6 @@ fn raise(place: Option<&mut Option<usize>>, by: Option<usize>) {
 /// Characters that are taken to be in the names of files.
 fn in_names(c: char) -> bool {
     !c.is_whitespace() && !"/|&;<>(){}'\"`$".contains(c)
-}
-
-fn guessable(line: &Line, guess: Guess) -> Vec<bool> {
-    if guess != Guess::WholeNames {
-        return vec![true; line.symbols.len()];
-    }
-    let ends = |symbol: &Symbol| matches!(symbol, Symbol::Char('/' | ' ' | '='));
-    let pure =
-        |part: &[Symbol]| !part.iter().any(|s| matches!(s, Symbol::Char(c) if !ends(&Symbol::Char(*c))));
-    line.symbols.split_inclusive(ends).flat_map(|part| vec![pure(part); part.len()]).collect()
 }
 
 // === impl Walk ===
@@ -110,7 +91,6 @@ impl Walk<'_> {
         let mut next = vec![None; now.len()];
         for (at, symbol) in self.line.symbols.iter().enumerate() {
             let Some(written) = now.get(at).copied().flatten() else { continue };
-            let open = self.open.get(at).copied().unwrap_or_default();
             match symbol {
                 Symbol::Char(c) if token.is(*c) => {
                     let exact = matches!(token, Token::Char(c) if *c != ' ');
@@ -118,9 +98,9 @@ impl Walk<'_> {
                 }
                 Symbol::Char(_) => {}
                 Symbol::Unknown => raise(next.get_mut(at), Some(written)),
-                Symbol::Text if open && in_some_name(token) => raise(next.get_mut(at), Some(written)),
-                Symbol::One if open && in_some_name(token) => raise(next.get_mut(at + 1), Some(written)),
-                Symbol::Set(set) if open && common(token, |c| set.contains(c)) => {
+                Symbol::Text if in_some_name(token) => raise(next.get_mut(at), Some(written)),
+                Symbol::One if in_some_name(token) => raise(next.get_mut(at + 1), Some(written)),
+                Symbol::Set(set) if common(token, |c| set.contains(c)) => {
                     raise(next.get_mut(at + 1), Some(written));
                 }
                 Symbol::Text | Symbol::One | Symbol::Set(_) => {}
@@ -133,15 +113,6 @@ impl Walk<'_> {
         }
         next
     }
-
-    fn only_at_starts(&self, now: &mut [Option<usize>]) {
-        for (at, place) in now.iter_mut().enumerate() {
-            let before = at.checked_sub(1).and_then(|before| self.line.symbols.get(before));
-            if !matches!(before, None | Some(Symbol::Char('/' | ' ' | '=' | ':'))) {
-                *place = None;
-            }
-        }
-    }
 }
 
 fn in_some_name(token: &Token) -> bool {
@@ -149,7 +120,7 @@ fn in_some_name(token: &Token) -> bool {
 }
 
 /// Whether the token stands for a character of names that `is` takes. Sets of the policy are taken to.
-fn common(token: &Token, is: impl Fn(char) -> bool) -> bool {
+pub(crate) fn common(token: &Token, is: impl Fn(char) -> bool) -> bool {
     match token {
         Token::Char(c) => in_names(*c) && is(*c),
         Token::One | Token::Set(_) | Token::Star => true,
@@ -157,12 +128,12 @@ fn common(token: &Token, is: impl Fn(char) -> bool) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{glob::Glob, symbols};
     use super::*;
 
     /// A line in which every `*` and `?` is a glob.
-    fn line(text: &str) -> Line {
+    pub(crate) fn line(text: &str) -> Line {
         let mut line = Line { symbols: Vec::new(), globbed: Vec::new() };
         for word in text.split(' ') {
             if !line.symbols.is_empty() {
@@ -213,11 +184,7 @@ mod tests {
     fn what_is_written_is_counted() {
         assert_eq!(common_text("*shadow*", "cat /etc/shad*", Guess::Anything), Some(4));
         assert_eq!(common_text("*shadow*", "cat /etc/*", Guess::Anything), Some(0));
-        assert_eq!(common_text("*shadow*", "cat /etc/*", Guess::WholeNames), Some(0));
-        assert_eq!(common_text("*shadow*", "cat /etc/*.conf", Guess::WholeNames), None);
         assert_eq!(common_text("*password*", "cat app*", Guess::Anything), Some(1));
-        assert_eq!(common_text("*password*", "cat app*", Guess::AtStart), None);
-        assert_eq!(common_text("*shadow*", "cat /etc/s*w", Guess::AtStart), Some(2));
         assert_eq!(common_text("*ssh *", "ls /etc/ssh*", Guess::OneEach), None);
         assert_eq!(common_text("*ssh *", "ls /etc/ssh*", Guess::Anything), Some(3));
     }

@@ -105,6 +105,9 @@ impl Pattern {
 
     fn step(&self, place: Place, word: &[Symbol], next: &mut Vec<Place>) {
         let Some(element) = self.elements.get(place.element) else { return };
+        if place.element == 0 && !place.taken && !element.is_program(word) {
+            return;
+        }
         let had_its_word = Place { taken: true, after_option: false, ..place };
         match element {
             Element::Word(glob) => {
@@ -189,6 +192,17 @@ impl Element {
             (true, _) => Self::Open(glob),
             (false, true) => Self::Again(glob),
             _ => Self::Word(glob),
+        }
+    }
+
+    /// Whether the word may be the program: a glob for a name is about no path, and about no name with blanks in it.
+    fn is_program(&self, word: &[Symbol]) -> bool {
+        match self {
+            Self::Middle | Self::Rest => true,
+            Self::Word(glob) | Self::Open(glob) | Self::Again(glob) => {
+                let path = symbols::has(word, '/') && !glob.is_path();
+                glob.is_literal() || (!path && !symbols::has(word, ' '))
+            }
         }
     }
 
