@@ -1,6 +1,6 @@
 //! What policies of mcp-ssh-orchestrator decide once they are taken over: the cases in `cases/v1` and `cases/v2`, the
 //! law that nothing is allowed that was denied there, and what reading such a file finds.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "imported/findings.rs"]
 mod findings;

@@ -16,6 +16,9 @@ const NOTES: [&str; 4] = ["id", "name", "description", "comment"];
 /// A map.
 pub(crate) type Map = [(String, Node)];
 
+/// Places of words, and globs for them.
+type Paths = (Vec<i64>, Vec<String>);
+
 /// A rule as it will be written.
 #[derive(Debug, Clone)]
 pub(crate) struct RuleDraft {
@@ -34,7 +37,7 @@ pub(crate) struct WordsDraft {
     pub(crate) simple_max: Option<i64>,
     pub(crate) binary: Option<String>,
     pub(crate) prefix: Vec<String>,
-    pub(crate) paths: Option<(Vec<i64>, Vec<String>)>,
+    pub(crate) paths: Option<Paths>,
     pub(crate) extra: bool,
 }
 
@@ -325,11 +328,7 @@ fn prefix(place: &str, rule: &Map, allow: bool, words: &mut WordsDraft, findings
     all_texts || !allow
 }
 
-fn paths(
-    place: &str,
-    rule: &Map,
-    findings: &mut Findings,
-) -> Result<Option<(Vec<i64>, Vec<String>)>, PolicyErrors> {
+fn paths(place: &str, rule: &Map, findings: &mut Findings) -> Result<Option<Paths>, PolicyErrors> {
     let Some(map) = get(rule, "path_args").and_then(Node::as_map) else { return Ok(None) };
     let place = format!("{place}.path_args");
     findings.unknown_keys(&place, map, &["indices", "patterns"]);

@@ -1,5 +1,7 @@
 //! What a command runs besides itself: the command behind `sudo`, the text behind `sh -c`, what `xargs` and `find` start.
 
+mod table;
+
 use std::collections::VecDeque;
 
 use lictor_core::{
@@ -7,6 +9,7 @@ use lictor_core::{
     job::CommandInput,
 };
 
+use self::table::{FIND_RUNS, SHELLS, WRAPPERS, Wrapper};
 use super::symbols::{self, Symbol, Symbols};
 use crate::parse::parse_command_with_globs;
 
@@ -32,149 +35,6 @@ pub(crate) struct Runs {
     /// The program that runs what cannot be known.
     pub(crate) opaque: Option<String>,
 }
-
-/// How a program names the command that it runs.
-struct Wrapper {
-    names: &'static [&'static str],
-    /// Options whose value is the next word.
-    valued: &'static [&'static str],
-    /// Words between the options and the command.
-    operands: usize,
-    /// Its words may be `NAME=value`.
-    assigns: bool,
-    /// The option whose value is a command line.
-    text: &'static [&'static str],
-}
-
-const NONE: Wrapper = Wrapper { names: &[], valued: &[], operands: 0, assigns: false, text: &[] };
-
-/// From the manuals of sudo 1.9, OpenDoas, GNU coreutils 9, util-linux 2.40, findutils 4.9, strace 6, procps 4, busybox.
-const WRAPPERS: [Wrapper; 19] = [
-    Wrapper {
-        names: &["sudo"],
-        valued: &[
-            "-u",
-            "-g",
-            "-h",
-            "-p",
-            "-C",
-            "-T",
-            "-r",
-            "-t",
-            "-D",
-            "-R",
-            "-U",
-            "-a",
-            "-c",
-            "--user",
-            "--group",
-            "--host",
-            "--prompt",
-            "--close-from",
-            "--command-timeout",
-            "--role",
-            "--type",
-            "--chdir",
-            "--chroot",
-            "--other-user",
-        ],
-        assigns: true,
-        ..NONE
-    },
-    Wrapper { names: &["doas"], valued: &["-u", "-C", "-a"], assigns: true, ..NONE },
-    Wrapper { names: &["pkexec"], valued: &["--user"], ..NONE },
-    Wrapper {
-        names: &["env"],
-        valued: &["-u", "-C", "--unset", "--chdir"],
-        assigns: true,
-        text: &["-S", "--split-string"],
-        ..NONE
-    },
-    Wrapper {
-        names: &[
-            "nohup",
-            "setsid",
-            "busybox",
-            "toybox",
-            "unbuffer",
-            "eatmydata",
-            "fakeroot",
-            "command",
-            "builtin",
-            "exec",
-        ],
-        ..NONE
-    },
-    Wrapper { names: &["nice"], valued: &["-n", "--adjustment"], ..NONE },
-    Wrapper { names: &["ionice"], valued: &["-c", "-n", "-p", "-P", "-u", "--class", "--classdata"], ..NONE },
-    Wrapper { names: &["timeout"], valued: &["-k", "-s", "--kill-after", "--signal"], operands: 1, ..NONE },
-    Wrapper { names: &["stdbuf"], valued: &["-i", "-o", "-e", "--input", "--output", "--error"], ..NONE },
-    Wrapper { names: &["time"], valued: &["-f", "-o", "--format", "--output"], ..NONE },
-    Wrapper { names: &["chrt", "taskset", "chroot"], valued: &["-T", "-P", "-D"], operands: 1, ..NONE },
-    Wrapper {
-        names: &["strace", "ltrace"],
-        valued: &[
-            "-e", "-o", "-p", "-s", "-u", "-E", "-a", "-b", "-I", "-O", "-P", "-S", "-U", "-X", "-n", "-l",
-            "-x",
-        ],
-        ..NONE
-    },
-    Wrapper {
-        names: &["xargs"],
-        valued: &[
-            "-I",
-            "-L",
-            "-n",
-            "-P",
-            "-s",
-            "-d",
-            "-E",
-            "-a",
-            "--max-args",
-            "--max-procs",
-            "--max-chars",
-            "--delimiter",
-            "--arg-file",
-            "--process-slot-var",
-        ],
-        ..NONE
-    },
-    Wrapper {
-        names: &["systemd-run"],
-        valued: &[
-            "-p",
-            "-u",
-            "-E",
-            "-M",
-            "-H",
-            "--property",
-            "--unit",
-            "--setenv",
-            "--slice",
-            "--uid",
-            "--gid",
-            "--nice",
-        ],
-        ..NONE
-    },
-    Wrapper { names: &["runuser"], valued: &["-u", "-g", "-G", "-s"], text: &["-c", "--command"], ..NONE },
-    Wrapper { names: &["flock"], valued: &["-w", "-E"], operands: 1, text: &["-c", "--command"], ..NONE },
-    Wrapper {
-        names: &["su"],
-        valued: &["-g", "-G", "-s", "-w"],
-        operands: 1,
-        text: &["-c", "--command"],
-        ..NONE
-    },
-    Wrapper { names: &["script"], valued: &[], operands: 1, text: &["-c", "--command"], ..NONE },
-    Wrapper { names: &["watch"], valued: &["-n", "-q", "--interval", "--equexit"], ..NONE },
-];
-
-/// Shells, which run the text behind `-c`.
-const SHELLS: [&str; 9] = ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "rbash", "fish"];
-
-/// Options of `find` behind which a command stands.
-const FIND_RUNS: [&str; 4] = ["-exec", "-execdir", "-ok", "-okdir"];
 
 /// Everything that `simple` runs.
 pub(crate) fn runs(simple: &Simple) -> Runs {

@@ -53,7 +53,7 @@ fn command(words: &[Word]) -> Option<Command> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn nothing_is_allowed_that_was_denied(
