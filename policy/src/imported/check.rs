@@ -26,6 +26,8 @@ use crate::{
 const MAX_GLOB_CHARS: usize = 1_024;
 /// Most globs in all rules together; each may be compared with every command.
 const MAX_GLOBS: usize = 10_000;
+/// Most deny globs and forbidden texts together: each is walked along the whole of every command that has globs.
+const MAX_DENIES: usize = 1_000;
 /// Farthest place of a word that a rule may name: a command has no more words.
 const MAX_PLACE: u64 = lictor_core::limits::MAX_WORDS as u64;
 
@@ -35,6 +37,7 @@ struct Check<'a> {
     line: Option<u64>,
     rule: Option<String>,
     globs: usize,
+    denies: usize,
 }
 
 /// Checks the block; `None`, and at least one more problem, when something is wrong.
@@ -44,7 +47,7 @@ pub(crate) fn check(file: &ImportedFile, problems: &mut Vec<PolicyError>) -> Opt
         DialectFile::LastMatch => Dialect::LastMatch,
         DialectFile::FirstMatch => Dialect::FirstMatch,
     };
-    let mut check = Check { problems, line: None, rule: None, globs: 0 };
+    let mut check = Check { problems, line: None, rule: None, globs: 0, denies: 0 };
     if file.rules.len() > MAX_RULES {
         check.add(format!("`imported` has more than {MAX_RULES} rules"));
     }
@@ -56,6 +59,9 @@ pub(crate) fn check(file: &ImportedFile, problems: &mut Vec<PolicyError>) -> Opt
     let overrides = file.overrides.as_ref();
     let aliases = check.scopes(overrides.map(|o| &o.aliases));
     let tags = check.scopes(overrides.map(|o| &o.tags));
+    if check.denies > MAX_DENIES {
+        check.add(format!("`imported` has more than {MAX_DENIES} deny globs and forbidden texts"));
+    }
     (check.problems.len() == before).then_some(Imported { dialect, rules, scope, aliases, tags })
 }
 
@@ -130,6 +136,9 @@ impl Check<'_> {
             self.add("`commands` is missing or empty, so the rule would never match; leave it out");
         }
         self.bounded("commands", commands);
+        if file.action == ActionFile::Deny {
+            self.denies += commands.len();
+        }
         Some(match file.action {
             ActionFile::Allow => What::Allow(commands.iter().map(|text| Pattern::parse(text)).collect()),
             ActionFile::Deny => What::Deny(commands.iter().map(|text| DenyGlob::parse(text)).collect()),
@@ -191,6 +200,7 @@ impl Check<'_> {
 
     fn forbidden(&mut self, texts: &[String]) -> Vec<Forbidden> {
         self.bounded("deny_substrings", texts);
+        self.denies += texts.len();
         if texts.iter().any(String::is_empty) {
             self.add("`deny_substrings` has an empty text, which would be in every command");
         }

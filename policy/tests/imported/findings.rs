@@ -189,6 +189,11 @@ fn a_block_that_says_nothing_or_too_much_is_refused() {
         let error = PolicySet::parse(&with(rest)).expect_err(rest).to_string();
         assert!(error.contains(because), "{rest}: {error}");
     }
+    let many = format!(
+        "  rules: []\n  deny_substrings: [{}]\n  overrides: {{tags: {{t: {{deny_substrings: [y]}}}}}}\n",
+        vec!["x"; 1_000].join(", ")
+    );
+    assert!(PolicySet::parse(&with(&many)).unwrap_err().to_string().contains("more than 1000 deny globs"));
     let words = with("  rules: [{id: a, action: allow, binary: x}]\n").replace("last-match", "first-match");
     assert!(PolicySet::parse(&words).unwrap_err().to_string().contains("never matches"));
 }
