@@ -5,7 +5,6 @@
 //! called neutral.
 
 mod bounds;
-mod cover;
 mod describe;
 mod relation;
 mod rules;

@@ -10,13 +10,15 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use lictor_core::{
     command::{Command, Pipeline, Simple},
     job::Limits,
+    name::RuleId,
 };
 
 use crate::{
     decision::{ApprovalTerms, Decision, DecisionCode, Effect},
+    imported::PartVerdict,
     judging::{Fit, Judging},
     request::Request,
-    rule::{Match, Network, Rule, word_at},
+    rule::{Match, Network, PartialLimits, Rule, word_at},
     set::PolicySet,
 };
 
@@ -27,6 +29,15 @@ const MAX_QUOTED_CHARS: usize = 160;
 struct Permitted<'r, 's> {
     simple: &'s Simple,
     rules: Vec<(&'r Rule, Match<'r>)>,
+    /// The imported rule that allows it too, or alone.
+    imported: Option<RuleId>,
+}
+
+/// What follows from a rule for whatever it permits.
+#[derive(Clone, Copy)]
+struct Terms<'r> {
+    limits: PartialLimits,
+    network: Option<&'r Network>,
 }
 
 /// Judges `request` by `set`.
@@ -38,12 +49,23 @@ pub fn evaluate(set: &PolicySet, request: &Request<'_>) -> Decision {
         }
     }
     let mut parts = Vec::new();
+    if let Some(denied) = denied_as_a_whole(&judging) {
+        return denied;
+    }
     for simple in request.command.simples() {
+        let imported = match set.imported().map(|block| block.judge_part(request.host, simple)) {
+            Some(PartVerdict::Deny { rule, why }) => {
+                return denied_by_import(&judging, Some(simple), rule, &why);
+            }
+            Some(PartVerdict::Allow { rule }) => Some(rule),
+            Some(PartVerdict::Silent) | None => None,
+        };
         let rules = judging.matching(set.permitting(simple), simple);
-        if rules.is_empty() {
-            return default_deny(&judging, simple);
-        }
-        parts.push(Permitted { simple, rules });
+        parts.push(Permitted { simple, rules, imported });
+    }
+    // What is denied somewhere is said before what is allowed nowhere.
+    if let Some(part) = parts.iter().find(|part| part.rules.is_empty() && part.imported.is_none()) {
+        return default_deny(&judging, part.simple);
     }
     match frozen(&judging, &parts) {
         Some(decision) => decision,
@@ -67,24 +89,26 @@ fn permitted(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Decision {
         return denied(judging.set, DecisionCode::DefaultDeny, nothing, String::new());
     };
     let wanted = if approvals.is_empty() { Effect::Allow } else { Effect::Approve };
-    let Some((rule, found)) = part.rules.iter().find(|(rule, _)| rule.effect() == wanted) else {
+    let native = part.rules.iter().find(|(rule, _)| rule.effect() == wanted);
+    let Some(rule) = native.map(|(rule, _)| rule.id()).or(part.imported.as_ref()) else {
         let nothing = "no rule permits the command".into();
         return denied(judging.set, DecisionCode::DefaultDeny, nothing, String::new());
     };
-    let networks = networks(judging.set, &governing);
+    let terms = terms(judging, &governing, parts);
+    let networks = networks(judging.set, &terms);
     Decision {
         effect: wanted,
         code: match wanted {
             Effect::Approve => DecisionCode::ApprovalRequired,
             Effect::Allow | Effect::Deny => DecisionCode::Allowed,
         },
-        rule: Some(rule.id().clone()),
+        rule: Some(rule.clone()),
         reason: reason(judging, rule, part.simple, parts.len(), &approvals),
         hint: approvals.first().map(ask_for).unwrap_or_default(),
         part: Some(render(part.simple)),
-        pattern: found.pattern.map(str::to_owned),
+        pattern: native.and_then(|(_, found)| found.pattern).map(str::to_owned),
         word: None,
-        limits: limits(judging, &governing),
+        limits: limits(judging, &terms),
         networks_allowed: networks.allow.unwrap_or_default(),
         networks_denied: networks.deny,
         max_hosts: governing.iter().filter_map(|rule| rule.max_hosts).min(),
@@ -92,9 +116,21 @@ fn permitted(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Decision {
     }
 }
 
+/// What follows from every rule that permits some part, imported ones included.
+fn terms<'r>(judging: &Judging<'_>, governing: &[&'r Rule], parts: &[Permitted<'_, '_>]) -> Vec<Terms<'r>> {
+    let native = governing.iter().map(|rule| Terms { limits: rule.limits, network: Some(&rule.network) });
+    let block = judging.set.imported().filter(|_| parts.iter().any(|part| part.imported.is_some()));
+    let imported = block.map(|block| {
+        let limits = block.limits(judging.request.host);
+        let limits = PartialLimits { timeout: limits.timeout, output_bytes: limits.output_bytes };
+        Terms { limits, network: None }
+    });
+    native.chain(imported).collect()
+}
+
 fn reason(
     judging: &Judging<'_>,
-    rule: &Rule,
+    rule: &RuleId,
     simple: &Simple,
     parts: usize,
     approvals: &[ApprovalTerms],
@@ -105,7 +141,7 @@ fn reason(
         (n, false) => format!(", and none of the {n} parts is denied"),
     };
     let verb = if approvals.is_empty() { "allows" } else { "asks for consent to" };
-    format!("rule `{}` {verb} `{}` {}{others}", rule.id(), shorten(&render(simple)), whom(judging.request))
+    format!("rule `{rule}` {verb} `{}` {}{others}", shorten(&render(simple)), whom(judging.request))
 }
 
 fn ask_for(terms: &ApprovalTerms) -> String {
@@ -133,6 +169,34 @@ fn denied_by_rule(judging: &Judging<'_>, simple: &Simple, rule: &Rule, found: Ma
         part: Some(render(simple)),
         pattern: found.pattern.map(str::to_owned),
         word: found.pattern.map(|_| word),
+        ..denied(judging.set, DecisionCode::DeniedByRule, reason, hint.into())
+    }
+}
+
+/// What imported rules deny of a line as a whole.
+fn denied_as_a_whole(judging: &Judging<'_>) -> Option<Decision> {
+    let request = judging.request;
+    let (rule, why) = judging.set.imported()?.judge_whole(request.host, request.command)?;
+    Some(denied_by_import(judging, None, rule, &why))
+}
+
+/// `rule`: `None` when a text is forbidden whatever the rules say; `simple`: `None` for the whole line.
+fn denied_by_import(
+    judging: &Judging<'_>,
+    simple: Option<&Simple>,
+    rule: Option<RuleId>,
+    why: &str,
+) -> Decision {
+    let text = simple.map_or_else(|| judging.request.command.render(), render);
+    let by = rule.as_ref().map_or_else(
+        || "an imported deny_substrings entry".to_owned(),
+        |rule| format!("the imported rule `{rule}`"),
+    );
+    let reason = format!("{by} denies `{}` {}: {why}", shorten(&text), whom(judging.request));
+    let hint = "use a command that does without these words, or ask whoever keeps the policy";
+    Decision {
+        rule,
+        part: simple.map(render),
         ..denied(judging.set, DecisionCode::DeniedByRule, reason, hint.into())
     }
 }
@@ -268,11 +332,11 @@ fn denied(set: &PolicySet, code: DecisionCode, reason: String, hint: String) -> 
 }
 
 /// The smallest of what is asked for, what each rule gives, and what the host's override gives at most.
-fn limits(judging: &Judging<'_>, governing: &[&Rule]) -> Limits {
+fn limits(judging: &Judging<'_>, terms: &[Terms<'_>]) -> Limits {
     let requested = judging.request.requested;
     let (default, most) = judging.set.limits_on(judging.request.host);
-    let timeouts = governing.iter().map(|rule| rule.limits.timeout.unwrap_or(default.timeout));
-    let outputs = governing.iter().map(|rule| rule.limits.output_bytes.unwrap_or(default.output_bytes));
+    let timeouts = terms.iter().map(|terms| terms.limits.timeout.unwrap_or(default.timeout));
+    let outputs = terms.iter().map(|terms| terms.limits.output_bytes.unwrap_or(default.output_bytes));
     Limits {
         timeout: timeouts.chain(most.timeout).chain(requested.timeout).min().unwrap_or(default.timeout),
         output_bytes: outputs
@@ -285,13 +349,14 @@ fn limits(judging: &Judging<'_>, governing: &[&Rule]) -> Limits {
 
 /// Addresses that every rule allows and none denies. When the rules have no address in common, everything is denied:
 /// an empty list of allowed networks would mean "any".
-fn networks(set: &PolicySet, governing: &[&Rule]) -> Network {
+fn networks(set: &PolicySet, terms: &[Terms<'_>]) -> Network {
     let file = set.network();
     let mut deny = file.deny.clone();
     let mut allow: Option<Vec<IpNet>> = None;
-    for rule in governing {
-        deny.extend(&rule.network.deny);
-        if let Some(list) = rule.network.allow.as_ref().or(file.allow.as_ref()) {
+    for terms in terms {
+        deny.extend(terms.network.iter().flat_map(|network| &network.deny));
+        let own = terms.network.and_then(|network| network.allow.as_ref());
+        if let Some(list) = own.or(file.allow.as_ref()) {
             allow = Some(match allow {
                 None => list.clone(),
                 Some(before) => intersect(&before, list),

@@ -10,6 +10,7 @@ use crate::{
     condition::Condition,
     decision::{Decision, Effect},
     evaluate::{evaluate, render, shorten},
+    imported::PartVerdict,
     judging::{Fit, Judging},
     request::Request,
     rule::{Match, Rule, word_at},
@@ -79,6 +80,7 @@ pub fn explain(set: &PolicySet, request: &Request<'_>) -> Explanation {
         .map(|simple| {
             let mut rules: Vec<RuleExplanation> =
                 set.rules().filter_map(|rule| of_rule(&judging, rule, simple)).collect();
+            rules.extend(of_imported(&judging, simple));
             rules.sort_by(|a, b| a.rule.cmp(&b.rule));
             PartExplanation { text: render(simple), rules }
         })
@@ -153,6 +155,21 @@ fn of_rule(judging: &Judging<'_>, rule: &Rule, simple: &Simple) -> Option<RuleEx
             say(RuleFit::OtherCommand, Some(pattern.as_str()), stuck, detail)
         }
     }
+}
+
+/// What imported rules say of the part, if one of them speaks of it.
+fn of_imported(judging: &Judging<'_>, simple: &Simple) -> Option<RuleExplanation> {
+    let verdict = judging.set.imported()?.judge_part(judging.request.host, simple);
+    let (rule, effect, detail) = match verdict {
+        PartVerdict::Allow { rule } => {
+            (Some(rule), Effect::Allow, "is the imported rule that decides".into())
+        }
+        PartVerdict::Deny { rule, why } => (rule, Effect::Deny, why),
+        PartVerdict::Silent => return None,
+    };
+    // A forbidden text has no rule of its own.
+    let rule = rule.or_else(|| RuleId::new("deny_substrings").ok())?;
+    Some(RuleExplanation { rule, effect, fit: RuleFit::Matches, pattern: None, word: None, detail })
 }
 
 fn word(rule: &Rule, simple: &Simple, found: Match<'_>) -> Option<String> {

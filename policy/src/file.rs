@@ -1,5 +1,6 @@
 //! The policy file as it is written: types for reading it, and their JSON schema. Nothing here decides anything.
 
+pub(crate) mod imported;
 mod shapes;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub(crate) struct PolicyFile {
     #[serde(default)]
     #[schemars(with = "Vec<QuotaFile>")]
     pub(crate) quotas: Vec<Spanned<QuotaFile>>,
+    /// Rules taken over from another system.
+    pub(crate) imported: Option<imported::ImportedFile>,
     /// The rules; their order has no meaning. A command that no rule allows is denied.
     #[schemars(with = "Vec<RuleFile>")]
     pub(crate) rules: Vec<Spanned<RuleFile>>,

@@ -22,6 +22,7 @@ use crate::{
     class,
     decision::Effect,
     file::PolicyFile,
+    imported::Imported,
     parse::{characters, parse_command, parse_command_with_globs},
     quota::Quota,
     refusal::Refusal,
@@ -99,13 +100,17 @@ impl PolicySet {
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.contents.rules.iter()
     }
+    /// The rules taken over from another system, when the file has any.
+    pub fn imported(&self) -> Option<&Imported> {
+        self.contents.imported.as_ref()
+    }
     /// The file as it was read.
     pub fn source(&self) -> &str {
         &self.source
     }
     /// Whether a rule takes globs that a host's shell expands, so that lines are read with them.
     pub fn takes_globs(&self) -> bool {
-        self.contents.rules.iter().any(|rule| rule.globs)
+        self.contents.imported.is_some() || self.contents.rules.iter().any(|rule| rule.globs)
     }
     /// Makes `input` a command, with globs where a rule takes some.
     ///

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use lictor_core::name::RuleId;
 
 use super::{relation::Relation, scope};
 use crate::{decision::Effect, rule::Rule, set::PolicySet};
 
 /// What of a rule binds another one.
 pub(super) struct Bound {
-    pub(super) other: RuleId,
+    /// In words.
+    pub(super) other: String,
     pub(super) by: Vec<&'static str>,
 }
 
@@ -20,10 +20,17 @@ pub(super) fn laxer(rule: (&PolicySet, &Rule), other: &PolicySet) -> Option<Boun
     if rule.1.effect() == Effect::Deny {
         return None;
     }
+    if other.imported().is_some() {
+        // Imported rules have limits of their own, host by host, and any program may be theirs.
+        return Some(Bound {
+            other: "imported rules allow".into(),
+            by: vec!["limits, networks or most hosts"],
+        });
+    }
     let rivals = other.rules().filter(|rival| rival.effect() != Effect::Deny && rival.id() != rule.1.id());
     rivals.filter(|rival| shares_program(rule.1, rival)).find_map(|rival| {
         let by = stricter(rule, (other, rival));
-        (!by.is_empty()).then(|| Bound { other: rival.id().clone(), by })
+        (!by.is_empty()).then(|| Bound { other: format!("rule {} allows", rival.id()), by })
     })
 }
 

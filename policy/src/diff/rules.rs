@@ -221,14 +221,13 @@ fn limit<T: Ord>(
 
 fn frees(sides: Sides<'_>, old: &Rule) -> Option<Change> {
     let bound = sides.freed(old)?;
-    let what =
-        format!("no longer binds what rule {} allows too, by its {}", bound.other, bound.by.join(", "));
+    let what = format!("no longer binds what {} too, by its {}", bound.other, bound.by.join(", "));
     Some(Change::new(&place(old), ChangeKind::Widened, what))
 }
 
 fn binds(sides: Sides<'_>, new: &Rule) -> Option<Change> {
     let bound = sides.bound(new)?;
-    let what = format!("binds what rule {} allows too, by its {}", bound.other, bound.by.join(", "));
+    let what = format!("binds what {} too, by its {}", bound.other, bound.by.join(", "));
     Some(Change::new(&place(new), ChangeKind::Narrowed, what))
 }
 

@@ -8,9 +8,10 @@ use lictor_core::{
     principal::{PrincipalKind, Via},
 };
 
-use super::{cover, relation::Relation};
+use super::relation::Relation;
 use crate::{
     decision::Effect,
+    pattern::Pattern,
     rule::{Commands, HostName, Hosts, Rule, When, Who},
     set::PolicySet,
     time::{Once, Weekly, Window},
@@ -138,14 +139,20 @@ pub(super) fn commands(old: &Rule, new: &Rule) -> Relation {
             let classes = narrow.classes().iter().all(|class| wide.classes().contains(class));
             let patterns = patterns.iter().all(|pattern| {
                 wide_patterns.iter().any(|wide| match narrow.effect {
-                    Effect::Deny => cover::same(wide, pattern),
-                    Effect::Allow | Effect::Approve => cover::covers(wide, pattern),
+                    Effect::Deny => wide.denies_as_much_as(pattern),
+                    // Which words with globs another pattern takes is not compared.
+                    Effect::Allow | Effect::Approve if narrow.globs => is_same(wide, pattern),
+                    Effect::Allow | Effect::Approve => wide.covers(pattern),
                 })
             });
             classes && patterns
         }
     };
     Relation::of(has(new, old), has(old, new))
+}
+
+fn is_same(a: &Pattern, b: &Pattern) -> bool {
+    a.denies_as_much_as(b) && b.denies_as_much_as(a)
 }
 
 /// Addresses; `None`: every one.

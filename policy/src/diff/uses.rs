@@ -35,9 +35,11 @@ impl<'a> Sides<'a> {
     /// Whether a rule that allows without consent is about some command of the same program.
     pub(super) fn also_allowed(self, rule: &Rule) -> bool {
         let rules = self.old.rules().chain(self.new.rules());
-        rules
-            .filter(|other| other.effect() == Effect::Allow && other.id() != rule.id())
-            .any(|other| bounds::shares_program(rule, other))
+        let imported = self.old.imported().or(self.new.imported()).is_some();
+        imported
+            || rules
+                .filter(|other| other.effect() == Effect::Allow && other.id() != rule.id())
+                .any(|other| bounds::shares_program(rule, other))
     }
 
     /// What the rule no longer binds when something leaves what it is about.

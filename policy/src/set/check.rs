@@ -29,6 +29,7 @@ use crate::{
         AcknowledgeFile, ClassFile, CommandsFile, EffectFile, LimitsFile, LongPatternFile, NetworkFile,
         PatternFile, PolicyFile, RuleFile,
     },
+    imported,
     lint::{self, Finding, Severity},
     parse::builtins,
     pattern::{Pattern, deny, long, short},
@@ -87,6 +88,8 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
             "there are more than {MAX_DENY_RULES} deny rules; join some: a rule may have many patterns"
         ));
     }
+    let imported =
+        file.imported.as_ref().and_then(|block| imported::check::check(block, &mut problems.found));
     PolicyErrors::unless_empty(problems.found)?;
     let limits = Limits {
         timeout: limits.timeout.unwrap_or(DEFAULT_TIMEOUT),
@@ -104,6 +107,7 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
         freezes,
         overrides,
         quotas,
+        imported,
     })
 }
 

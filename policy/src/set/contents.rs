@@ -10,6 +10,7 @@ use lictor_core::{
 
 use crate::{
     decision::Effect,
+    imported::Imported,
     quota::Quota,
     rule::{Hosts, Network, PartialLimits, Rule},
     time::{Once, Window},
@@ -33,6 +34,7 @@ pub(crate) struct Contents {
     pub(crate) freezes: Vec<Freeze>,
     pub(crate) overrides: Vec<Override>,
     pub(crate) quotas: Vec<Quota>,
+    pub(crate) imported: Option<Imported>,
 }
 
 /// A span of time in which only exempt rules allow.
