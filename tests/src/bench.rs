@@ -1,6 +1,7 @@
 //! Benchmarks: what they share.
 
 pub mod latency;
+pub mod policy;
 pub mod store;
 
 use std::time::Duration;

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use lictor_core::command::{Command, InvalidCommand, Joiner, Pipeline, Simple, Word};
+use lictor_core::{
+    command::{Command, InvalidCommand, Joiner, Pipeline, Simple, Word},
+    limits::MAX_PARTS,
+};
 
 use super::{
     builtins, check_simple,
@@ -25,6 +28,8 @@ struct Assembly {
     stages: Vec<Simple>,
     done: Vec<(Option<Joiner>, Pipeline)>,
     joiner: Option<Joiner>,
+    /// Simple commands so far.
+    parts: usize,
 }
 
 /// Builds the command of `tokens`.
@@ -116,6 +121,11 @@ impl Assembly {
             Simple::new(draft.words, draft.stderr_to_stdout).map_err(|e| from_core(e, program.clone()))?;
         check_simple(&simple, program)?;
         self.stages.push(simple);
+        self.parts += 1;
+        // Said as soon as it is known, so that the price of refusing does not grow with the line.
+        if self.parts > MAX_PARTS {
+            return Err(from_core(InvalidCommand::TooManyParts, None));
+        }
         Ok(())
     }
 

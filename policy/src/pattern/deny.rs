@@ -51,10 +51,11 @@ pub(crate) fn find(pattern: &Pattern, words: &[Word]) -> Option<usize> {
     }
     // A word that reads as itself alone was looked at above, together with the words behind it.
     let inside = |word: &str| {
-        readings(word)
-            .iter()
-            .filter(|tokens| !matches!(tokens.as_slice(), [only] if only == word))
-            .any(|tokens| anywhere(pattern, tokens.iter().map(|token| Seen::Text(token))))
+        mentions(pattern, word)
+            && readings(word)
+                .iter()
+                .filter(|tokens| !matches!(tokens.as_slice(), [only] if only == word))
+                .any(|tokens| anywhere(pattern, tokens.iter().map(|token| Seen::Text(token))))
     };
     words.iter().enumerate().skip(1).find(|(_, word)| inside(word.as_str())).map(|(index, _)| index)
 }
@@ -191,6 +192,18 @@ pub(crate) fn spelled_out(program: Option<&Element>) -> &[String] {
 /// The last component of a path.
 pub(crate) fn base_name(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
+}
+
+/// Whether a program of the pattern stands anywhere in the word: without it no reading of the word can name one.
+fn mentions(pattern: &Pattern, word: &str) -> bool {
+    let is_dropped = |c: char| matches!(c, '\'' | '"' | '\\');
+    let unquoted = word.contains(is_dropped).then(|| word.replace(is_dropped, ""));
+    let text = unquoted.as_deref().unwrap_or(word);
+    // A name with quotes in it is only found in the word as it is.
+    programs(pattern)
+        .iter()
+        .map(|program| base_name(program))
+        .any(|name| text.contains(name) || word.contains(name))
 }
 
 /// The ways in which a word might be read as the text of commands: with quotes and backslashes as separators and
