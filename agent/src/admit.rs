@@ -2,10 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
+#[cfg(test)]
+mod tests;
+
 use ipnet::IpNet;
 use lictor_certs::signer::{PublicKey, Purpose};
 use lictor_core::{
     clock::Timestamp,
+    digest::Digest,
     grant::{Grant, GrantTarget},
     id::InvocationId,
     job::Limits,
@@ -17,7 +21,7 @@ use lictor_policy::{Effect, HostFacts, Request, RequestedLimits, check_command, 
 use lictor_proto::pb;
 use prost::Message as _;
 
-use crate::{site::Site, ssh::address::Networks};
+use crate::{evidence::Basis, site::Site, ssh::address::Networks};
 
 /// ★ One invocation that may be started, once. Made only by [`Gate::admit`]; not to be copied.
 #[derive(Debug)]
@@ -31,7 +35,19 @@ pub struct Admitted {
     /// What it was judged by, so that it can be judged again.
     grant: Arc<Grant>,
     target: GrantTarget,
+    basis: Basis,
     generation: u64,
+}
+
+/// One invocation that must not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Which.
+    pub invocation: InvocationId,
+    /// What to report.
+    pub outcome: Outcome,
+    /// On what the refusal rests.
+    pub basis: Basis,
 }
 
 /// Who this agent is and whose signature it obeys.
@@ -53,7 +69,7 @@ pub struct Verdict {
     /// May start.
     pub admitted: Vec<Admitted>,
     /// Must not start, with the reason to report.
-    pub refused: Vec<(InvocationId, Outcome)>,
+    pub refused: Vec<Refused>,
 }
 
 /// An offer that cannot be attributed to anything: dropped, logged and counted, never answered.
@@ -87,14 +103,17 @@ impl Gate {
         let grant = Arc::new(Grant::try_from(wire).map_err(|e| Forged::Malformed(e.to_string()))?);
         let whole = self.check_whole(&grant, epoch, now);
         let rendered: Arc<str> = grant.command.render().into();
+        let basis = Basis::of(Digest::of(&offer.grant), site);
         let mut verdict = Verdict::default();
         for target in &grant.targets {
             if !claim(target.invocation) {
                 continue;
             }
-            match whole.clone().and_then(|()| check_target(&grant, target, site, &rendered, now)) {
+            match whole.clone().and_then(|()| check_target(&grant, target, site, &rendered, basis, now)) {
                 Ok(admitted) => verdict.admitted.push(admitted),
-                Err(outcome) => verdict.refused.push((target.invocation, outcome)),
+                Err(outcome) => {
+                    verdict.refused.push(Refused { invocation: target.invocation, outcome, basis });
+                }
             }
         }
         Ok(verdict)
@@ -146,6 +165,7 @@ fn check_target(
     target: &GrantTarget,
     site: &Site,
     rendered: &Arc<str>,
+    basis: Basis,
     now: Timestamp,
 ) -> Result<Admitted, Outcome> {
     if target.invocation != InvocationId::derive(grant.job, target.host.as_str(), target.attempt) {
@@ -201,6 +221,7 @@ fn check_target(
         start_by: grant.not_after.plus(MAX_CLOCK_SKEW),
         grant: Arc::clone(grant),
         target: target.clone(),
+        basis,
         generation: site.generation,
     })
 }
@@ -243,15 +264,21 @@ impl Admitted {
     pub const fn start_by(&self) -> Timestamp {
         self.start_by
     }
+    /// What it was judged by.
+    pub const fn basis(&self) -> Basis {
+        self.basis
+    }
     /// Judges it again: waiting may have taken minutes, the site's files may have changed and a window may have closed.
     ///
     /// # Errors
-    /// The outcome to report: it must not start any more.
-    pub(crate) fn judged_by(self, site: &Site, now: Timestamp) -> Result<Self, Outcome> {
+    /// The refusal to report: it must not start any more.
+    pub(crate) fn judged_by(self, site: &Site, now: Timestamp) -> Result<Self, Box<Refused>> {
         if self.generation == site.generation && site.floor.is_none() {
             return Ok(self);
         }
-        check_target(&self.grant, &self.target, site, &self.rendered, now)
+        let basis = Basis::of(self.basis.grant, site);
+        check_target(&self.grant, &self.target, site, &self.rendered, basis, now)
+            .map_err(|outcome| Box::new(Refused { invocation: self.invocation, outcome, basis }))
     }
     /// The judged command, rendered.
     pub(crate) fn rendered(&self) -> &str {

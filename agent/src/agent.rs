@@ -16,6 +16,7 @@ use crate::{
     config::{AgentConfig, Problems},
     ended::Ended,
     enroll::{self, IDENTITY_STEM},
+    evidence::Witness,
     exec::Runner,
     journal::{
         Journal, JournalError,
@@ -68,13 +69,25 @@ pub enum AgentError {
 /// # Errors
 /// When it cannot start; what goes wrong later is logged and retried.
 pub async fn run(config: AgentConfig, shutdown: Shutdown) -> Result<(), AgentError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    run_with_clock(config, Arc::new(SystemClock), shutdown).await
+}
+
+/// As [`run`], by another clock: the one that grants and floors are judged by.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with_clock(
+    config: AgentConfig,
+    clock: Arc<dyn Clock>,
+    shutdown: Shutdown,
+) -> Result<(), AgentError> {
     let files = IdentityFiles::in_dir(&config.identity_dir, IDENTITY_STEM);
     let tls = Arc::new(LiveClientTls::load(files.clone())?);
     let gate = gate(&tls, &config.identity_dir)?;
     let site = Arc::new(LiveSite::load(config.site.clone())?);
     let (client_sender, client) = watch::channel(None);
-    let runner = Arc::new(runner(&config, &site, Uplink::new(client.clone()), &clock).await?);
+    let witness = Witness::new(Arc::clone(&tls), gate.clone());
+    let runner = Arc::new(runner(&config, &site, Uplink::new(client.clone()), witness, &clock).await?);
     let epoch = link::epoch_in(&config.state_dir)?;
     tracing::info!(site = %gate.site, agent = %gate.agent, hosts = site.current().hosts.len(), controller = config.controller, "agent started");
     let link = Link {
@@ -112,6 +125,7 @@ async fn runner(
     config: &AgentConfig,
     site: &Arc<LiveSite>,
     uplink: Uplink,
+    witness: Witness,
     clock: &Arc<dyn Clock>,
 ) -> Result<Runner, AgentError> {
     let (journal, image) = Journal::open(&config.state_dir, Arc::clone(clock))?;
@@ -126,6 +140,7 @@ async fn runner(
         clock: Arc::clone(clock),
         budget: Arc::default(),
         uplink,
+        witness,
         permits: Arc::new(Semaphore::new(config.max_concurrency)),
         site: Arc::clone(site),
     })

@@ -1,9 +1,14 @@
 //! What an agent is told on its own machine: where the controller is, and where the site's files are.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
 };
+
+use lictor_core::name::HostAlias;
+
+use crate::site::Host;
 
 pub mod examples;
 
@@ -56,6 +61,17 @@ pub struct Problem {
 /// Everything that is wrong with a set of files, so that one look is enough to correct it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
+
+/// Reads the text of a `hosts.yml` alone; `credentials` are the names that it may refer to.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_hosts_text(
+    text: &str,
+    credentials: &BTreeSet<String>,
+) -> Result<BTreeMap<HostAlias, Host>, Problems> {
+    file::parse_hosts(Path::new("hosts.yml"), text, |name| credentials.contains(name))
+}
 
 // === impl AgentConfig ===
 

@@ -1,5 +1,6 @@
 //! How an invocation ended, with what it printed: in memory if small, in the spool if not.
 
+use lictor_certs::evidence::Evidence;
 use lictor_core::{
     clock::Timestamp,
     digest::Digest,
@@ -8,6 +9,8 @@ use lictor_core::{
     output::{Output, StreamName, StreamSummary},
 };
 use lictor_proto::{convert::summary_with_bytes, pb};
+
+use crate::evidence;
 
 /// One end, as it is kept until the controller has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub(crate) struct Ended {
     /// The address that was connected to; empty if none.
     pub(crate) address: String,
     pub(crate) output: Kept,
+    /// Proof that what the controller had signed was refused; made once, and the same whenever it is sent.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// Where the kept output is.
@@ -53,7 +58,8 @@ impl Ended {
     /// An end without a start.
     pub(crate) fn not_run(invocation: InvocationId, outcome: Outcome, now: Timestamp) -> Self {
         let output = Kept::Inline(Output::default());
-        Self { invocation, outcome, started_at: None, ended_at: now, address: String::new(), output }
+        let address = String::new();
+        Self { invocation, outcome, started_at: None, ended_at: now, address, output, evidence: None }
     }
     /// The result as it is sent.
     pub(crate) fn to_wire(&self) -> pb::InvocationResult {
@@ -69,6 +75,7 @@ impl Ended {
             address: self.address.clone(),
             output: Some(output),
             output_inline,
+            evidence: self.evidence.as_ref().map(evidence::to_wire),
         }
     }
     pub(crate) const fn is_spooled(&self) -> bool {

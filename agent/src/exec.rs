@@ -21,8 +21,9 @@ pub(crate) mod stop;
 pub(crate) mod wrapper;
 
 use crate::{
-    admit::{Admitted, denied, expired},
+    admit::{self, Admitted, denied, expired},
     ended::{Ended, Kept, SpooledOutput},
+    evidence::{Basis, Witness},
     journal::{Journal, Ticket, record::Record, spool::Spool},
     output::{budget::Budget, uplink::Uplink},
     site::LiveSite,
@@ -42,6 +43,7 @@ pub(crate) struct Runner {
     pub(crate) uplink: Uplink,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) site: Arc<LiveSite>,
+    pub(crate) witness: Witness,
 }
 
 /// How a run ended, before it is written down.
@@ -50,6 +52,8 @@ pub(crate) struct Run {
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) address: String,
     pub(crate) output: Output,
+    /// What it was last judged by.
+    pub(crate) basis: Basis,
 }
 
 // === impl Runner ===
@@ -91,10 +95,37 @@ impl Runner {
         });
     }
 
-    /// Reports a refusal; nothing of it is written down, because nothing will run.
-    pub(crate) fn refuse(&self, id: InvocationId, outcome: Outcome) {
+    /// Reports what for now cannot be taken; nothing of it is written down, because nothing will run.
+    pub(crate) fn turn_away(&self, id: InvocationId, outcome: Outcome) {
         tracing::warn!(invocation = %id, %outcome, "not admitted");
         self.work.ended(Ended::not_run(id, outcome, self.clock.now()));
+    }
+
+    /// Reports refusals. What has to be proven is signed, and on disk before it is reported: what was stated once is
+    /// stated the same for ever. Returns at once.
+    pub(crate) fn refuse(self: &Arc<Self>, refused: Vec<admit::Refused>) {
+        let (to_prove, plain): (Vec<_>, Vec<_>) =
+            refused.into_iter().partition(|refused| refused.outcome.refuses_grant());
+        plain.into_iter().for_each(|refused| self.turn_away(refused.invocation, refused.outcome));
+        if to_prove.is_empty() {
+            return;
+        }
+        let this = Arc::clone(self);
+        let sign = move || {
+            let now = this.clock.now();
+            let ends = to_prove.into_iter().map(|refused| {
+                let admit::Refused { invocation, outcome, basis } = refused;
+                tracing::warn!(%invocation, %outcome, "not admitted");
+                this.witness.prove(Ended::not_run(invocation, outcome, now), &basis)
+            });
+            (ends.collect::<Vec<_>>(), this)
+        };
+        tokio::spawn(async move {
+            // A thousand signatures take long enough to keep a session waiting.
+            if let Ok((ends, this)) = tokio::task::spawn_blocking(sign).await {
+                this.end_all(ends).await;
+            }
+        });
     }
 
     /// Tells an invocation to stop. One that is not known is cancelled for good, so that a late offer never starts it.
@@ -130,15 +161,19 @@ impl Runner {
             Some(permit) => (permit, ticket),
             None => match self.wait_for_turn(&admitted, ticket, &stop).await {
                 Ok(turn) => turn,
-                Err(outcome) => return self.end(Ended::not_run(id, outcome, self.clock.now())).await,
+                Err(outcome) => {
+                    let ended = Ended::not_run(id, outcome, self.clock.now());
+                    return self.end(self.witness.prove(ended, &admitted.basis())).await;
+                }
             },
         };
         let host = admitted.host().clone();
         let run = self.execute(admitted, ticket, stop).await;
         drop(permit);
         tracing::debug!(invocation = %id, %host, outcome = %run.outcome, "ended");
+        let basis = run.basis;
         let ended = self.keep(id, run).await;
-        self.end(ended).await;
+        self.end(self.witness.prove(ended, &basis)).await;
     }
 
     /// Accepted, and waiting for one of the places to become free.
@@ -171,21 +206,22 @@ impl Runner {
 
     /// From here on it may be started: the channel is opened while the intent is synced.
     async fn execute(&self, admitted: Admitted, starting: Ticket, stop: CancellationToken) -> Run {
+        let basis = admitted.basis();
         let opening = self.pool.open(admitted.host(), admitted.networks());
         let both = async { tokio::join!(opening, starting.synced()) };
         let (opened, synced) = tokio::select! {
             both = both => both,
             // No exec request was sent, so nothing has to be stopped.
-            () = stop.cancelled() => return Run::not_run(Outcome::Cancelled),
+            () = stop.cancelled() => return Run::not_run(Outcome::Cancelled, basis),
         };
         let session = match (opened, synced) {
             (Ok(session), Ok(())) => session,
             (Ok(session), Err(_)) => {
                 session.close().await;
-                return Run::not_run(journal_down());
+                return Run::not_run(journal_down(), basis);
             }
             (Err(Refused { reason, detail }), _) => {
-                return Run::not_run(Outcome::Unreachable { reason, detail });
+                return Run::not_run(Outcome::Unreachable { reason, detail }, basis);
             }
         };
         let now = self.clock.now();
@@ -196,25 +232,28 @@ impl Runner {
         };
         if let Some(outcome) = too_late {
             session.close().await;
-            return Run { address: session.peer().to_string(), ..Run::not_run(outcome) };
+            return Run { address: session.peer().to_string(), ..Run::not_run(outcome, basis) };
         }
         match self.judge_again(admitted, &session) {
             Ok(admitted) => self.exec(&admitted, session, stop).await,
-            Err(outcome) => {
+            Err(refused) => {
                 session.close().await;
-                Run { address: session.peer().to_string(), ..Run::not_run(outcome) }
+                let admit::Refused { outcome, basis, .. } = *refused;
+                Run { address: session.peer().to_string(), ..Run::not_run(outcome, basis) }
             }
         }
     }
 
     /// The last look before the exec request: the site may have changed since the first.
-    fn judge_again(&self, admitted: Admitted, session: &Session) -> Result<Admitted, Outcome> {
+    fn judge_again(&self, admitted: Admitted, session: &Session) -> Result<Admitted, Box<admit::Refused>> {
         let admitted = admitted.judged_by(&self.site.current(), self.clock.now())?;
         if admitted.networks().permit(session.peer().ip()) {
             return Ok(admitted);
         }
         let detail = format!("{} lies outside the permitted networks by now", session.peer());
-        Err(Outcome::Unreachable { reason: Unreachable::AddressDenied, detail })
+        let outcome = Outcome::Unreachable { reason: Unreachable::AddressDenied, detail };
+        let (invocation, basis) = (admitted.invocation(), admitted.basis());
+        Err(Box::new(admit::Refused { invocation, outcome, basis }))
     }
 
     async fn exec(&self, admitted: &Admitted, session: Session, stop: CancellationToken) -> Run {
@@ -224,16 +263,16 @@ impl Runner {
         if session.exec(command).await.is_err() {
             let detail = "the connection ended before the command was sent".to_owned();
             let outcome = Outcome::Unreachable { reason: Unreachable::ConnectFailed, detail };
-            return Run { address, ..Run::not_run(outcome) };
+            return Run { address, ..Run::not_run(outcome, admitted.basis()) };
         }
         let (outcome, output) = drive::Drive::new(self, admitted, session, stop).run_to_end().await;
         let started_at = (outcome.ran() != lictor_core::outcome::Ran::NotRun).then_some(started_at);
-        Run { outcome, started_at, address, output }
+        Run { outcome, started_at, address, output, basis: admitted.basis() }
     }
 
     /// Decides where the output is kept: in memory and journal, or in the spool.
     async fn keep(&self, id: InvocationId, run: Run) -> Ended {
-        let Run { outcome, started_at, address, output } = run;
+        let Run { outcome, started_at, address, output, basis: _ } = run;
         let ended_at = self.clock.now();
         let bytes = output.stdout.bytes_kept() + output.stderr.bytes_kept();
         let output = if bytes <= INLINE_OUTPUT_BYTES {
@@ -241,7 +280,7 @@ impl Runner {
         } else {
             self.spool_output(id, output).await
         };
-        Ended { invocation: id, outcome, started_at, ended_at, address, output }
+        Ended { invocation: id, outcome, started_at, ended_at, address, output, evidence: None }
     }
 
     async fn spool_output(&self, id: InvocationId, output: Output) -> Kept {
@@ -265,12 +304,20 @@ impl Runner {
 
     /// Writes an end down, then queues its report.
     async fn end(&self, ended: Ended) {
-        let ticket = self.journal.append([Record::Done(Box::new(ended.clone()))]);
-        if ticket.synced().await.is_err() {
-            // What is known is reported all the same: after a crash it would be UNKNOWN, and this came first.
-            tracing::error!(invocation = %ended.invocation, "the end could not be written down");
+        self.end_all(vec![ended]).await;
+    }
+
+    /// Writes ends down together, then queues their reports.
+    async fn end_all(&self, ends: Vec<Ended>) {
+        let ticket = self.journal.append(ends.iter().map(|ended| Record::Done(Box::new(ended.clone()))));
+        let written = ticket.synced().await.is_ok();
+        for ended in ends {
+            if !written {
+                // What is known is reported all the same: after a crash it would be UNKNOWN, and this came first.
+                tracing::error!(invocation = %ended.invocation, "the end could not be written down");
+            }
+            self.work.ended(ended);
         }
-        self.work.ended(ended);
     }
 
     /// Waits until nothing runs any more, at most `deadline`.
@@ -284,8 +331,8 @@ impl Runner {
 // === impl Run ===
 
 impl Run {
-    pub(crate) fn not_run(outcome: Outcome) -> Self {
-        Self { outcome, started_at: None, address: String::new(), output: Output::default() }
+    pub(crate) fn not_run(outcome: Outcome, basis: Basis) -> Self {
+        Self { outcome, started_at: None, address: String::new(), output: Output::default(), basis }
     }
 }
 

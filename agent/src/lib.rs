@@ -2,11 +2,12 @@
 //!
 //! The path of an invocation is the order of these files: [`link`] → [`admit`] → [`journal`] → [`ssh`] → [`exec`] →
 //! [`output`]. What is shared is [`work`]; what the site's owner says is [`site`], read from the files that [`config`]
-//! names, with its [`secrets`]. An agent gets its identity by [`enroll`].
+//! names, with its [`secrets`]. An agent gets its identity by [`enroll`]; what it refuses it proves with [`evidence`].
 
 pub mod admit;
 pub mod config;
 pub mod enroll;
+pub mod evidence;
 pub mod inventory;
 pub mod secrets;
 pub mod site;
@@ -20,7 +21,7 @@ mod link;
 mod output;
 mod work;
 
-pub use agent::{AgentError, run};
+pub use agent::{AgentError, run, run_with_clock};
 pub use config::AgentConfig;
 pub use config::examples::{EXAMPLE_AGENT, EXAMPLE_CREDENTIALS, EXAMPLE_FLOOR, EXAMPLE_HOSTS};
 pub use journal::JournalError;

@@ -120,7 +120,19 @@ fn load_known_hosts(files: &SiteFiles) -> Result<KnownHosts, Problems> {
 fn load_floor(files: &SiteFiles) -> Result<Option<PolicySet>, Problems> {
     let Some(path) = &files.floor else { return Ok(None) };
     let text = fs::read_to_string(path).map_err(|e| Problems(vec![Problem::new(path, 0, e)]))?;
-    PolicySet::parse(&text).map(Some).map_err(|e| Problems(vec![Problem::new(path, 0, e)]))
+    parse_floor(&text).map(Some).map_err(|e| Problems(vec![Problem::new(path, 0, e)]))
+}
+
+/// A floor is a policy, but for what only a controller can do: count over time, ask others, see a whole job.
+fn parse_floor(text: &str) -> Result<PolicySet, String> {
+    let floor = PolicySet::parse(text).map_err(|e| e.to_string())?;
+    match floor.not_for_floors() {
+        None => Ok(floor),
+        Some(key) => Err(format!(
+            "`{key}` has no meaning in a floor, which allows or denies each command on its own; take it out, and ask \
+             for it in the controller's policy"
+        )),
+    }
 }
 
 // === impl LiveSite ===
@@ -280,6 +292,31 @@ mod tests {
         assert!(!format!("{:?}", now.floor).contains("reboot"));
         site.reload_if_changed();
         assert_eq!(site.current().generation, 2, "what stays broken changes nothing");
+    }
+
+    #[test]
+    fn a_floor_with_what_only_a_controller_can_do_is_refused_and_the_old_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = live(dir.path());
+        let path = dir.path().join("floor.yml");
+        let old = site.current().floor.as_ref().map(PolicySet::digest);
+        let approve = "approve: {approvals: 1, group: ops, within: 1h}";
+        for (key, floor) in [
+            ("`quotas`", format!("{FLOOR}quotas: [{{id: q, running: 3}}]\n")),
+            (
+                "`effect: approve`",
+                format!("groups: {{ops: {{users: [a]}}}}\n{FLOOR}")
+                    .replace("effect: allow,", &format!("effect: approve, {approve},")),
+            ),
+            ("`max_hosts`", FLOOR.replace("where: all,", "where: all, max_hosts: 3,")),
+        ] {
+            PolicySet::parse(&floor).unwrap_or_else(|errors| panic!("a policy may have {key}: {errors}"));
+            fs::write(&path, floor).unwrap();
+            let problems = Site::load(&site.files, 0).unwrap_err().to_string();
+            assert!(problems.contains(key) && problems.contains("floor.yml"), "{problems}");
+            site.reload_if_changed();
+            assert_eq!(site.current().floor.as_ref().map(PolicySet::digest), old);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! An [`Identity`](lictor_core::principal::Identity) is a URI in a certificate ([`identity`], [`peer`]). The
 //! [`ca`] issues certificates for keys made elsewhere ([`csr`]); they are kept as [`files`]. [`server`], [`client`] and
 //! [`enrolment`] are the TLS ends, all of them [`live`]: new connections use the newest files. [`signer`] signs grants
-//! and [`checkpoint`]s; a [`token`] lets a new agent in.
+//! and [`checkpoint`]s; [`evidence`] is what agents sign; a [`token`] lets a new agent in.
 //!
 //! Everything is TLS 1.3 with the aws-lc-rs provider named explicitly; the process-wide default is never used. This
 //! crate knows neither gRPC nor jobs.
@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod client;
 pub mod csr;
 pub mod enrolment;
+pub mod evidence;
 pub mod files;
 pub mod identity;
 pub mod live;

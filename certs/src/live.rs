@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    evidence::{self, Evidence, EvidenceError, Statement},
     files::{FilesError, IdentityFiles, LoadedIdentity},
     identity::TrustDomain,
     peer::Peer,
@@ -102,6 +103,14 @@ impl<E: TlsEnd> Live<E> {
     /// The trust domain of this end.
     pub fn domain(&self) -> TrustDomain {
         self.current.load().identity.domain().clone()
+    }
+
+    /// Signs a statement with the key of the certificate in use.
+    ///
+    /// # Errors
+    /// [`EvidenceError`] when the statement is too long or the key cannot sign.
+    pub fn testify(&self, statement: &Statement) -> Result<Evidence, EvidenceError> {
+        evidence::sign(statement, &self.current.load().identity.key())
     }
 
     /// Looks at the files and takes them over if they changed. Blocks for as long as reading some small files takes.

@@ -67,6 +67,11 @@ impl Peer {
     }
 }
 
+/// The public key of a certificate, SubjectPublicKeyInfo in DER.
+pub(crate) fn public_key(der: &[u8]) -> Result<Vec<u8>, PeerError> {
+    Ok(parse(der)?.public_key().raw.to_vec())
+}
+
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PeerError> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),

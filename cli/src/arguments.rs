@@ -54,6 +54,7 @@ pub(crate) enum Output {
 pub(crate) enum Verb {
     Demo(commands::demo::Arguments),
     Init(commands::init::Arguments),
+    Import(commands::import::Arguments),
     Up(commands::up::Arguments),
     Run(commands::run::Arguments),
     Plan(commands::plan::Arguments),

@@ -24,6 +24,8 @@ pub(crate) struct Verified {
     pub(crate) times: Option<(String, String)>,
     /// Commands that were started, each with an intent recorded before.
     pub(crate) started: u64,
+    /// Refusals by sites, each signed by the agent that refused.
+    pub(crate) refused: u64,
 }
 
 /// The head that `note` proves.

@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod host;
 pub(crate) mod hosts;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod jobs;
 pub(crate) mod mcp;
@@ -29,6 +30,7 @@ pub(crate) fn start(verb: Verb, context: &Context) -> Done {
     match verb {
         // These need no runtime.
         Verb::Init(arguments) => init::run(arguments, context),
+        Verb::Import(arguments) => import::run(arguments, context),
         Verb::Completions(arguments) => completions::run(&arguments, context),
         verb => runtime()?.block_on(perform(verb, context)),
     }
@@ -55,6 +57,7 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::ServeAgent(arguments) => serve::agent(arguments).await,
         Verb::ServeController(arguments) => serve::controller(arguments).await,
         Verb::Init(arguments) => init::run(arguments, context),
+        Verb::Import(arguments) => import::run(arguments, context),
         Verb::Completions(arguments) => completions::run(&arguments, context),
     }
 }

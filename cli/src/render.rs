@@ -8,6 +8,7 @@ pub(crate) mod invocations;
 pub(crate) mod jobs;
 pub(crate) mod json;
 pub(crate) mod plan;
+pub(crate) mod policy;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod time;

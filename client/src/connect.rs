@@ -9,7 +9,7 @@ use lictor_certs::{
 };
 use lictor_core::error::{ErrorCode, Failure};
 use lictor_proto::{
-    limits::MAX_MESSAGE_BYTES,
+    limits::{MAX_MESSAGE_BYTES, MAX_POLICY_MESSAGE_BYTES},
     pb::{
         audit_service_client::AuditServiceClient, fleet_service_client::FleetServiceClient,
         job_service_client::JobServiceClient, policy_service_client::PolicyServiceClient,
@@ -139,8 +139,8 @@ impl Client {
     }
     pub(crate) fn policy_service(&self) -> PolicyServiceClient<Channel> {
         PolicyServiceClient::new(self.link.channel.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+            .max_decoding_message_size(MAX_POLICY_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_POLICY_MESSAGE_BYTES)
     }
     pub(crate) fn audit_service(&self) -> AuditServiceClient<Channel> {
         AuditServiceClient::new(self.link.channel.clone())

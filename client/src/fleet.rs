@@ -2,7 +2,6 @@
 
 use lictor_core::{
     error::Failure,
-    limits::MAX_HOSTS_PER_JOB,
     name::{HostAlias, SiteName, Tag},
 };
 use lictor_proto::{
@@ -16,8 +15,8 @@ use crate::{
     failure::not_understood,
 };
 
-/// Most pages of hosts that are asked for: a fleet's size in the largest pages, and one for the odd short page each.
-const MAX_HOST_PAGES: usize = 2 * MAX_HOSTS_PER_JOB / MAX_PAGE as usize;
+/// Most pages of hosts that are asked for: ten sites of the largest size, in pages that long descriptions make short.
+const MAX_HOST_PAGES: usize = 1000;
 
 /// A site.
 #[derive(Debug, Clone, PartialEq, Eq)]

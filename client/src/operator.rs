@@ -1,18 +1,22 @@
-//! Calls that only operators may make: agents, join tokens, and the policy in force. Those about the audit are in
-//! [`audit`](crate::audit).
+//! Calls that only operators may make: agents and join tokens, and in [`policy`] those about the policy. Those about the
+//! audit are in [`audit`](crate::audit).
+
+pub mod policy;
 
 use lictor_core::{
     clock::Timestamp,
-    digest::Digest,
     error::Failure,
     name::{AgentName, SiteName},
     secret::Secret,
 };
 use lictor_proto::{
-    convert::{Invalid, digest, known, parse},
+    convert::{Invalid, known, parse},
     pb,
 };
 
+pub use self::policy::{
+    DifferenceKind, PolicyPut, PolicyVersion, PolicyVersionsPage, PolicyView, ShadowDifference, ShadowView,
+};
 use crate::{
     connect::{CALL_DEADLINE, Client},
     failure::not_understood,
@@ -68,21 +72,6 @@ pub struct NewJoinToken {
     pub expires_at: Timestamp,
 }
 
-/// A policy as it was put.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyView {
-    /// Its version.
-    pub version: u64,
-    /// Digest of its text.
-    pub digest: Digest,
-    /// The YAML.
-    pub source: String,
-    /// Who put it.
-    pub changed_by: String,
-    /// When.
-    pub changed_at: Timestamp,
-}
-
 // === impl Operator ===
 
 impl Operator {
@@ -125,27 +114,6 @@ impl Operator {
             expires_at: Timestamp::from_micros(expires_at),
         })
     }
-
-    /// The policy in force, or an earlier version.
-    ///
-    /// # Errors
-    /// `FORBIDDEN` for others than operators, `NOT_FOUND`, or that the controller cannot be reached.
-    pub async fn policy(&self, version: Option<u64>) -> Result<PolicyView, Failure> {
-        let request = pb::GetPolicyRequest { version: version.unwrap_or_default() };
-        let mut service = self.client.policy_service();
-        let answer = self.client.answer(CALL_DEADLINE, service.get(request)).await?;
-        PolicyView::try_from(answer).map_err(|e| not_understood(&e))
-    }
-
-    /// Puts another policy in force, if the one in force still has `expected_version`; answers its version.
-    ///
-    /// # Errors
-    /// `CONFLICT` if it has not, `INVALID_ARGUMENT` if the policy is not valid, `FORBIDDEN` for others than operators.
-    pub async fn put_policy(&self, source: &str, expected_version: u64) -> Result<u64, Failure> {
-        let request = pb::PutPolicyRequest { source: source.to_owned(), expected_version };
-        let mut service = self.client.policy_service();
-        Ok(self.client.answer(CALL_DEADLINE, service.put(request)).await?.version)
-    }
 }
 
 // === impl AgentState ===
@@ -185,14 +153,5 @@ impl TryFrom<pb::Agent> for AgentView {
             in_flight,
             enrolled_at: Timestamp::from_micros(enrolled_at),
         })
-    }
-}
-
-impl TryFrom<pb::Policy> for PolicyView {
-    type Error = Invalid;
-    fn try_from(wire: pb::Policy) -> Result<Self, Invalid> {
-        let pb::Policy { version, digest: bytes, source, changed_by, changed_at } = wire;
-        let digest = digest("policy.digest", &bytes)?;
-        Ok(Self { version, digest, source, changed_by, changed_at: Timestamp::from_micros(changed_at) })
     }
 }

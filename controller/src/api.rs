@@ -6,6 +6,7 @@ pub mod enroll;
 pub mod fleet;
 pub mod guard;
 pub mod jobs;
+mod pages;
 pub mod policies;
 
 use std::{
@@ -20,7 +21,7 @@ use lictor_certs::{peer::Peer, server::Connection};
 use lictor_core::error::Failure;
 use lictor_proto::{
     DESCRIPTORS,
-    limits::{MAX_LINK_MESSAGE_BYTES, MAX_MESSAGE_BYTES},
+    limits::{MAX_LINK_MESSAGE_BYTES, MAX_MESSAGE_BYTES, MAX_POLICY_MESSAGE_BYTES},
     pb,
     status::to_status,
 };
@@ -135,21 +136,21 @@ trait Bounded {
 }
 
 macro_rules! bounded {
-    ($($module:ident::$server:ident<$implementation:ty>),* $(,)?) => {$(
+    ($($module:ident::$server:ident<$implementation:ty>: $bytes:expr),* $(,)?) => {$(
         impl Bounded for pb::$module::$server<$implementation> {
             fn bounded(self) -> Self {
-                self.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES)
+                self.max_decoding_message_size($bytes).max_encoding_message_size($bytes)
             }
         }
     )*};
 }
 
 bounded! {
-    job_service_server::JobServiceServer<jobs::Jobs>,
-    policy_service_server::PolicyServiceServer<policies::PolicyApi>,
-    fleet_service_server::FleetServiceServer<fleet::FleetApi>,
-    audit_service_server::AuditServiceServer<audit::AuditApi>,
-    enroll_service_server::EnrollServiceServer<enroll::Enroll>,
+    job_service_server::JobServiceServer<jobs::Jobs>: MAX_MESSAGE_BYTES,
+    policy_service_server::PolicyServiceServer<policies::PolicyApi>: MAX_POLICY_MESSAGE_BYTES,
+    fleet_service_server::FleetServiceServer<fleet::FleetApi>: MAX_MESSAGE_BYTES,
+    audit_service_server::AuditServiceServer<audit::AuditApi>: MAX_MESSAGE_BYTES,
+    enroll_service_server::EnrollServiceServer<enroll::Enroll>: MAX_MESSAGE_BYTES,
 }
 
 fn bounded<S: Bounded>(service: S) -> S {

@@ -18,7 +18,7 @@ use lictor_store::{Change, KeptHost, Recorded, Store, StoreError, Write};
 use crate::{
     approval::Approved,
     authn::Authenticated,
-    authz::{DeniedHost, PermittedHost, Refused},
+    authz::{DecidedHost, PermittedHost, Refused},
     dispatch::Offered,
     session::Session,
 };
@@ -157,7 +157,7 @@ fn intended(job: &Job, permitted: &PermittedHost, session: Option<&Arc<Session>>
     }
 }
 
-fn denied(job: &Job, host: &DeniedHost, now: Timestamp) -> Invocation {
+fn denied(job: &Job, host: &DecidedHost, now: Timestamp) -> Invocation {
     let decision = &host.decision;
     let outcome =
         Outcome::Denied { code: decision.code.as_str().to_owned(), reason: decision.reason.clone() };

@@ -1,5 +1,7 @@
 //! May they: from a request and the policy in force to a [`Permit`], which names everything that was decided.
 
+mod plan;
+mod refused;
 mod roles;
 
 use std::sync::Arc;
@@ -8,27 +10,30 @@ use lictor_core::{
     clock::Timestamp,
     command::Command,
     digest::Digest,
-    error::{ErrorCode, Failure},
+    error::ErrorCode,
     invocation::Invocation,
-    job::{CommandInput, Job, JobSpec, Limits},
+    job::{Job, JobSpec, Limits},
     name::RuleId,
     principal::{Principal, Via},
 };
-use lictor_policy::{Decision, HostFacts, Request, RequestedLimits};
+use lictor_policy::{Decision, Effect, HostFacts, PolicySet, Request, RequestedLimits};
 use lictor_store::KeptHost;
 
-pub use self::roles::allowed_roles;
+pub(crate) use self::refused::and_likewise;
+pub use self::{refused::Refused, roles::allowed_roles};
 use crate::{authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
 
-/// Proof that policy permits a request on at least one host. Only this file makes one.
+/// Proof that policy permits a request on at least one host, some perhaps only with consent. Only this file makes one.
 #[derive(Debug)]
 pub struct Permit {
     principal: Principal,
+    via: Via,
     command: Command,
     policy_version: u64,
     request_digest: Digest,
     permitted: Vec<PermittedHost>,
-    denied: Vec<DeniedHost>,
+    asking: Vec<DecidedHost>,
+    denied: Vec<DecidedHost>,
 }
 
 /// A host on which the command may run, and how.
@@ -46,9 +51,9 @@ pub struct PermittedHost {
     pub networks_denied: Vec<String>,
 }
 
-/// A host on which the command may not run, and why.
+/// A host with what was decided for it.
 #[derive(Debug, Clone)]
-pub struct DeniedHost {
+pub struct DecidedHost {
     /// The host.
     pub host: Arc<KeptHost>,
     /// The decision.
@@ -64,21 +69,14 @@ pub struct Decided {
     pub hosts: Vec<(Arc<KeptHost>, Decision)>,
 }
 
-/// A request that was refused as a whole, with what the audit says of it.
+/// Why what was permitted once is no longer.
 #[derive(Debug)]
-pub struct Refused {
-    /// The command: as judged, or as given when it did not parse.
-    pub command: String,
-    /// The rule that denied it.
-    pub rule: Option<RuleId>,
-    /// The code, e.g. `E_EXPANSION`, `POLICY_DEFAULT_DENY`.
+pub struct NoLonger {
+    /// The code, e.g. `POLICY_DEFAULT_DENY`.
     pub code: String,
-    /// What the caller sees.
-    pub failure: Failure,
+    /// The reason for people.
+    pub reason: String,
 }
-
-/// Longest text of a command that did not parse, as the audit keeps it.
-const MAX_REFUSED_CHARS: usize = 1024;
 
 /// Decides a request host by host; nothing is recorded.
 ///
@@ -87,32 +85,29 @@ const MAX_REFUSED_CHARS: usize = 1024;
 pub fn decide(
     caller: &Authenticated,
     spec: &JobSpec,
-    policy: &VersionedPolicy,
+    set: &PolicySet,
     fleet: &Fleet,
     now: Timestamp,
 ) -> Result<Decided, Box<Refused>> {
     let command =
-        policy.set.parse_command(&spec.command).map_err(|refusal| refused_command(&spec.command, refusal))?;
-    let hosts = fleet.resolve(&spec.target).map_err(|failure| {
-        let code = failure.code.as_str().to_owned();
-        Box::new(Refused { command: command.render(), rule: None, code, failure })
-    })?;
-    let requested = RequestedLimits { timeout: spec.timeout, output_bytes: spec.output_bytes };
+        set.parse_command(&spec.command).map_err(|refusal| Refused::command(&spec.command, refusal))?;
+    let hosts = fleet.resolve(&spec.target).map_err(|failure| Refused::target(&command, failure))?;
+    let requested = requested(spec);
     let hosts = hosts
         .into_iter()
         .map(|host| {
-            let decision =
-                judge(policy, caller.principal(), spec.origin.via, &host, &command, requested, now);
+            let decision = judge(set, caller.principal(), spec.origin.via, &host, &command, requested, now);
             (host, decision)
         })
         .collect();
     Ok(Decided { command, hosts })
 }
 
-/// Permits a request on the hosts where policy allows it.
+/// Permits a request on the hosts where policy allows it, or would with the consent of others.
 ///
 /// # Errors
-/// [`Refused`] when that is none, with the decision of the first host.
+/// [`Refused`] when that is none, with the decision of the first host; when they are more than policy gives one job; and
+/// when the request names a plan that is not what is decided.
 pub fn permit(
     caller: &Authenticated,
     spec: &JobSpec,
@@ -120,54 +115,79 @@ pub fn permit(
     fleet: &Fleet,
     now: Timestamp,
 ) -> Result<Permit, Box<Refused>> {
-    let Decided { command, hosts } = decide(caller, spec, policy, fleet, now)?;
-    let (mut permitted, mut denied) = (Vec::new(), Vec::new());
-    for (host, decision) in hosts {
-        if decision.is_allowed() {
-            permitted.push(permitted_host(host, decision));
-        } else {
-            denied.push(DeniedHost { host, decision });
-        }
+    let decided = decide(caller, spec, &policy.set, fleet, now)?;
+    if spec.plan_digest.is_some_and(|planned| planned != decided.plan_digest(caller, spec, &policy.set)) {
+        return Err(Refused::stale(&decided.command));
     }
-    if let (true, Some(first)) = (permitted.is_empty(), denied.first()) {
-        return Err(refused_by_policy(&command, first, denied.len()));
+    let Decided { command, hosts } = decided;
+    let (mut allowed, mut asking, mut denied) = (Vec::new(), Vec::new(), Vec::new());
+    for (host, decision) in hosts {
+        let list = match decision.effect {
+            Effect::Allow => &mut allowed,
+            Effect::Approve => &mut asking,
+            Effect::Deny => &mut denied,
+        };
+        list.push(DecidedHost { host, decision });
+    }
+    let would_run = allowed.len() + asking.len();
+    if let (0, Some(first)) = (would_run, denied.first()) {
+        return Err(Refused::policy(&command, first, denied.len()));
+    }
+    let strictest = allowed.iter().chain(&asking).filter_map(|host| Some((host.decision.max_hosts?, host)));
+    if let Some((most, host)) = strictest.min_by_key(|(most, _)| *most)
+        && would_run > most as usize
+    {
+        return Err(Refused::hosts(&command, would_run, most, host));
     }
     let (policy_version, request_digest) = (policy.version, spec.digest());
     Ok(Permit {
         principal: caller.principal().clone(),
+        via: spec.origin.via,
         command,
         policy_version,
         request_digest,
-        permitted,
+        permitted: allowed.into_iter().map(|h| permitted_host(h.host, h.decision)).collect(),
+        asking,
         denied,
     })
 }
 
-/// Permits one recorded invocation again, by the policy in force now: what waited does not outlive its policy.
+/// Permits one recorded invocation again, by the policy in force now: what waited does not outlive its policy. `hosts` is
+/// on how many hosts its job has run or would run.
 ///
 /// # Errors
-/// The decision that denies it.
+/// [`NoLonger`], with why.
 pub fn permit_again(
     job: &Job,
     invocation: &Invocation,
     host: &Arc<KeptHost>,
+    hosts: usize,
     policy: &VersionedPolicy,
     now: Timestamp,
-) -> Result<PermittedHost, Box<Decision>> {
+) -> Result<PermittedHost, NoLonger> {
     let requested = RequestedLimits {
         timeout: Some(invocation.limits.timeout),
         output_bytes: Some(invocation.limits.output_bytes),
     };
-    let decision = judge(policy, &job.principal, job.origin.via, host, &job.command, requested, now);
-    if decision.is_allowed() {
-        Ok(permitted_host(Arc::clone(host), decision))
-    } else {
-        Err(Box::new(decision))
+    let decision = judge(&policy.set, &job.principal, job.origin.via, host, &job.command, requested, now);
+    if !decision.is_allowed() {
+        return Err(NoLonger { code: decision.code.as_str().to_owned(), reason: decision.reason });
     }
+    if let Some(most) = decision.max_hosts
+        && hosts > most as usize
+    {
+        let reason = format!("its job has {hosts} hosts; policy now allows at most {most} in one job");
+        return Err(NoLonger { code: ErrorCode::LimitExceeded.as_str().to_owned(), reason });
+    }
+    Ok(permitted_host(Arc::clone(host), decision))
+}
+
+const fn requested(spec: &JobSpec) -> RequestedLimits {
+    RequestedLimits { timeout: spec.timeout, output_bytes: spec.output_bytes }
 }
 
 fn judge(
-    policy: &VersionedPolicy,
+    set: &PolicySet,
     principal: &Principal,
     via: Via,
     host: &KeptHost,
@@ -176,7 +196,7 @@ fn judge(
     at: Timestamp,
 ) -> Decision {
     let facts = HostFacts { alias: host.alias.clone(), site: host.site.clone(), tags: host.tags.clone() };
-    lictor_policy::evaluate(&policy.set, &Request { principal, via, host: &facts, command, requested, at })
+    lictor_policy::evaluate(set, &Request { principal, via, host: &facts, command, requested, at })
 }
 
 fn permitted_host(host: Arc<KeptHost>, decision: Decision) -> PermittedHost {
@@ -190,32 +210,14 @@ fn permitted_host(host: Arc<KeptHost>, decision: Decision) -> PermittedHost {
     }
 }
 
-fn refused_command(input: &CommandInput, refusal: lictor_policy::Refusal) -> Box<Refused> {
-    let text = match input {
-        CommandInput::Argv(words) => words.join(" "),
-        CommandInput::Line(line) => line.clone(),
-    };
-    let code = refusal.code.as_str().to_owned();
-    let mut failure =
-        Failure::new(ErrorCode::CommandRefused, refusal.message, refusal.hint).with("refusal", code.clone());
-    if let Some(span) = refusal.span {
-        failure = failure.with("span", format!("{}..{}", span.start, span.end));
-    }
-    let command = text.chars().take(MAX_REFUSED_CHARS).flat_map(char::escape_debug).collect();
-    Box::new(Refused { command, rule: None, code, failure })
-}
+// === impl Decided ===
 
-fn refused_by_policy(command: &Command, first: &DeniedHost, hosts: usize) -> Box<Refused> {
-    let Decision { code, rule, reason, hint, .. } = first.decision.clone();
-    let message =
-        if hosts == 1 { reason } else { format!("{reason} (and likewise on {} more hosts)", hosts - 1) };
-    let mut failure = Failure::new(ErrorCode::PolicyDenied, message, hint)
-        .with("decision", code.as_str())
-        .with("host", first.host.alias.as_str());
-    if let Some(rule) = &rule {
-        failure = failure.with("rule", rule.as_str());
+impl Decided {
+    /// The digest of a plan that says this: whoever names it runs exactly this, or nothing.
+    pub fn plan_digest(&self, caller: &Authenticated, spec: &JobSpec, set: &PolicySet) -> Digest {
+        let (principal, via, policy) = (caller.principal(), spec.origin.via, set.digest());
+        plan::digest(plan::Terms { principal, via, requested: requested(spec), policy }, self)
     }
-    Box::new(Refused { command: command.render(), rule, code: code.as_str().to_owned(), failure })
 }
 
 // === impl Permit ===
@@ -241,8 +243,16 @@ impl Permit {
     pub fn permitted(&self) -> &[PermittedHost] {
         &self.permitted
     }
+    /// Where only with the consent of others.
+    pub fn asking(&self) -> &[DecidedHost] {
+        &self.asking
+    }
     /// Where not.
-    pub fn denied(&self) -> &[DeniedHost] {
+    pub fn denied(&self) -> &[DecidedHost] {
         &self.denied
+    }
+    /// By which door it came.
+    pub const fn via(&self) -> Via {
+        self.via
     }
 }

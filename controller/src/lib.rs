@@ -17,8 +17,10 @@ pub mod keys;
 pub mod lifecycle;
 pub mod live;
 pub mod policies;
+pub mod quotas;
 pub mod renewal;
 pub mod session;
+pub mod shadow;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -51,6 +53,7 @@ use self::{
     keys::ControllerKeys,
     lifecycle::Lifecycle,
     policies::Policies,
+    shadow::Shadow,
 };
 
 /// How often certificate files are looked at for a change.
@@ -116,6 +119,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let fleet = Arc::new(LiveFleet::default());
     fleet.refresh(&*store).await?;
     let policies = Policies::load(config.policy.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
+    let shadow = Arc::new(Shadow::load(Arc::clone(&store), Arc::clone(&clock)).await?);
     let lifecycle = Arc::new(Lifecycle {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -124,6 +128,8 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         fleet,
         sessions: Arc::default(),
         jobs: Arc::default(),
+        quotas: Arc::default(),
+        shadow: Arc::clone(&shadow),
         dispatcher: Dispatcher::new(keys.grants, ids),
     });
     let event = AuditEvent::ControllerStarted { name: config.name.to_string() };
@@ -155,6 +161,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     supervise("api", logged(api::serve(services, guard, connections, stop.clone())), shutdown);
     supervise("enrolment", logged(api::serve_enrolment(enroll, enrolments, stop.clone())), shutdown);
     supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);
+    supervise("shadow policy", shadow.judge_for_ever(), shutdown);
     supervise("sweep", Arc::clone(&lifecycle).sweep_for_ever(), shutdown);
     supervise("checkpoints", checkpoints.keep_file(), shutdown);
     supervise("refused calls", refusals.record_for_ever(store, Arc::clone(&clock)), shutdown);

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod close;
+mod recount;
 mod recover;
 mod sweep;
 mod take_back;
@@ -9,7 +10,7 @@ mod take_back;
 use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     error::{ErrorCode, Failure},
     id::{IdSource, JobId},
     job::JobSpec,
@@ -20,17 +21,21 @@ use crate::{
     approval::Approved,
     audit::{self, Intended},
     authn::Authenticated,
-    authz,
+    authz::{self, Refused},
     dispatch::{self, Dispatcher},
     failure::of_store,
-    fleet::LiveFleet,
+    fleet::{Fleet, LiveFleet},
     live::{LiveJob, LiveJobs},
-    policies::Policies,
+    policies::{Policies, VersionedPolicy},
+    quotas::{Asked, Places, Quotas, UsedUp},
     session::Sessions,
+    shadow::Shadow,
 };
 
 /// Invocations that may be under way at once, over all callers: ten of the largest jobs. Bounds the controller's memory.
 pub const MAX_LIVE_INVOCATIONS: usize = 100_000;
+/// The code of a request for which a quota leaves no room.
+const QUOTA_USED_UP: &str = "POLICY_QUOTA";
 /// How often, and how many times, a job is looked for whose key is known but which is not live yet.
 const KEY_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// See [`KEY_LOOK_EVERY`]: a second in all, far above one commit.
@@ -53,6 +58,10 @@ pub struct Lifecycle {
     pub sessions: Arc<Sessions>,
     /// The jobs that have not ended.
     pub jobs: Arc<LiveJobs>,
+    /// What each principal has asked for and has under way.
+    pub quotas: Arc<Quotas>,
+    /// The policy that is proposed.
+    pub shadow: Arc<Shadow>,
     /// Signs and sends.
     pub dispatcher: Dispatcher,
 }
@@ -100,8 +109,10 @@ impl Lifecycle {
         let in_force = self.policies.hold().await;
         let (policy, fleet, now) = (self.policies.now(), self.fleet.now(), self.clock.now());
 
-        let permit = match authz::permit(caller, spec, &policy, &fleet, now) {
-            Ok(permit) => permit,
+        let judged = self.judge(caller, spec, &policy, &fleet, now);
+        self.shadow.note(caller, spec, &policy, &fleet, now);
+        let (approved, counted) = match judged {
+            Ok(judged) => judged,
             Err(refused) => {
                 let recorded =
                     audit::record_refusal(&*self.store, caller, spec, &refused, policy.version, now).await;
@@ -109,9 +120,9 @@ impl Lifecycle {
                 return Err(refused.failure);
             }
         };
-        self.refuse_when_full(permit.permitted().len())?;
-        let places = dispatch::place(permit.permitted().iter(), &self.sessions, now);
-        let approved = Approved::by_policy(permit);
+        let permitted = approved.permit().permitted();
+        self.refuse_when_full(permitted.len())?;
+        let places = dispatch::place(permitted.iter(), &self.sessions, now);
         let id = JobId::fresh(&*self.ids);
         let intended = match audit::record_intent(&*self.store, approved, spec, &places, id, now).await {
             Ok(intended) => intended,
@@ -123,10 +134,32 @@ impl Lifecycle {
             }
             Err(error) => return Err(of_store(error)),
         };
+        counted.keep();
         let job = self.dispatch(intended);
         drop(in_force);
         self.offer_to_newcomers(&job).await.map_err(of_store)?;
         Ok(Submitted::Live { job, replayed: false })
+    }
+
+    /// May they → who else → within their quotas.
+    fn judge(
+        &self,
+        caller: &Authenticated,
+        spec: &JobSpec,
+        policy: &VersionedPolicy,
+        fleet: &Fleet,
+        now: Timestamp,
+    ) -> Result<(Approved, Places), Box<Refused>> {
+        let approved = Approved::by_policy(authz::permit(caller, spec, policy, fleet, now)?)?;
+        let permit = approved.permit();
+        let running = permit.permitted().len();
+        let asked = Asked { invocations: running + permit.denied().len(), running };
+        let counted = self.quotas.take(&policy.set, permit.principal(), permit.via(), asked, now);
+        let counted = counted.map_err(|UsedUp { quota, failure }| {
+            let command = permit.command().render();
+            Box::new(Refused { command, rule: quota, code: QUOTA_USED_UP.to_owned(), failure })
+        })?;
+        Ok((approved, counted))
     }
 
     /// Recorded → live → sent. From here on the agent's word moves it: see `take_back`, then `close`.

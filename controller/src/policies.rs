@@ -15,6 +15,7 @@ use lictor_core::{
     principal::Principal,
 };
 use lictor_policy::PolicySet;
+use lictor_proto::limits::MAX_POLICY_BYTES;
 use lictor_store::{Change, KeptPolicy, Store, Write};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
@@ -26,6 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const OLDER_VERSIONS: u64 = 100;
 /// Who changed a policy whose file was edited.
 const BY_FILE: &str = "file";
+
+// One bound: what the language takes is what the API carries.
+const _: () = assert!(MAX_POLICY_BYTES == lictor_policy::set::MAX_POLICY_BYTES);
 
 /// A policy with its version.
 #[derive(Debug)]
@@ -46,6 +50,15 @@ pub struct Policies {
     /// Written to by whoever changes the policy; held by whoever judges and sends, so that a change is acknowledged
     /// only when nothing that was judged before it is still to be sent.
     changing: RwLock<()>,
+}
+
+/// What came of putting a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Put {
+    /// The version that is in force.
+    pub version: u64,
+    /// Its file has it too.
+    pub file_written: bool,
 }
 
 /// Why a controller cannot start with a policy.
@@ -107,7 +120,7 @@ impl Policies {
             Some(kept) if kept.digest == set.digest() => kept.version,
             kept => {
                 let version = kept.map_or(0, |k| k.version) + 1;
-                keep(&*store, &*clock, &set, version, BY_FILE).await?;
+                keep(&*store, &*clock, &set, version, BY_FILE, "").await?;
                 version
             }
         };
@@ -125,7 +138,7 @@ impl Policies {
         self.changing.read().await
     }
 
-    /// Puts `source` in force if the version in force is `expected_version`, and writes it to the file.
+    /// Puts `source` in force if the version in force is `expected_version`, and writes it to the file. `note` says why.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] with everything that is wrong with it, [`ErrorCode::Conflict`] when another
@@ -135,10 +148,12 @@ impl Policies {
         source: &str,
         expected_version: u64,
         by: &Principal,
-    ) -> Result<u64, Failure> {
-        let (this, source, by) = (Arc::clone(self), source.to_owned(), by.clone());
+        note: &str,
+    ) -> Result<Put, Failure> {
+        let (this, source, by, note) = (Arc::clone(self), source.to_owned(), by.clone(), note.to_owned());
         // To its end, even if the caller goes away: what is kept must also be in force.
-        let put = tokio::spawn(async move { this.put_to_its_end(&source, expected_version, &by).await });
+        let put =
+            tokio::spawn(async move { this.put_to_its_end(&source, expected_version, &by, &note).await });
         put.await.unwrap_or_else(|_| {
             Err(Failure::new(
                 ErrorCode::Internal,
@@ -153,7 +168,8 @@ impl Policies {
         source: &str,
         expected_version: u64,
         by: &Principal,
-    ) -> Result<u64, Failure> {
+        note: &str,
+    ) -> Result<Put, Failure> {
         let set = PolicySet::parse(source).map_err(|errors| {
             Failure::new(
                 ErrorCode::InvalidArgument,
@@ -172,13 +188,14 @@ impl Policies {
             ));
         }
         let version = in_force + 1;
-        keep(&*self.store, &*self.clock, &set, version, &by.to_string()).await.map_err(of_store)?;
+        keep(&*self.store, &*self.clock, &set, version, &by.to_string(), note).await.map_err(of_store)?;
         self.current.store(Arc::new(VersionedPolicy { version, set }));
-        if let Err(error) = write_file(&self.file, source) {
-            // The change is in force and kept; only a restart would read the old file again, so say it loudly.
+        let written = write_file(&self.file, source);
+        if let Err(error) = &written {
+            // The change is in force and kept; whoever edits the file next would start from the old one, so say it loudly.
             tracing::error!(%error, file = %self.file.display(), "the policy is in force but its file could not be written; write it by hand");
         }
-        Ok(version)
+        Ok(Put { version, file_written: written.is_ok() })
     }
 
     /// Looks at the file from time to time and puts a valid edit in force; never returns.
@@ -215,7 +232,7 @@ impl Policies {
             return;
         }
         let version = current.version + 1;
-        match keep(&*self.store, &*self.clock, &set, version, BY_FILE).await {
+        match keep(&*self.store, &*self.clock, &set, version, BY_FILE, "").await {
             Ok(()) => {
                 self.current.store(Arc::new(VersionedPolicy { version, set }));
                 tracing::info!(version, "another policy is in force");
@@ -241,6 +258,7 @@ async fn keep(
     set: &PolicySet,
     version: u64,
     by: &str,
+    note: &str,
 ) -> Result<(), lictor_store::StoreError> {
     let now = clock.now();
     let kept = KeptPolicy {
@@ -249,8 +267,10 @@ async fn keep(
         source: set.source().to_owned(),
         changed_by: by.to_owned(),
         changed_at: now,
+        note: note.to_owned(),
     };
-    let event = AuditEvent::PolicyChanged { version, digest: set.digest(), by: by.to_owned() };
+    let note = Some(note.to_owned()).filter(|note| !note.is_empty());
+    let event = AuditEvent::PolicyChanged { version, digest: set.digest(), by: by.to_owned(), note };
     let _recorded = store.commit(Change::new(now, event).write(Write::PutPolicy(kept))).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Agents that are connected: one session each, the newest wins. What is sent to them goes through here.
 
+pub mod evidence;
 pub mod link;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
     },
 };
 
+use lictor_certs::evidence::Signers;
 use lictor_core::{
     clock::Timestamp,
     id::InvocationId,
@@ -39,6 +41,7 @@ pub struct Session {
     in_flight: AtomicU32,
     look: Notify,
     behind: CancellationToken,
+    signers: Option<Signers>,
 }
 
 /// Where an invocation is offered: decided before it is recorded.
@@ -88,7 +91,14 @@ impl Session {
             in_flight: AtomicU32::new(0),
             look: Notify::new(),
             behind: CancellationToken::new(),
+            signers: None,
         }
+    }
+
+    /// The session, taking evidence that these have signed.
+    #[must_use]
+    pub fn trusting(self, signers: Signers) -> Self {
+        Self { signers: Some(signers), ..self }
     }
 
     /// The site.
@@ -114,6 +124,10 @@ impl Session {
     /// Where this session is, for a record.
     pub fn placement(&self) -> Placement {
         Placement { agent: self.agent.clone(), epoch: self.epoch }
+    }
+    /// Whose evidence it takes; without any, no evidence holds.
+    pub const fn signers(&self) -> Option<&Signers> {
+        self.signers.as_ref()
     }
     /// When it was last heard from.
     pub fn last_heard(&self) -> Timestamp {

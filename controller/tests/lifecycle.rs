@@ -1,302 +1,29 @@
 //! The story of a job against the model store, with a clock, a disk and an agent that the test holds in its hands.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it fails")]
 
+#[path = "support/world.rs"]
+#[allow(dead_code, reason = "each file of tests needs another part of it")]
+mod world;
+
 use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use lictor_certs::{peer::Peer, signer::SigningKey};
-use lictor_controller::{
-    authn::{Authenticated, Caller},
-    dispatch::Dispatcher,
-    fleet::LiveFleet,
-    lifecycle::{Lifecycle, Submitted},
-    live::LiveJob,
-    policies::Policies,
-    session::Session,
-};
+use lictor_controller::session::Session;
 use lictor_core::{
     audit::AuditEvent,
-    clock::{Clock, Timestamp},
+    clock::Clock as _,
     error::ErrorCode,
-    id::{IdSource, InvocationId, JobId, TokenId},
     invocation::{Invocation, InvocationState},
-    job::{CommandInput, IdempotencyKey, JobSpec, Origin, Target},
-    merkle::TreeHead,
-    name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
+    job::{IdempotencyKey, JobSpec},
+    name::{AgentName, SiteName},
     outcome::{Exit, Outcome, Unknown},
-    principal::{Identity, Principal, Via},
 };
 use lictor_proto::pb;
-use lictor_store::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptToken, Recorded, Store,
-    StoreError, Write, memory::MemoryStore,
-};
-use tokio::sync::{Semaphore, mpsc};
-
-const POLICY: &str =
-    "version: 1\nrules:\n  - id: basics\n    effect: allow\n    where: all\n    commands: [uptime]\n";
-const NOTHING: &str =
-    "version: 1\nrules:\n  - id: none\n    effect: deny\n    where: all\n    commands: any\n";
-
-// === parts that the test holds ===
-
-#[derive(Debug)]
-struct HeldClock(AtomicU64);
-
-impl Clock for HeldClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
-#[derive(Debug, Default)]
-struct Counted(AtomicU64);
-
-impl IdSource for Counted {
-    fn fresh(&self) -> [u8; 16] {
-        (1_000 + u128::from(self.0.fetch_add(1, Ordering::SeqCst))).to_be_bytes()
-    }
-}
-
-/// The model, with a disk that can be slow or broken.
-#[derive(Debug)]
-struct HeldStore {
-    inner: MemoryStore,
-    broken: AtomicBool,
-    gate: Semaphore,
-}
-
-#[async_trait]
-impl Store for HeldStore {
-    async fn commit(&self, change: Change) -> Result<Recorded, StoreError> {
-        let _pass = self.gate.acquire().await.unwrap();
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("the disk is gone".into()));
-        }
-        self.inner.commit(change).await
-    }
-    async fn job(&self, id: JobId) -> Result<Option<KeptJob>, StoreError> {
-        self.inner.job(id).await
-    }
-    async fn jobs(&self, before: Option<JobId>, limit: usize) -> Result<Vec<KeptJob>, StoreError> {
-        self.inner.jobs(before, limit).await
-    }
-    async fn idempotency_key(
-        &self,
-        p: &Principal,
-        k: &IdempotencyKey,
-    ) -> Result<Option<KeptKey>, StoreError> {
-        self.inner.idempotency_key(p, k).await
-    }
-    async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
-        self.inner.invocation(id).await
-    }
-    async fn invocation_ids(
-        &self,
-        job: JobId,
-        after: Option<&HostAlias>,
-        limit: usize,
-    ) -> Result<Vec<InvocationId>, StoreError> {
-        self.inner.invocation_ids(job, after, limit).await
-    }
-    async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError> {
-        self.inner.open_invocations().await
-    }
-    async fn agents(&self) -> Result<Vec<KeptAgent>, StoreError> {
-        self.inner.agents().await
-    }
-    async fn agent(&self, site: &SiteName, name: &AgentName) -> Result<Option<KeptAgent>, StoreError> {
-        self.inner.agent(site, name).await
-    }
-    async fn hosts(&self) -> Result<Vec<KeptHost>, StoreError> {
-        self.inner.hosts().await
-    }
-    async fn token(&self, id: TokenId) -> Result<Option<KeptToken>, StoreError> {
-        self.inner.token(id).await
-    }
-    async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError> {
-        self.inner.policy(version).await
-    }
-    async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        self.inner.audit(from, limit).await
-    }
-    async fn audit_head(&self) -> Result<TreeHead, StoreError> {
-        self.inner.audit_head().await
-    }
-}
-
-struct World {
-    lifecycle: Arc<Lifecycle>,
-    store: Arc<HeldStore>,
-    clock: Arc<HeldClock>,
-    epoch: AtomicU64,
-    _dir: tempfile::TempDir,
-}
-
-struct Agent {
-    session: Arc<Session>,
-    inbox: Mutex<mpsc::Receiver<Result<pb::ControllerMessage, tonic::Status>>>,
-}
-
-impl World {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("policy.yml");
-        std::fs::write(&file, POLICY).unwrap();
-        let clock = Arc::new(HeldClock(AtomicU64::new(1_000_000_000)));
-        let store = Arc::new(HeldStore {
-            inner: MemoryStore::new(),
-            broken: AtomicBool::new(false),
-            gate: Semaphore::new(1),
-        });
-        let ids: Arc<dyn IdSource> = Arc::new(Counted::default());
-        let host = |alias: &str| {
-            Write::PutHost(KeptHost {
-                alias: HostAlias::new(alias).unwrap(),
-                site: SiteName::new("eu").unwrap(),
-                tags: vec![Tag::new("web").unwrap()],
-                description: String::new(),
-                address: "10.0.0.1:22".into(),
-                user: "ops".into(),
-                host_key_fingerprints: vec![],
-            })
-        };
-        let setup = Change::new(clock.now(), AuditEvent::ControllerStarted { name: "test".into() });
-        let _ = store.commit(setup.write(host("web-1")).write(host("web-2"))).await.unwrap();
-        let fleet = Arc::new(LiveFleet::default());
-        fleet.refresh(&*store).await.unwrap();
-        let policies = Policies::load(file, store.clone(), clock.clone()).await.unwrap();
-        let lifecycle = Arc::new(Lifecycle {
-            store: store.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            policies: Arc::new(policies),
-            fleet,
-            sessions: Arc::default(),
-            jobs: Arc::default(),
-            dispatcher: Dispatcher::new(SigningKey::generate().unwrap(), ids),
-        });
-        Self { lifecycle, store, clock, epoch: AtomicU64::new(0), _dir: dir }
-    }
-
-    /// An agent that opens a session with this journal.
-    async fn connect(&self, journal: &[(InvocationId, pb::JournalPhase)], journal_lost: bool) -> Agent {
-        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
-        let (sender, receiver) = mpsc::channel(64);
-        let key = (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap());
-        let session = Arc::new(Session::new(key, epoch, "test".into(), "1".into(), sender, self.clock.now()));
-        self.lifecycle.sessions.insert(session.clone());
-        if journal_lost {
-            self.lifecycle.settle_lost_journal(session.site(), session.agent()).await.unwrap();
-        }
-        let journal: HashMap<_, _> = journal.iter().copied().collect();
-        self.lifecycle.reconcile(&session, &journal).await.unwrap();
-        Agent { session, inbox: Mutex::new(receiver) }
-    }
-
-    async fn submit(&self, spec: &JobSpec) -> Result<Arc<LiveJob>, ErrorCode> {
-        match self.lifecycle.submit(&operator(), spec).await {
-            Ok(Submitted::Live { job, .. }) => Ok(job),
-            Ok(Submitted::Ended(_)) => panic!("the job had ended"),
-            Err(failure) => Err(failure.code),
-        }
-    }
-
-    async fn state(&self, id: InvocationId) -> String {
-        self.store.invocation(id).await.unwrap().unwrap().state.name().to_owned()
-    }
-
-    async fn audit(&self) -> Vec<serde_json::Value> {
-        let entries = self.store.audit(0, 10_000).await.unwrap();
-        entries.iter().map(|e| serde_json::from_slice(&e.content).unwrap()).collect()
-    }
-
-    async fn kinds(&self) -> Vec<String> {
-        self.audit().await.iter().map(|e| e["kind"].as_str().unwrap().to_owned()).collect()
-    }
-
-    fn pass(&self, time: Duration) {
-        self.clock.0.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Agent {
-    /// The invocations of the offers that have arrived.
-    fn offers(&self) -> Vec<InvocationId> {
-        let mut inbox = self.inbox.lock().unwrap();
-        let mut ids = Vec::new();
-        while let Ok(Ok(message)) = inbox.try_recv() {
-            if let Some(pb::controller_message::Message::Offer(offer)) = message.message {
-                let grant: pb::Grant = prost::Message::decode(offer.grant).unwrap();
-                ids.extend(grant.targets.iter().map(|t| t.invocation_id.parse::<InvocationId>().unwrap()));
-            }
-        }
-        ids
-    }
-    fn stops(&self) -> Vec<String> {
-        let mut inbox = self.inbox.lock().unwrap();
-        let mut ids = Vec::new();
-        while let Ok(Ok(message)) = inbox.try_recv() {
-            if let Some(pb::controller_message::Message::Stop(stop)) = message.message {
-                ids.extend(stop.invocation_ids);
-            }
-        }
-        ids
-    }
-}
-
-fn operator() -> Authenticated {
-    let identity = Identity::User {
-        tenant: TenantName::new("default").unwrap(),
-        name: PrincipalName::new("ops").unwrap(),
-    };
-    let mut request = tonic::Request::new(());
-    request.extensions_mut().insert(Caller {
-        peer: Peer { identity, serial: "01".into(), not_after: Timestamp::from_micros(u64::MAX) },
-        remote: SocketAddr::from(([127, 0, 0, 1], 1)),
-    });
-    Authenticated::from_call(&request).unwrap()
-}
-
-fn spec(hosts: &[&str], command: &str) -> JobSpec {
-    JobSpec {
-        target: Target::Hosts(hosts.iter().map(|h| HostAlias::new(h).unwrap()).collect()),
-        command: CommandInput::Line(command.into()),
-        timeout: None,
-        output_bytes: None,
-        queue_wait: None,
-        idempotency_key: None,
-        origin: Origin::new(Via::Cli, "test"),
-    }
-}
-
-fn result(id: InvocationId, outcome: &Outcome) -> pb::InvocationResult {
-    pb::InvocationResult {
-        invocation_id: id.to_string(),
-        outcome: Some(outcome.into()),
-        started_at: 1,
-        ended_at: 2,
-        address: "10.0.0.1".into(),
-        output: Some(pb::Output::default()),
-        output_inline: true,
-    }
-}
-
-fn only(job: &LiveJob) -> InvocationId {
-    let index = job.index();
-    assert_eq!(index.len(), 1);
-    index[0].1
-}
-
-// === promises ===
+use lictor_store::{Change, Store, Write};
+use tokio::sync::mpsc;
+use world::{NOTHING, World, only, operator, result, spec};
 
 #[tokio::test]
 async fn invariant_1_nothing_is_sent_before_its_intent_is_durable() {
@@ -456,7 +183,7 @@ async fn what_waits_for_an_agent_expires_unless_one_comes() {
 async fn what_waits_does_not_outlive_its_policy() {
     let world = World::new().await;
     let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
-    world.lifecycle.policies.put(NOTHING, 1, operator().principal()).await.unwrap();
+    world.lifecycle.policies.put(NOTHING, 1, operator().principal(), "").await.unwrap();
     let agent = world.connect(&[], false).await;
     assert!(agent.offers().is_empty());
     assert_eq!(world.state(id).await, "DENIED");
@@ -648,7 +375,8 @@ async fn a_policy_that_is_put_is_acknowledged_after_what_was_judged_before_it_is
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
-    let put = tokio::spawn(async move { policies.put(NOTHING, 1, operator().principal()).await.unwrap() });
+    let put =
+        tokio::spawn(async move { policies.put(NOTHING, 1, operator().principal(), "").await.unwrap() });
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }

@@ -15,6 +15,10 @@ use crate::{
     principal::{Identity, Principal},
 };
 
+mod refusal;
+
+pub use self::refusal::{BadEvidence, SignedRefusal};
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditEvent {
@@ -31,6 +35,20 @@ pub enum AuditEvent {
         digest: Digest,
         /// Who changed it; `file` for an edit of the file on the controller.
         by: String,
+        /// What whoever changed it says of the change.
+        note: Option<String>,
+    },
+    /// A policy is proposed: from now on it is judged beside the one in force.
+    ShadowPolicySet {
+        /// Digest of its text.
+        digest: Digest,
+        /// Who proposed it.
+        by: Principal,
+    },
+    /// No policy is proposed any more.
+    ShadowPolicyCleared {
+        /// Who withdrew it.
+        by: Principal,
     },
     /// A job was permitted. Its invocations follow in the same commit.
     JobSubmitted {
@@ -130,6 +148,10 @@ pub enum AuditEvent {
         /// What was reported.
         reported: String,
     },
+    /// A site refused what its controller had signed, and its agent proves it. In the commit of the invocation's end.
+    GrantRefused(Box<SignedRefusal>),
+    /// An agent's evidence of a refusal does not hold, or is missing; that nothing was started stands all the same.
+    EvidenceInvalid(Box<BadEvidence>),
     /// Somebody asked to cancel a job.
     CancelRequested {
         /// The job.
@@ -234,6 +256,8 @@ impl AuditEvent {
         match self {
             Self::ControllerStarted { .. } => "controller_started",
             Self::PolicyChanged { .. } => "policy_changed",
+            Self::ShadowPolicySet { .. } => "shadow_policy_set",
+            Self::ShadowPolicyCleared { .. } => "shadow_policy_cleared",
             Self::JobSubmitted { .. } => "job_submitted",
             Self::InvocationIntended { .. } => "invocation_intended",
             Self::InvocationOffered { .. } => "invocation_offered",
@@ -242,6 +266,8 @@ impl AuditEvent {
             Self::InvocationEnded { .. } => "invocation_ended",
             Self::InvocationResolved { .. } => "invocation_resolved",
             Self::ResultConflict { .. } => "result_conflict",
+            Self::GrantRefused(_) => "grant_refused",
+            Self::EvidenceInvalid(_) => "evidence_invalid",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::CallRefused { .. } => "call_refused",
             Self::JoinTokenIssued { .. } => "join_token_issued",
@@ -257,13 +283,16 @@ impl AuditEvent {
     pub fn fields(&self) -> Fields {
         match self {
             Self::ControllerStarted { name } => vec![("name", text(name))],
-            Self::PolicyChanged { version, digest, by } => {
+            Self::PolicyChanged { version, digest, by, note } => {
                 vec![
                     ("policy_version", Field::Number(*version)),
                     ("policy_digest", text(digest)),
                     ("by", text(by)),
+                    ("note", optional(note.as_ref())),
                 ]
             }
+            Self::ShadowPolicySet { digest, by } => vec![("policy_digest", text(digest)), ("by", text(by))],
+            Self::ShadowPolicyCleared { by } => vec![("by", text(by))],
             Self::JobSubmitted {
                 job,
                 principal,
@@ -342,6 +371,8 @@ impl AuditEvent {
                 ("recorded", text(recorded)),
                 ("reported", text(reported)),
             ],
+            Self::GrantRefused(refusal) => refusal.fields(),
+            Self::EvidenceInvalid(bad) => bad.fields(),
             Self::CancelRequested { job, by } => vec![("job", text(job)), ("by", text(by))],
             Self::CallRefused { identity, method, count } => {
                 vec![("identity", text(identity)), ("method", text(method)), ("count", Field::Number(*count))]

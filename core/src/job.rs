@@ -63,6 +63,8 @@ pub struct JobSpec {
     pub queue_wait: Option<Duration>,
     /// The key of the request.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// Digest of the plan that is to be run exactly; whatever would be decided differently fails as stale.
+    pub plan_digest: Option<Digest>,
     /// Where the request came from.
     pub origin: Origin,
 }
@@ -209,12 +211,15 @@ impl JobSpec {
             CommandInput::Line(line) => builder = builder.part(b"line").part(line.as_bytes()),
         }
         let number = |value: Option<u128>| value.map_or(Vec::new(), |v| v.to_be_bytes().to_vec());
-        builder
+        builder = builder
             .part(b"limits")
             .part(&number(self.timeout.map(|d| d.as_micros())))
             .part(&number(self.output_bytes.map(u128::from)))
-            .part(&number(self.queue_wait.map(|d| d.as_micros())))
-            .finish()
+            .part(&number(self.queue_wait.map(|d| d.as_micros())));
+        if let Some(plan) = &self.plan_digest {
+            builder = builder.part(b"plan").part(plan.as_bytes());
+        }
+        builder.finish()
     }
 }
 
@@ -304,4 +309,30 @@ impl JobState {
 /// Whether asking again is safe for an invocation that ended so.
 pub const fn safe_to_retry(outcome: &Outcome) -> bool {
     matches!(outcome.ran(), Ran::NotRun)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_part_of_a_request_only_where_there_is_one() {
+        let spec = |plan| JobSpec {
+            target: Target::Tag(Tag::new("web").unwrap()),
+            command: CommandInput::Argv(vec!["uptime".into()]),
+            timeout: None,
+            output_bytes: None,
+            queue_wait: None,
+            idempotency_key: None,
+            plan_digest: plan,
+            origin: Origin::new(Via::Cli, "test"),
+        };
+        // As it was before requests could name a plan: keys that were bound then still stand for the same request.
+        assert_eq!(
+            spec(None).digest().to_string(),
+            "a99357cc8ca1c9b8f3624cc50c3a63860cbe17452b8dd395cfba311e7b81bc36"
+        );
+        let (one, two) = (spec(Some(Digest::of(b"1"))).digest(), spec(Some(Digest::of(b"2"))).digest());
+        assert!(one != two && one != spec(None).digest());
+    }
 }

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// Longest code of an outcome, in characters.
+pub const MAX_CODE_CHARS: usize = 64;
+/// Longest text of an outcome for people, in characters; longer ones are cut.
+pub const MAX_DETAIL_CHARS: usize = 512;
+
 /// Whether a command ran: the field of the API that a retry decides by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ran {
@@ -91,6 +96,11 @@ pub enum Unknown {
     KillUnconfirmed,
 }
 
+/// The first `most` characters of a text, without control characters.
+pub fn cut(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}
+
 // === impl Ran ===
 
 impl Ran {
@@ -142,6 +152,39 @@ impl Outcome {
             Self::Succeeded => Some(0),
             Self::Failed(Exit::Code(code)) => Some(*code),
             _ => None,
+        }
+    }
+
+    /// The reason for people, where there is one.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Denied { reason, .. } => Some(reason),
+            Self::Unreachable { detail, .. } => Some(detail),
+            _ => None,
+        }
+    }
+
+    /// Whether a site refused what its controller had signed: its agent has to prove that it did.
+    pub fn refuses_grant(&self) -> bool {
+        match self {
+            Self::Denied { code, .. } => code.starts_with("GRANT_") || code.starts_with("FLOOR_"),
+            Self::Unreachable { reason, .. } => *reason == Unreachable::AddressDenied,
+            _ => false,
+        }
+    }
+
+    /// The outcome with its texts cut to their bounds and without control characters, as it goes into records.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        match self {
+            Self::Denied { code, reason } => {
+                Self::Denied { code: cut(&code, MAX_CODE_CHARS), reason: cut(&reason, MAX_DETAIL_CHARS) }
+            }
+            Self::Unreachable { reason, detail } => {
+                Self::Unreachable { reason, detail: cut(&detail, MAX_DETAIL_CHARS) }
+            }
+            Self::Failed(Exit::Signal(signal)) => Self::Failed(Exit::Signal(cut(&signal, MAX_CODE_CHARS))),
+            other => other,
         }
     }
 

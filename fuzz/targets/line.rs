@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use lictor_core::{
+    clock::Timestamp,
     command::Command,
     job::CommandInput,
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
@@ -77,8 +78,14 @@ fn holds(command: &Command) {
     }
     let judge = &*JUDGE;
     let requested = RequestedLimits::default();
-    let request =
-        Request { principal: &judge.principal, via: Via::Cli, host: &judge.host, command, requested };
+    let request = Request {
+        principal: &judge.principal,
+        via: Via::Cli,
+        host: &judge.host,
+        command,
+        requested,
+        at: Timestamp::default(),
+    };
     let decision = evaluate(&judge.policy, &request);
     assert!(!decision.reason.is_empty(), "{rendered}");
     assert_eq!(

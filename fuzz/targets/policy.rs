@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use lictor_core::{
+    clock::Timestamp,
     command::Command,
     job::CommandInput,
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
@@ -57,8 +58,14 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let asked = &*ASKED;
     for command in &asked.commands {
         let requested = RequestedLimits::default();
-        let request =
-            Request { principal: &asked.principal, via: Via::Mcp, host: &asked.host, command, requested };
+        let request = Request {
+            principal: &asked.principal,
+            via: Via::Mcp,
+            host: &asked.host,
+            command,
+            requested,
+            at: Timestamp::default(),
+        };
         let decision = evaluate(&set, &request);
         assert_eq!(decision, evaluate(&again, &request));
         assert!(!decision.is_allowed() || decision.rule.is_some(), "allowed by no rule");

@@ -56,6 +56,7 @@ pub(crate) fn planned_spec(
         output_bytes: None,
         queue_wait: None,
         idempotency_key: None,
+        plan_digest: None,
         origin: call.origin(),
     })
 }

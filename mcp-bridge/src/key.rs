@@ -49,6 +49,7 @@ mod tests {
             output_bytes: None,
             queue_wait: None,
             idempotency_key: None,
+            plan_digest: None,
             origin: Origin::new(Via::Mcp, "a/1"),
         };
         let slower = JobSpec { timeout: Some(Duration::from_secs(1)), ..spec.clone() };

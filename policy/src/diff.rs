@@ -25,9 +25,9 @@ pub struct Change {
     pub kind: ChangeKind,
     /// What changed there: a key of the file, `added`, `removed`, or a sentence.
     pub what: String,
-    /// What is gone.
+    /// What is gone, an entry of a list in a line.
     pub before: Option<String>,
-    /// What has come.
+    /// What has come, an entry of a list in a line.
     pub after: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl Change {
     pub(crate) fn new(place: &Place, kind: ChangeKind, what: impl Into<String>) -> Self {
         Self { place: place.clone(), kind, what: what.into(), before: None, after: None }
     }
-    pub(crate) fn from_to(mut self, before: Option<String>, after: Option<String>) -> Self {
+    pub(crate) fn showing(mut self, before: Option<String>, after: Option<String>) -> Self {
         (self.before, self.after) = (before.filter(|t| !t.is_empty()), after.filter(|t| !t.is_empty()));
         self
     }

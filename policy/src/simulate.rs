@@ -43,7 +43,7 @@ pub struct PastDecision {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Simulation {
     /// Past requests, counted by host, that were allowed.
-    pub ran: u64,
+    pub allowed: u64,
     /// Of those: would be denied.
     pub would_deny: u64,
     /// Of those: would need consent, and did not.
@@ -54,7 +54,7 @@ pub struct Simulation {
     pub would_allow: u64,
     /// Of those: would be allowed with consent.
     pub would_allow_with_consent: u64,
-    /// Of those that ran with consent: would be allowed without.
+    /// Of those that were allowed with consent: would be allowed without.
     pub would_not_ask: u64,
     /// Requests whose recorded text is not the whole, so that nothing can be said.
     pub cut: u64,
@@ -97,15 +97,15 @@ pub struct Item {
 /// What a decision changes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangedTo {
-    /// What ran would be denied.
+    /// What was allowed would be denied.
     Denied,
-    /// What ran would need consent.
+    /// What was allowed would need consent.
     Asked,
     /// What was refused would be allowed.
     Allowed,
     /// What was refused would be allowed with consent.
     AllowedWithConsent,
-    /// What ran with consent would not need it.
+    /// What was allowed with consent would not need it.
     NotAsked,
 }
 
@@ -136,8 +136,8 @@ impl<'a> Simulator<'a> {
 
     /// Takes the next one.
     pub fn push(&mut self, past: Past) {
-        let ran = past.decided.effect != Effect::Deny;
-        *(if ran { &mut self.sum.ran } else { &mut self.sum.refused }) += 1;
+        let was_allowed = past.decided.effect != Effect::Deny;
+        *(if was_allowed { &mut self.sum.allowed } else { &mut self.sum.refused }) += 1;
         if past.cut {
             self.sum.cut += 1;
             return;

@@ -292,7 +292,8 @@ fn an_allow_that_lets_its_caller_choose_a_program_needs_an_acknowledgement() {
         "ex <any>",
         "systemctl <verb> <unit>",
         "systemctl status <any>",
-        "systemctl status <unit>...",
+        "systemctl edit <unit>...",
+        "git log <ref>...",
         "sudo systemctl <verb>",
     ] {
         refused(&allow(&format!("'{open}'")), "starts-programs");
@@ -314,6 +315,8 @@ fn an_allow_that_lets_its_caller_choose_a_program_needs_an_acknowledgement() {
         "systemctl",
         "systemctl status <unit>",
         "systemctl status <unit> --no-pager",
+        "systemctl status <unit>...",
+        "docker logs <container>...",
         "sudo -n systemctl restart <one-of:nginx|ssh>",
         "make -C /srv check",
         "tee <path:/srv>",

@@ -8,8 +8,13 @@ pub const MAX_LINK_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
 /// Output up to this size travels with the result itself and saves a round on the output stream.
 pub const INLINE_OUTPUT_BYTES: u64 = 32 * 1024;
-/// Longest policy text.
-pub const MAX_POLICY_BYTES: usize = 512 * 1024;
+/// Longest policy text; the policy language has the same bound, which the controller's build checks.
+pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
+/// Largest message about policies: a policy of the longest kind, or a page of decisions with the longest command as words
+/// and as text.
+pub const MAX_POLICY_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+/// Entries of a page weigh no more than this, so that a page always fits its message beside what comes with it once.
+pub const MAX_PAGE_BYTES: usize = 768 * 1024;
 /// Longest PEM of a certificate request; one is about 500 bytes.
 pub const MAX_CSR_BYTES: usize = 8 * 1024;
 /// Largest page.

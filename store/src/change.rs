@@ -10,7 +10,7 @@ use lictor_core::{
     principal::Principal,
 };
 
-use crate::kept::{KeptAgent, KeptHost, KeptPolicy, KeptToken};
+use crate::kept::{KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken};
 
 /// State to be written and the audit events that say so.
 #[derive(Debug, Clone)]
@@ -64,6 +64,10 @@ pub enum Write {
     SpendToken(KeptToken),
     /// A policy version that must not exist.
     PutPolicy(KeptPolicy),
+    /// The policy that is proposed; it replaces the one before.
+    PutShadow(KeptShadow),
+    /// No policy is proposed any more.
+    RemoveShadow,
 }
 
 /// Proof that a change is durable. Only a store can make one, and only after its sync returned.

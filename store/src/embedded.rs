@@ -35,11 +35,11 @@ use self::{
     plan::Planned,
 };
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptToken, Recorded, Store,
-    StoreError,
+    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Recorded,
+    Store, StoreError,
     record::{
         AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
-        TokenRecord, corrupt, decode, outputs_from_bytes,
+        ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
     },
 };
 
@@ -260,6 +260,10 @@ impl Store for EmbeddedStore {
         };
         let Some(key) = version.map_or_else(newest, |v| Ok(Some(keys::policy(v))))? else { return Ok(None) };
         self.record::<PolicyRecord>(&key)?.map(TryInto::try_into).transpose()
+    }
+
+    async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
+        self.record::<ShadowRecord>(keys::SHADOW)?.map(TryInto::try_into).transpose()
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

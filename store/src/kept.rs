@@ -1,4 +1,4 @@
-//! What is kept besides jobs and invocations: agents, hosts, tokens, policies, idempotency keys.
+//! What is kept besides jobs and invocations: agents, hosts, tokens, policies, a proposed one, idempotency keys.
 
 use lictor_core::{
     clock::Timestamp,
@@ -102,4 +102,19 @@ pub struct KeptPolicy {
     pub changed_by: String,
     /// When.
     pub changed_at: Timestamp,
+    /// What whoever put it says of the change; may be empty.
+    pub note: String,
+}
+
+/// A policy that is proposed: judged beside the one in force, and without effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptShadow {
+    /// Digest of the text.
+    pub digest: Digest,
+    /// The YAML text.
+    pub source: String,
+    /// Who proposed it.
+    pub put_by: String,
+    /// When.
+    pub put_at: Timestamp,
 }

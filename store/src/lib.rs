@@ -27,7 +27,7 @@ use lictor_core::{
 
 pub use self::{
     change::{Change, Recorded, Write},
-    kept::{KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptToken},
+    kept::{KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
 };
 
 /// One record of the audit log.
@@ -95,6 +95,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn token(&self, id: TokenId) -> Result<Option<KeptToken>, StoreError>;
     /// A version of the policy; `None` asks for the newest.
     async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError>;
+    /// The policy that is proposed, if one is.
+    async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError>;
 
     /// At most `limit` audit records from index `from` on.
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;

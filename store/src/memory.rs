@@ -18,8 +18,8 @@ use lictor_core::{
 };
 
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptToken, Recorded, Store,
-    StoreError, Write, record::encode_event,
+    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Recorded,
+    Store, StoreError, Write, record::encode_event,
 };
 
 /// A store in memory.
@@ -39,6 +39,7 @@ struct State {
     hosts: BTreeMap<HostAlias, KeptHost>,
     tokens: BTreeMap<TokenId, KeptToken>,
     policies: BTreeMap<u64, KeptPolicy>,
+    shadow: Option<KeptShadow>,
     audit: Vec<Bytes>,
     frontier: Frontier,
 }
@@ -120,6 +121,8 @@ impl State {
                 })?;
                 self.policies.insert(policy.version, policy);
             }
+            Write::PutShadow(shadow) => self.shadow = Some(shadow),
+            Write::RemoveShadow => self.shadow = None,
         }
         Ok(())
     }
@@ -223,6 +226,10 @@ impl Store for MemoryStore {
             Some(version) => state.policies.get(&version).cloned(),
             None => state.policies.last_key_value().map(|(_, p)| p.clone()),
         })
+    }
+
+    async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
+        Ok(self.state().shadow.clone())
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

@@ -15,7 +15,7 @@ pub(crate) use self::{
     fleet::{AgentRecord, HostRecord, TokenRecord},
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
     job::{JobRecord, KeyRecord},
-    policy::PolicyRecord,
+    policy::{PolicyRecord, ShadowRecord},
 };
 use crate::StoreError;
 

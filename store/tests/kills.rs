@@ -64,6 +64,7 @@ fn change(number: u64) -> Change {
         source,
         changed_by: "test".into(),
         changed_at: at,
+        note: String::new(),
     };
     let event = AuditEvent::ControllerStarted { name: format!("number {number}") };
     Change::new(at, event).write(Write::PutPolicy(policy))

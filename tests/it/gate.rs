@@ -1,8 +1,10 @@
 //! The door of the API: roles, unknown values, sizes; over the wire with real certificates.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
-use lictor_core::id::JobId;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lictor_certs::evidence::{verify, verify_text};
+use lictor_core::{digest::Digest, id::JobId};
 use lictor_proto::{DESCRIPTORS, pb};
 use lictor_tests::World;
 use prost::Message as _;
@@ -159,4 +161,105 @@ async fn a_service_sees_its_own_jobs_and_nobody_elses() {
     assert_eq!(hidden.code, absent.code);
     assert_eq!(hidden.message.replace(&id.to_string(), ""), absent.message.replace(&nowhere.to_string(), ""));
     assert_eq!(bridge.list_jobs(10, None).await.unwrap().jobs.len(), 0);
+}
+
+/// A system whose site has this floor.
+async fn world_with_floor(aliases: &[&str], floor: &str) -> World {
+    let mut world = World::prepare(aliases).unwrap();
+    fs::write(world.home().join("floor.yml"), floor).unwrap();
+    let config = world.home().join("agent.yml");
+    let text = fs::read_to_string(&config).unwrap();
+    let without = text.lines().filter(|line| !line.starts_with("floor:")).collect::<Vec<_>>().join("\n");
+    fs::write(&config, without + "\nfloor: floor.yml\n").unwrap();
+    world.scan().unwrap();
+    world.start_controller().await.unwrap();
+    world.join().unwrap();
+    world.start_agent().await.unwrap();
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_6_what_the_floor_refuses_does_not_run_and_the_audit_proves_who_refused_it() {
+    let floor =
+        "version: 1\nrules:\n  - {id: look, effect: allow, where: all, commands: [\"true\", echo fine]}\n";
+    let world = world_with_floor(&["web-1", "web-2"], floor).await;
+    let policy_allows = world.run("web-1", &["echo", "fine"]).await.unwrap();
+    assert_eq!(policy_allows.job().unwrap().counts.succeeded, 1);
+    let client = world.client().unwrap();
+    let refused = lictor_tests::world::follow(
+        &client,
+        &lictor_tests::world::spec(&["web-1", "web-2"], &["echo", "worse"]).unwrap(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(refused.job().unwrap().counts.not_run, 2);
+    assert!(!world.host("web-1").exec_log().contains("worse"));
+
+    let audit = world.audit().await.unwrap();
+    let text = |record: &serde_json::Value, name: &str| record[name].as_str().unwrap().to_owned();
+    let bytes = |record: &serde_json::Value, name: &str| STANDARD.decode(text(record, name)).unwrap();
+    let proofs: Vec<(usize, _)> =
+        audit.iter().enumerate().filter(|(_, r)| r["kind"] == "grant_refused").collect();
+    assert_eq!(proofs.len(), 2, "{}", world.logs());
+    for (index, record) in proofs {
+        let said =
+            verify_text(&text(record, "statement"), &text(record, "signature"), &text(record, "agent_key"))
+                .unwrap();
+        assert_eq!(said.invocation.to_string(), text(record, "invocation"));
+        assert_eq!((said.site.as_str(), said.agent.as_str()), ("local", "local"));
+        assert_eq!(said.code, "FLOOR_DENIED");
+        assert_eq!(said.floor, Some(Digest::of(floor.as_bytes())));
+        assert_eq!(record["floor_digest"], said.floor.unwrap().to_string());
+        assert_eq!(record["grant_digest"], said.grant.to_string());
+        assert_eq!(text(record, "agent_certificate"), own_fingerprint(&world));
+        // The end that it proves lies before it, in the same commit.
+        let end = &audit[index - 1];
+        assert_eq!((&end["kind"], &end["invocation"]), (&"invocation_ended".into(), &record["invocation"]));
+        assert_eq!((&end["outcome"], &end["ran"]), (&"DENIED".into(), &"not_run".into()));
+        assert!(text(end, "detail").contains(&said.reason));
+        let (statement, signature, key) =
+            (bytes(record, "statement"), bytes(record, "signature"), bytes(record, "agent_key"));
+        for at in 0..statement.len() {
+            let mut altered = statement.clone();
+            altered[at] ^= 1;
+            assert!(verify(&altered, &signature, &key).is_err(), "byte {at} of the statement");
+        }
+        for at in 0..signature.len() {
+            let mut altered = signature.clone();
+            altered[at] ^= 1;
+            assert!(verify(&statement, &altered, &key).is_err(), "byte {at} of the signature");
+        }
+    }
+    assert!(!audit.iter().any(|r| r["kind"] == "evidence_invalid"));
+    let verified = world.lictor(&["audit", "verify"]).unwrap();
+    lictor_tests::world::expect(&verified).unwrap();
+    let said = String::from_utf8(verified.stdout).unwrap();
+    assert!(said.contains("2 by sites, each signed by the agent that refused"), "{said}");
+}
+
+/// The fingerprint of the agent's certificate, as its own machine has it.
+fn own_fingerprint(world: &World) -> String {
+    let identity = world.home().join("identity");
+    let dir = if identity.join("agent").is_dir() { identity.join("agent") } else { identity };
+    let pem = fs::read_to_string(dir.join("agent.pem")).unwrap();
+    let body = pem.split("-----").nth(2).unwrap();
+    Digest::of(&STANDARD.decode(body.split_whitespace().collect::<String>()).unwrap()).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_does_not_start_with_a_floor_that_promises_what_only_a_controller_can_do() {
+    let world = World::prepare(&["web-1"]).unwrap();
+    let floor = "version: 1\nquotas: [{id: q, running: 3}]\nrules: []\n";
+    fs::write(world.home().join("floor.yml"), floor).unwrap();
+    let config = world.home().join("agent.yml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text + "\nfloor: floor.yml\n").unwrap();
+    let agent = lictor_tests::binaries::path("lictor-agent").unwrap();
+    let checked = std::process::Command::new(agent)
+        .args(["check", "--config", &config.display().to_string()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(!checked.status.success());
+    assert!(said.contains("floor.yml") && said.contains("`quotas`"), "{said}");
 }

@@ -328,6 +328,7 @@ pub fn spec(hosts: &[&str], argv: &[&str]) -> anyhow::Result<JobSpec> {
         output_bytes: None,
         queue_wait: None,
         idempotency_key: None,
+        plan_digest: None,
         origin: Origin::new(Via::Api, "lictor-tests"),
     })
 }

@@ -104,23 +104,26 @@ fn text_of(path: &Path) -> Result<Zeroizing<String>, Problems> {
     fs::read_to_string(path).map(Zeroizing::new).map_err(|e| wrong(&e))
 }
 
-/// Reads the file without ever showing its text in an error: a password may be in the wrong place of any of them.
-fn parse<T: DeserializeOwned>(path: &Path, describe: fn(&Error) -> String) -> Result<T, Problems> {
-    let text = text_of(path)?;
+/// Reads the text of a file without ever showing it in an error: a password may be in the wrong place of any of them.
+fn parse<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    describe: fn(&Error) -> String,
+) -> Result<T, Problems> {
     let options = serde_saphyr::options! {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
         merge_keys: serde_saphyr::MergeKeyPolicy::Error,
         strict_booleans: true,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(0, |l| l.line());
         Problems(vec![Problem::new(path, line, describe(&error))])
     })
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
-    parse(path, |error| match error {
+fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Problems> {
+    parse(path, text, |error| match error {
         Error::SerdeUnknownField { field, expected, .. } if is_key(field) => {
             format!("there is no key {field} here; it may be {}", expected.join(", "))
         }
@@ -145,7 +148,7 @@ fn is_key(text: &str) -> bool {
 
 /// As [`read`], for a file with secrets, where not even a key is shown.
 fn read_secret<T: DeserializeOwned>(path: &Path) -> Result<T, Problems> {
-    parse(path, |_| {
+    parse(path, &text_of(path)?, |_| {
         "this is not a list of credentials as the example shows it; each has a \
             name and one of key_file (with passphrase_file), ssh_agent, password_file, password"
             .into()
@@ -157,7 +160,7 @@ fn directory(path: &Path) -> &Path {
 }
 
 pub(super) fn load_agent(path: &Path) -> Result<AgentConfig, Problems> {
-    let file: AgentFile = read(path)?;
+    let file: AgentFile = read(path, &text_of(path)?)?;
     let mut problems = Problems(Vec::new());
     let has_port =
         file.controller.value.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
@@ -194,7 +197,16 @@ pub(crate) fn load_hosts(
     path: &Path,
     credentials: &BTreeSet<String>,
 ) -> Result<BTreeMap<HostAlias, Host>, Problems> {
-    let file: HostsFile = read(path)?;
+    parse_hosts(path, &text_of(path)?, |name| credentials.contains(name))
+}
+
+/// Reads the hosts in `text`, which is what `path` says; `known` tells which credentials there are.
+pub(super) fn parse_hosts(
+    path: &Path,
+    text: &str,
+    known: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<HostAlias, Host>, Problems> {
+    let file: HostsFile = read(path, text)?;
     let mut problems = Problems(Vec::new());
     if file.hosts.len() > MAX_HOSTS_PER_SITE {
         problems.0.push(Problem::new(
@@ -206,7 +218,7 @@ pub(crate) fn load_hosts(
     let mut hosts = BTreeMap::new();
     for entry in file.hosts {
         let line = entry.alias.referenced.line();
-        let Some(host) = check_host(path, entry, credentials, &mut problems.0) else { continue };
+        let Some(host) = check_host(path, entry, &known, &mut problems.0) else { continue };
         if hosts.contains_key(&host.alias) {
             problems.0.push(Problem::new(path, line, format_args!("the alias {} is used twice", host.alias)));
         }
@@ -218,7 +230,7 @@ pub(crate) fn load_hosts(
 fn check_host(
     path: &Path,
     entry: HostEntry,
-    credentials: &BTreeSet<String>,
+    known: &impl Fn(&str) -> bool,
     problems: &mut Vec<Problem>,
 ) -> Option<Host> {
     let before = problems.len();
@@ -243,7 +255,7 @@ fn check_host(
     if entry.port.as_ref().is_some_and(|p| p.value == 0) {
         wrong(entry.port.as_ref().map_or(0, |p| p.referenced.line()), "port must be 1 to 65535".into());
     }
-    if !credentials.contains(&entry.credential.value) {
+    if !known(&entry.credential.value) {
         // Its text is not shown: it may be the secret itself.
         let message = "credential must be the name of one in credentials.yml, and this is none";
         wrong(entry.credential.referenced.line(), message.into());

@@ -1,6 +1,7 @@
 //! Records as they are stored: JSON in frames, one enum variant per version, converted both ways.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use lictor_certs::evidence::Evidence;
 use lictor_core::{
     clock::Timestamp,
     id::InvocationId,
@@ -56,6 +57,18 @@ struct DoneV1 {
     spooled: bool,
     stdout: StreamV1,
     stderr: StreamV1,
+    /// Absent for what was not refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceV1>,
+}
+
+/// Each in base64.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvidenceV1 {
+    statement: String,
+    signature: String,
+    certificates: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -143,6 +156,7 @@ fn done_to_stored(ended: &Ended) -> DoneV1 {
         spooled,
         stdout,
         stderr,
+        evidence: ended.evidence.as_ref().map(evidence_to_stored),
     }
 }
 
@@ -162,6 +176,24 @@ fn done_from_stored(done: DoneV1) -> Result<Ended, Unreadable> {
         ended_at: Timestamp::from_micros(done.ended_at),
         address: done.address,
         output,
+        evidence: done.evidence.map(evidence_from_stored).transpose()?,
+    })
+}
+
+fn evidence_to_stored(evidence: &Evidence) -> EvidenceV1 {
+    EvidenceV1 {
+        statement: STANDARD.encode(&evidence.statement),
+        signature: STANDARD.encode(&evidence.signature),
+        certificates: evidence.certificates.iter().map(|der| STANDARD.encode(der)).collect(),
+    }
+}
+
+fn evidence_from_stored(stored: EvidenceV1) -> Result<Evidence, Unreadable> {
+    let bytes = |text: &String| STANDARD.decode(text).map_err(|_| Unreadable);
+    Ok(Evidence {
+        statement: bytes(&stored.statement)?,
+        signature: bytes(&stored.signature)?,
+        certificates: stored.certificates.iter().map(bytes).collect::<Result<_, _>>()?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use lictor_certs::evidence::Evidence;
 use lictor_core::{
     clock::{Clock, Timestamp},
     frame,
@@ -71,11 +72,20 @@ fn every_record_reads_back_as_it_was_written() {
         let inline = ended(7, outcome);
         let Kept::Inline(output) = &inline.output else { unreachable!() };
         let spooled = Ended { output: Kept::Spooled(SpooledOutput::of(output)), ..inline.clone() };
-        records.extend([Record::Done(Box::new(inline)), Record::Done(Box::new(spooled))]);
+        let evidence = Evidence {
+            statement: vec![0, 1, 255],
+            signature: vec![2],
+            certificates: vec![vec![3; 600], Vec::new()],
+        };
+        let proven = Ended { evidence: Some(evidence), ..inline.clone() };
+        records.extend([inline, spooled, proven].map(|ended| Record::Done(Box::new(ended))));
     }
     for record in records {
         assert_eq!(Record::decode(&record.encode()).unwrap(), record);
     }
+    // As it was written before there was evidence.
+    let old = br#"{"V1":{"Done":{"invocation":"inv_00000000000000000000000000","outcome":"Succeeded","started_at":1,"ended_at":2,"address":"","spooled":false,"stdout":{"total":0,"digest":null,"head_bytes":0,"tail_bytes":0,"head":"","tail":""},"stderr":{"total":0,"digest":null,"head_bytes":0,"tail_bytes":0,"head":"","tail":""}}}}"#;
+    assert!(matches!(Record::decode(old), Ok(Record::Done(ended)) if ended.evidence.is_none()));
     assert!(Record::decode(br#"{"V2":{}}"#).is_err());
     assert!(Record::decode(br#"{"V1":{"Accepted":{"invocation":"inv_x","at":1}}}"#).is_err());
 }

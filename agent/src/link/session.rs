@@ -203,9 +203,7 @@ fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
         Ok(verdict) => verdict,
         Err(forged) => return link.note_forged(&forged),
     };
-    for (id, outcome) in verdict.refused {
-        runner.refuse(id, outcome);
-    }
+    runner.refuse(verdict.refused);
     let no_room = if !runner.journal.accepts() {
         Some(journal_down())
     } else {
@@ -214,7 +212,7 @@ fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
     match no_room {
         None => runner.start(verdict.admitted),
         Some(outcome) => {
-            verdict.admitted.iter().for_each(|one| runner.refuse(one.invocation(), outcome.clone()))
+            verdict.admitted.iter().for_each(|one| runner.turn_away(one.invocation(), outcome.clone()))
         }
     }
 }

@@ -13,6 +13,7 @@ mod world;
 
 mod admission;
 mod enrolment;
+mod floor;
 mod hosts;
 mod outcomes;
 mod restart;

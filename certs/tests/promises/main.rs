@@ -2,5 +2,6 @@
 
 mod authority;
 mod enrolment;
+mod evidence;
 mod mutual_tls;
 mod support;

@@ -70,15 +70,7 @@ pub(crate) fn verify(
     let mut lines = BufReader::new(file);
     let mut line = Vec::new();
     next_line(&mut lines, &mut line).map_err(|e| Trouble::file("read", path, &e))?;
-    let head: Head = serde_json::from_slice(&line)
-        .ok()
-        .filter(|head: &Head| head.lictor_audit == VERSION)
-        .ok_or_else(|| {
-            Trouble::usage(
-                format!("{} is not an exported audit log", path.display()),
-                "make one: lictor audit export FILE",
-            )
-        })?;
+    let head = head(path, &line)?;
     let named = || {
         let name = head.checkpoint.lines().next().unwrap_or_default();
         Origin::new(name).map_err(|e| Flaw::Checkpoint(e.to_string()))
@@ -97,6 +89,30 @@ pub(crate) fn verify(
         index += 1;
     }
     Ok((origin, replay.finish(signed)?))
+}
+
+/// Gives every record of the file `path` to `take`, unverified.
+pub(crate) fn each_record(path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), Trouble> {
+    let file = File::open(path).map_err(|e| Trouble::file("read", path, &e))?;
+    let mut lines = BufReader::new(file);
+    let mut line = Vec::new();
+    next_line(&mut lines, &mut line).map_err(|e| Trouble::file("read", path, &e))?;
+    head(path, &line)?;
+    while next_line(&mut lines, &mut line).map_err(|e| Trouble::file("read", path, &e))? {
+        take(&line);
+    }
+    Ok(())
+}
+
+/// The first line of the file `path`.
+fn head(path: &Path, line: &[u8]) -> Result<Head, Trouble> {
+    let head = serde_json::from_slice(line).ok().filter(|head: &Head| head.lictor_audit == VERSION);
+    head.ok_or_else(|| {
+        Trouble::usage(
+            format!("{} is not an exported audit log", path.display()),
+            "make one: lictor audit export FILE",
+        )
+    })
 }
 
 /// The next line without its end; `false` at the end of the file.

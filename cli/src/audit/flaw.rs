@@ -51,6 +51,13 @@ pub(crate) enum Flaw {
         /// Which.
         invocation: String,
     },
+    /// A site's refusal is recorded, and its evidence does not prove it.
+    Evidence {
+        /// The record of the refusal.
+        index: u64,
+        /// What does not hold.
+        why: String,
+    },
 }
 
 // === impl Flaw ===
@@ -89,6 +96,9 @@ impl std::fmt::Display for Flaw {
                     f,
                     "record {index} says that {invocation} ran, and no record of its intent precedes it"
                 )
+            }
+            Self::Evidence { index, why } => {
+                write!(f, "record {index} tells of a refusal that its evidence does not prove: {why}")
             }
         }
     }

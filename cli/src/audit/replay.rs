@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use lictor_certs::evidence;
 use lictor_core::{
     id::InvocationId,
     merkle::{Frontier, TreeHead, leaf_hash},
@@ -17,6 +18,7 @@ pub(crate) struct Replay {
     anchor: Option<TreeHead>,
     intended: HashSet<InvocationId>,
     started: u64,
+    refused: u64,
     times: Option<(String, String)>,
 }
 
@@ -27,6 +29,21 @@ struct Record {
     kind: String,
     invocation: Option<String>,
     ran: Option<String>,
+    #[serde(flatten)]
+    refusal: Refusal,
+}
+
+/// What a record says of a site's refusal, and what proves it.
+#[derive(Debug, Default, Deserialize)]
+struct Refusal {
+    site: Option<String>,
+    agent: Option<String>,
+    code: Option<String>,
+    grant_digest: Option<String>,
+    floor_digest: Option<String>,
+    statement: Option<String>,
+    signature: Option<String>,
+    agent_key: Option<String>,
 }
 
 // === impl Replay ===
@@ -34,7 +51,14 @@ struct Record {
 impl Replay {
     /// Nothing yet. The log must begin with the records under `anchor`, if there is one.
     pub(crate) fn new(anchor: Option<TreeHead>) -> Self {
-        Self { frontier: Frontier::default(), anchor, intended: HashSet::new(), started: 0, times: None }
+        Self {
+            frontier: Frontier::default(),
+            anchor,
+            intended: HashSet::new(),
+            started: 0,
+            refused: 0,
+            times: None,
+        }
     }
 
     /// Takes the next record.
@@ -50,6 +74,10 @@ impl Replay {
         }
         let record: Record = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
         self.intent_precedes(index, &record)?;
+        if record.kind == "grant_refused" {
+            prove(&record).map_err(|why| Flaw::Evidence { index, why })?;
+            self.refused += 1;
+        }
         self.times = match self.times.take() {
             Some((first, _)) => Some((first, record.at)),
             None => Some((record.at.clone(), record.at)),
@@ -91,7 +119,30 @@ impl Replay {
         if self.frontier.head() != head {
             return Err(Flaw::Changed);
         }
-        Ok(Verified { head, anchor: self.anchor, times: self.times, started: self.started })
+        let Self { anchor, times, started, refused, .. } = self;
+        Ok(Verified { head, anchor, times, started, refused })
+    }
+}
+
+/// Whether the agent's key signed what the record says of its refusal.
+fn prove(record: &Record) -> Result<(), String> {
+    let Refusal { site, agent, code, grant_digest, floor_digest, statement, signature, agent_key } =
+        &record.refusal;
+    let (Some(statement), Some(signature), Some(key)) = (statement, signature, agent_key) else {
+        return Err("a part of it is missing".into());
+    };
+    let signed = evidence::verify_text(statement, signature, key).map_err(|e| e.to_string())?;
+    let said = [
+        ("invocation", record.invocation.as_deref(), Some(signed.invocation.to_string())),
+        ("site", site.as_deref(), Some(signed.site.to_string())),
+        ("agent", agent.as_deref(), Some(signed.agent.to_string())),
+        ("code", code.as_deref(), Some(signed.code)),
+        ("grant_digest", grant_digest.as_deref(), Some(signed.grant.to_string())),
+        ("floor_digest", floor_digest.as_deref(), signed.floor.map(|digest| digest.to_string())),
+    ];
+    match said.iter().find(|(_, recorded, signed)| *recorded != signed.as_deref()) {
+        Some((name, _, _)) => Err(format!("the agent signed another {name} than the record has")),
+        None => Ok(()),
     }
 }
 

@@ -16,7 +16,10 @@ use crate::{
 ///   lictor plan web-1 -- systemctl restart nginx
 ///   lictor plan --tag web -- 'uptime; df -h'
 ///
-/// Ends with 3 if it would run nowhere.
+/// The digest at the end stands for exactly these decisions: with `lictor run --plan DIGEST` and the
+/// same arguments, what is decided otherwise by then does not run.
+///
+/// Ends with 3 if it would run nowhere, not even with consent.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -27,8 +30,8 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let connected = context.connect()?;
-    let plan = connected.client().plan(&arguments.request.into_spec(None)).await?;
+    let plan = connected.client().plan(&arguments.request.into_spec(None, None)).await?;
     context.show(&PlanDocument::from(&plan), |style| plan::text(&plan, style))?;
-    let runs = plan.hosts.iter().any(|host| host.effect == Effect::Allow);
+    let runs = plan.hosts.iter().any(|host| host.effect != Effect::Deny);
     Ok(if runs { Exit::Ok } else { Exit::Denied }.into())
 }

@@ -1,24 +1,30 @@
-//! `lictor policy`: checks a file, shows what is in force.
+//! `lictor policy`: everything about the rules, on files and on the controller.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+mod check;
+mod circumstances;
+mod decide;
+mod diff;
+mod explain;
+mod history;
+mod past;
+mod put;
+mod shadow;
+mod show;
+mod simulate;
+mod source;
+mod suggest;
+mod test;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use lictor_core::error::{ErrorCode, Failure};
-use lictor_policy::PolicySet;
-use lictor_runtime::exit::Exit;
-use serde::Serialize;
 
-use crate::{
-    Done,
-    context::Context,
-    render::{style::Tone, time},
-    trouble::Trouble,
-};
+use crate::{Done, context::Context};
 
-/// Check and show the policy
+/// Check, test, compare and change the policy
+///
+/// Files are judged on this machine, without a connection. What is in force is kept by the controller:
+/// `live` names it, a number names an earlier version.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -27,78 +33,53 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Read a policy file and say everything that is wrong with it
+    /// Read a policy file and say everything that is wrong with it, or should not be said by accident
     Check {
         /// The file
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Print the JSON schema of policy files, for editors
+    Schema,
+    Test(test::Arguments),
+    Explain(explain::Arguments),
+    Diff(diff::Arguments),
+    Simulate(simulate::Arguments),
+    Suggest(suggest::Arguments),
+    Decide(decide::Arguments),
     /// Print the policy in force, or an earlier version
     Show {
         /// The version
         #[arg(long, value_name = "N")]
         version: Option<u64>,
     },
-}
-
-#[derive(Debug, Serialize)]
-struct Checked {
-    file: PathBuf,
-    rules: usize,
-    sha256: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Shown {
-    version: u64,
-    sha256: String,
-    changed_by: String,
-    changed_at: String,
-    source: String,
+    /// List the versions that have been in force, newest first
+    History {
+        /// How many
+        #[arg(short, value_name = "N", default_value_t = history::DEFAULT_VERSIONS)]
+        n: usize,
+    },
+    Put(put::Arguments),
+    Rollback(put::RollbackArguments),
+    #[command(subcommand)]
+    Shadow(shadow::Verb),
 }
 
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     match arguments.verb {
-        Verb::Check { file } => check(&file, context),
-        Verb::Show { version } => show(version, context).await,
+        Verb::Check { file } => check::run(&file, context),
+        Verb::Schema => check::schema(context),
+        Verb::Test(arguments) => test::run(&arguments, context),
+        Verb::Explain(arguments) => explain::run(arguments, context).await,
+        Verb::Diff(arguments) => diff::run(&arguments, context).await,
+        Verb::Simulate(arguments) => simulate::run(&arguments, context).await,
+        Verb::Suggest(arguments) => suggest::run(&arguments, context).await,
+        Verb::Decide(arguments) => decide::run(&arguments),
+        Verb::Show { version } => show::run(version, context).await,
+        Verb::History { n } => history::run(n, context).await,
+        Verb::Put(arguments) => put::run(arguments, context).await,
+        Verb::Rollback(arguments) => put::rollback(arguments, context).await,
+        Verb::Shadow(verb) => shadow::run(verb, context).await,
     }
-}
-
-fn check(file: &Path, context: &Context) -> Done {
-    let text = fs::read_to_string(file).map_err(|e| Trouble::file("read", file, &e))?;
-    let set = PolicySet::parse(&text).map_err(|errors| {
-        let message = format!("{} is not a policy:\n{errors}", file.display());
-        let problems = errors.iter().count().to_string();
-        Failure::new(ErrorCode::InvalidArgument, message, "correct it; what is in force stays as it is")
-            .with("problems", problems)
-    })?;
-    let document =
-        Checked { file: file.to_owned(), rules: set.rules().count(), sha256: set.digest().to_string() };
-    context.show(&document, |style| {
-        format!(
-            "{}  {}, {}\n",
-            style.paint(Tone::Good, "ok"),
-            file.display(),
-            time::count(document.rules, "rule")
-        )
-    })?;
-    Ok(Exit::Ok.into())
-}
-
-async fn show(version: Option<u64>, context: &Context) -> Done {
-    let policy = context.connect()?.operator.policy(version).await?;
-    if !context.is_json() {
-        let when = time::moment(policy.changed_at);
-        context.note(&format!("# version {}, put by {} at {when} UTC", policy.version, policy.changed_by));
-    }
-    let document = Shown {
-        version: policy.version,
-        sha256: policy.digest.to_string(),
-        changed_by: policy.changed_by,
-        changed_at: policy.changed_at.to_string(),
-        source: policy.source,
-    };
-    context.show(&document, |_| document.source.clone())?;
-    Ok(Exit::Ok.into())
 }

@@ -1,7 +1,7 @@
 //! `lictor run`: asks for a job and shows it as it happens.
 
 use clap::Args;
-use lictor_core::job::IdempotencyKey;
+use lictor_core::{digest::Digest, job::IdempotencyKey};
 use lictor_runtime::exit::Exit;
 use serde::Serialize;
 
@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// Makes a repetition of this very request give the same job instead of running twice (7 days)
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     idempotency_key: Option<IdempotencyKey>,
+    /// Run exactly what this plan decided (lictor plan), or fail as stale if anything is decided otherwise by now
+    #[arg(long, value_name = "DIGEST", value_parser = parse_plan)]
+    plan: Option<Digest>,
     /// Print the job's id and leave it to run
     #[arg(long)]
     detach: bool,
@@ -56,12 +59,17 @@ fn parse_key(text: &str) -> Result<IdempotencyKey, String> {
     IdempotencyKey::new(text).map_err(|e| e.to_string())
 }
 
+fn parse_plan(text: &str) -> Result<Digest, String> {
+    text.parse()
+        .map_err(|_| "a plan is named by the 64 hexadecimal digits that lictor plan prints".to_owned())
+}
+
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
-    let Arguments { request, idempotency_key, detach, exit_status } = arguments;
+    let Arguments { request, idempotency_key, plan, detach, exit_status } = arguments;
     let connected = context.connect()?;
     let client = connected.client();
-    let spec = request.into_spec(idempotency_key);
+    let spec = request.into_spec(idempotency_key, plan);
     if detach {
         let submitted = client.submit(&spec).await?;
         let document = Detached { job: (&submitted.job).into(), replayed: submitted.replayed };

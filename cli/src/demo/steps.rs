@@ -74,6 +74,7 @@ fn spec(target: Target, line: &str) -> JobSpec {
         output_bytes: None,
         queue_wait: None,
         idempotency_key: None,
+        plan_digest: None,
         origin: origin(),
     }
 }

@@ -84,6 +84,7 @@ pub(crate) fn verified(verified: &Verified, log: &str, style: Style) -> String {
         ("log", log.to_owned()),
         ("records", format!("{}{}", verified.head.size, span.unwrap_or_default())),
         ("intents", format!("{} commands started, each with its intent recorded before", verified.started)),
+        ("refusals", format!("{} by sites, each signed by the agent that refused", verified.refused)),
         ("root", verified.head.root.to_string()),
         ("signed", "with the pinned key".to_owned()),
         ("anchor", anchor),

@@ -1,6 +1,6 @@
 //! What would be decided, host by host.
 
-use lictor_client::policy::{Effect, HostDecision, Plan};
+use lictor_client::policy::{ApprovalTerms, Effect, HostDecision, Plan, QuotaState};
 use lictor_runtime::human::{HumanBytes, HumanDuration};
 
 use super::{
@@ -10,46 +10,117 @@ use super::{
     time::count,
 };
 
-/// The command as hosts would receive it, the decisions, and each reason once.
+/// The command as hosts would receive it, the decisions, each reason once, quotas, and the plan's digest.
 pub(crate) fn text(plan: &Plan, style: Style) -> String {
     let mut text =
         format!("{} {}\n", style.faint("command"), style.strong(&one_line(&plan.command.to_string())));
-    text += &format!("{} version {}\n\n", style.faint("policy "), plan.policy_version);
+    text += &format!("{} version {}\n", style.faint("policy "), plan.policy_version);
+    text += &format!("{} {}\n\n", style.faint("plan   "), plan.plan_digest);
     let mut table = Table::new(&["HOST", "SITE", "DECISION", "RULE", "TIMEOUT", "OUTPUT", "AGENT"]);
     for host in &plan.hosts {
         table.row([
             Cell::new(&host.host).tone(Tone::Strong),
             Cell::maybe(host.site.as_ref()),
-            Cell::state(host.effect.as_str()),
+            Cell::new(host.effect.as_str()).tone(tone(host.effect)),
             Cell::maybe(host.rule.as_ref()),
             Cell::maybe(host.limits.map(|l| HumanDuration::new(l.timeout))).right(),
             Cell::maybe(host.limits.map(|l| HumanBytes::new(l.output_bytes))).right(),
             if host.agent_connected { Cell::new("connected") } else { Cell::new("offline").tone(Tone::Bad) },
         ]);
     }
-    text + &table.render(style, 0) + &reasons(&plan.hosts, style)
+    text += &table.render(style, 0);
+    text += &reasons(&plan.hosts, style);
+    text += &quotas(&plan.quotas, style);
+    if plan.hosts.iter().any(|host| host.effect != Effect::Deny) {
+        text += &format!(
+            "\n{} lictor run --plan {} and the same arguments run exactly this, or fail as stale\n",
+            style.paint(Tone::Accent, "next:"),
+            plan.plan_digest
+        );
+    }
+    text
 }
 
-/// Each code with its reason once, however many hosts it holds for.
+/// Each reason once with what goes with it, however many hosts it holds for.
 fn reasons(hosts: &[HostDecision], style: Style) -> String {
     let mut seen: Vec<(&HostDecision, String, usize)> = Vec::new();
     for host in hosts {
-        let reason = without_host(host);
-        match seen.iter_mut().find(|(other, same, _)| other.code == host.code && *same == reason) {
+        let said = said(host, style);
+        match seen.iter_mut().find(|(other, same, _)| other.code == host.code && *same == said) {
             Some((_, _, times)) => *times += 1,
-            None => seen.push((host, reason, 1)),
+            None => seen.push((host, said, 1)),
         }
     }
-    seen.iter().fold(String::new(), |text, (host, reason, times)| {
-        let tone = if host.effect == Effect::Allow { Tone::Good } else { Tone::Bad };
+    seen.iter().fold(String::new(), |text, (host, said, times)| {
         let head = format!("{} ({})", host.code, count(*times, "host"));
-        let hint = if host.hint.is_empty() {
-            String::new()
-        } else {
-            format!("  {} {}\n", style.paint(Tone::Accent, "next:"), one_line(&host.hint))
-        };
-        text + &format!("\n{}\n  {}\n{hint}", style.paint(tone, &head), one_line(reason))
+        text + &format!("\n{}\n{said}", style.paint(tone(host.effect), &head))
     })
+}
+
+/// The reason, the pattern and word that decided, what goes with it, and what to do next.
+fn said(host: &HostDecision, style: Style) -> String {
+    let mut text = format!("  {}\n", one_line(&without_host(host)));
+    let mut fact = |name: &str, value: String| {
+        text += &format!("  {}{}\n", style.faint(&format!("{name:<9}")), one_line(&value));
+    };
+    if let Some(pattern) = &host.pattern {
+        let word = host.word.as_ref().map(|word| format!(", at the word {word:?}")).unwrap_or_default();
+        fact("pattern", format!("{pattern}{word}"));
+    }
+    if host.effect != Effect::Deny {
+        let (allowed, denied) = (host.networks_allowed.join(", "), host.networks_denied.join(", "));
+        match (allowed.is_empty(), denied.is_empty()) {
+            (true, true) => {}
+            (false, true) => fact("network", format!("only {allowed}")),
+            (true, false) => fact("network", format!("not {denied}")),
+            (false, false) => fact("network", format!("only {allowed}; not {denied}")),
+        }
+        if let Some(most) = host.max_hosts {
+            fact("hosts", format!("at most {most} in one job"));
+        }
+        for terms in &host.approvals {
+            fact("consent", consent(terms));
+        }
+    }
+    if !host.hint.is_empty() {
+        text += &format!("  {} {}\n", style.paint(Tone::Accent, "next:"), one_line(&host.hint));
+    }
+    text
+}
+
+fn consent(terms: &ApprovalTerms) -> String {
+    let within = HumanDuration::new(terms.within);
+    let mfa = if terms.mfa { ", with a second factor" } else { "" };
+    format!("{} of group {} within {within}{mfa}", terms.approvals, terms.group)
+}
+
+fn quotas(quotas: &[QuotaState], style: Style) -> String {
+    if quotas.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["QUOTA", "LIMIT", "USED", "LEFT", "OF"]);
+    for quota in quotas {
+        let left = quota.left();
+        table.row([
+            Cell::new(&quota.id).tone(Tone::Strong),
+            Cell::new(quota.limit).right(),
+            Cell::new(quota.used).right(),
+            Cell::new(left).right().tone(if left == 0 { Tone::Bad } else { Tone::Plain }),
+            Cell::new(match quota.per {
+                Some(per) => format!("invocations in {}", HumanDuration::new(per)),
+                None => "invocations under way".to_owned(),
+            }),
+        ]);
+    }
+    format!("\n{}", table.render(style, 0))
+}
+
+const fn tone(effect: Effect) -> Tone {
+    match effect {
+        Effect::Allow => Tone::Good,
+        Effect::Approve => Tone::Warn,
+        Effect::Deny => Tone::Bad,
+    }
 }
 
 /// The reason in words that hold for every host.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lictor_client::{
     fleet::{HostView, SiteView},
     operator::{AgentState, AgentView},
-    policy::{Effect, HostDecision, Plan},
+    policy::{ApprovalTerms, Effect, HostDecision, Plan, QuotaState},
     views::{InvocationView, JobView, Phase, StreamCounts},
 };
 use lictor_core::{
@@ -15,7 +15,7 @@ use lictor_core::{
     error::{ErrorCode, Failure},
     id::{InvocationId, JobId},
     job::{Counts, Limits, Origin, Target},
-    name::{AgentName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
+    name::{AgentName, GroupName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
     outcome::{Exit, Outcome, Unknown, Unreachable},
     principal::{Principal, PrincipalKind, Via},
 };
@@ -145,23 +145,52 @@ fn a_plan() {
         rule: None,
         reason: reason.to_owned(),
         hint: hint.to_owned(),
+        part: None,
+        pattern: None,
+        word: None,
         limits: (effect == Effect::Allow).then_some(LIMITS),
+        networks_allowed: Vec::new(),
+        networks_denied: Vec::new(),
+        max_hosts: None,
+        approvals: Vec::new(),
         agent_connected: alias == "web-1",
     };
     let deny = |alias: &str| {
         let reason = format!("no rule allows `reboot` on {alias} for user:ada");
         decision(alias, Effect::Deny, "POLICY_DEFAULT_DENY", &reason, "ask whoever keeps the policy")
     };
+    let asked = HostDecision {
+        pattern: Some("reboot".to_owned()),
+        networks_allowed: vec!["10.0.0.0/8".to_owned()],
+        networks_denied: vec!["10.9.0.0/16".to_owned()],
+        max_hosts: Some(2),
+        approvals: vec![ApprovalTerms {
+            approvals: 2,
+            group: GroupName::new("leads").unwrap(),
+            within: Duration::from_secs(3600),
+            mfa: true,
+        }],
+        limits: Some(LIMITS),
+        ..decision("web-2", Effect::Approve, "POLICY_APPROVAL_REQUIRED", "rule y asks", "ask two others")
+    };
+    let quota = |id: &str, used, per| QuotaState { id: RuleId::new(id).unwrap(), limit: 100, used, per };
     let plan_of = Plan {
         command: command(&["reboot"]),
         command_digest: Digest::of(b""),
         policy_version: 3,
+        plan_digest: Digest::of(b""),
+        quotas: vec![quota("hourly", 12, Some(Duration::from_secs(3600))), quota("at-once", 100, None)],
         hosts: vec![
             deny("db-1"),
             deny("db-2"),
             decision("web-1", Effect::Allow, "POLICY_ALLOWED", "rule x allows it", ""),
+            asked,
         ],
     };
+    insta::assert_snapshot!(
+        "plan_json",
+        serde_json::to_string_pretty(&json::PlanDocument::from(&plan_of)).unwrap()
+    );
     insta::assert_snapshot!("plan", plan::text(&plan_of, Style::PLAIN));
 }
 

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use lictor_core::{
+    digest::Digest,
     job::{CommandInput, IdempotencyKey, JobSpec, Target},
     name::{HostAlias, Tag},
 };
@@ -37,8 +38,8 @@ pub(crate) struct RequestArguments {
 // === impl RequestArguments ===
 
 impl RequestArguments {
-    /// The job that is asked for.
-    pub(crate) fn into_spec(self, key: Option<IdempotencyKey>) -> JobSpec {
+    /// The job that is asked for, exactly as `plan` decided if there is one.
+    pub(crate) fn into_spec(self, key: Option<IdempotencyKey>, plan: Option<Digest>) -> JobSpec {
         JobSpec {
             target: match self.tag {
                 Some(tag) => Target::Tag(tag),
@@ -49,13 +50,14 @@ impl RequestArguments {
             output_bytes: self.output_limit.map(HumanBytes::get),
             queue_wait: None,
             idempotency_key: key,
+            plan_digest: plan,
             origin: origin(),
         }
     }
 }
 
 /// Words are words; a single one with a blank in it is a line, because no program is called that.
-fn command(words: Vec<String>) -> CommandInput {
+pub(crate) fn command(words: Vec<String>) -> CommandInput {
     match words.as_slice() {
         [line] if line.contains(char::is_whitespace) => CommandInput::Line(line.clone()),
         _ => CommandInput::Argv(words),

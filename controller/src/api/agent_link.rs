@@ -18,7 +18,7 @@ use crate::{
     authn::{AuthenticatedAgent, Caller},
     failure::of_store,
     lifecycle::Lifecycle,
-    session::link,
+    session::{evidence::signers_of, link},
 };
 
 /// The service.
@@ -86,7 +86,9 @@ impl AgentLink for Link {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let agent = AuthenticatedAgent::from_call(&request).map_err(status)?;
         // To its end, even if the agent goes away in the middle: what is recorded must also be applied.
-        let opening = tokio::spawn(link::open(Arc::clone(&self.lifecycle), agent, request.into_inner()));
+        let signers = signers_of(&request, &self.authority).map_err(status)?;
+        let opening =
+            tokio::spawn(link::open(Arc::clone(&self.lifecycle), agent, signers, request.into_inner()));
         let opened = opening.await.map_err(|_| Status::internal("the session could not be opened"))?;
         Ok(Response::new(ReceiverStream::new(opened.map_err(status)?)))
     }

@@ -16,7 +16,7 @@ use lictor_store::{AuditEntry, Change};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{pages::Room, status};
 use crate::{authn::Authenticated, checkpoint::Checkpoints, failure::of_store, lifecycle::Lifecycle};
 
 /// Records on a page when the caller does not say.
@@ -29,8 +29,6 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// One record says that somebody reads; while they go on (a page, a tail), this long, there is no second one.
 const READ_RECORD_EVERY: Duration = Duration::from_secs(60);
-/// Largest page in bytes, under the bound of a message.
-const MAX_PAGE_BYTES: usize = 768 * 1024;
 
 /// The service.
 #[derive(Debug)]
@@ -98,16 +96,8 @@ impl AuditService for AuditApi {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         };
-        let mut bytes = 0;
-        let records = entries
-            .into_iter()
-            .take_while(|entry| {
-                let first = bytes == 0;
-                bytes += entry.content.len();
-                first || bytes <= MAX_PAGE_BYTES
-            })
-            .map(to_wire)
-            .collect();
+        let mut room = Room::beside(0);
+        let records = entries.into_iter().map(to_wire).take_while(|record| room.takes(record)).collect();
         Ok(Response::new(pb::ReadAuditResponse { records, size: size().await? }))
     }
 

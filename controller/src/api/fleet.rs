@@ -20,7 +20,7 @@ use lictor_proto::{
 use lictor_store::{Change, KeptToken, Write};
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{pages::Room, status};
 use crate::{authn::Authenticated, failure::of_store, lifecycle::Lifecycle, session::Liveness};
 
 /// The service.
@@ -125,8 +125,8 @@ impl FleetService for FleetApi {
                 && after.as_ref().is_none_or(|a| host.alias > *a)
         });
         let secret = |text: &str| if caller.is_operator() { text.to_owned() } else { String::new() };
-        let hosts: Vec<_> = wanted
-            .take(limit)
+        let mut room = Room::beside(0);
+        let mut wanted = wanted
             .map(|host| pb::Host {
                 alias: host.alias.to_string(),
                 site: host.site.to_string(),
@@ -142,9 +142,15 @@ impl FleetService for FleetApi {
                     Vec::new()
                 },
             })
-            .collect();
-        let next_page_token = match hosts.last() {
-            Some(last) if hosts.len() == limit => last.alias.clone(),
+            .peekable();
+        let mut hosts: Vec<pb::Host> = Vec::new();
+        while hosts.len() < limit
+            && let Some(host) = wanted.next_if(|host| room.takes(host))
+        {
+            hosts.push(host);
+        }
+        let next_page_token = match (wanted.peek(), hosts.last()) {
+            (Some(_), Some(last)) => last.alias.clone(),
             _ => String::new(),
         };
         Ok(Response::new(pb::ListHostsResponse { hosts, next_page_token }))

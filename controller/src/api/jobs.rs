@@ -17,10 +17,11 @@ use lictor_proto::{
     pb::{self, job_service_server::JobService},
 };
 use lictor_store::KeptJob;
+use prost::Message as _;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{pages::Room, status};
 use crate::{
     authn::Authenticated,
     failure::{no_such, of_store},
@@ -121,15 +122,21 @@ impl Jobs {
         caller: &Authenticated,
         after: Option<&HostAlias>,
         limit: usize,
+        mut room: Room,
     ) -> Result<(Vec<pb::Invocation>, String), Failure> {
         let store = &self.lifecycle.store;
         let ids = store.invocation_ids(id, after, limit).await.map_err(of_store)?;
-        let full = ids.len() == limit;
+        let mut full = ids.len() == limit;
         let mut page = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(mut kept) = store.invocation(id).await.map_err(of_store)? else { continue };
             self.freshen(id, &mut kept.state, &mut kept.started_at);
-            page.push(invocation_to_wire(&kept, caller.is_operator()));
+            let invocation = invocation_to_wire(&kept, caller.is_operator());
+            if !room.takes(&invocation) {
+                full = true;
+                break;
+            }
+            page.push(invocation);
         }
         let next = if full { page.last().map(|i| i.host.clone()).unwrap_or_default() } else { String::new() };
         Ok((page, next))
@@ -201,8 +208,9 @@ impl JobService for Jobs {
                 (self.kept_to_wire(*kept).await.map_err(status)?, id)
             }
         };
+        let room = Room::beside(job.encoded_len());
         let (invocations, next_page_token) =
-            self.invocations(id, &caller, after.as_ref(), limit).await.map_err(status)?;
+            self.invocations(id, &caller, after.as_ref(), limit, room).await.map_err(status)?;
         Ok(Response::new(pb::GetResponse { job: Some(job), invocations, next_page_token }))
     }
 
@@ -215,14 +223,21 @@ impl JobService for Jobs {
             .transpose()
             .map_err(status::<Invalid>)?;
         let kept = self.lifecycle.store.jobs(before, limit).await.map_err(|e| status(of_store(e)))?;
-        let next_page_token = match kept.last() {
-            Some(last) if kept.len() == limit => last.job.id.to_string(),
-            _ => String::new(),
-        };
-        let mut jobs = Vec::with_capacity(kept.len());
-        for job in kept.into_iter().filter(|job| may_see(&caller, &job.job.principal)) {
-            jobs.push(self.kept_to_wire(job).await.map_err(status)?);
+        let mut more = kept.len() == limit;
+        let (mut jobs, mut looked_at, mut room) = (Vec::with_capacity(kept.len()), None, Room::beside(0));
+        for job in kept {
+            let id = job.job.id;
+            if may_see(&caller, &job.job.principal) {
+                let job = self.kept_to_wire(job).await.map_err(status)?;
+                if !room.takes(&job) {
+                    more = true;
+                    break;
+                }
+                jobs.push(job);
+            }
+            looked_at = Some(id);
         }
+        let next_page_token = looked_at.filter(|_| more).map(|id| id.to_string()).unwrap_or_default();
         Ok(Response::new(pb::ListResponse { jobs, next_page_token }))
     }
 

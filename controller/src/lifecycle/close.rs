@@ -101,17 +101,27 @@ impl Lifecycle {
         let mut change: Option<Change> = None;
         let mut closings: Vec<(Arc<LiveJob>, Closing)> = Vec::new();
         for (job, list) in by_job.into_values() {
-            let agents: Vec<_> = list
+            let mut agents: Vec<_> = list
                 .iter()
-                .map(|(index, ..)| (*index, job.with(*index, |i, _| i.kept.state.agent().cloned()).flatten()))
+                .map(|(index, _, report)| {
+                    let agent = job.with(*index, |i, _| i.kept.state.agent().cloned()).flatten();
+                    (*index, agent, report.as_ref().and_then(|report| report.beside.clone()))
+                })
                 .collect();
             let closing = job.closing(turn, list);
             for (index, ended) in &closing.ended {
-                let agent = agents.iter().find(|(i, _)| i == index).and_then(|(_, agent)| agent.clone());
+                let (agent, beside) = match agents.iter_mut().find(|(i, ..)| i == index) {
+                    Some((_, agent, beside)) => (agent.take(), beside.take()),
+                    None => (None, None),
+                };
                 let event = AuditEvent::InvocationEnded { invocation: Box::new(ended.clone()), agent };
                 let so_far = match change {
                     Some(change) => change.event(event),
                     None => Change::new(now, event),
+                };
+                let so_far = match beside {
+                    Some(event) => so_far.event(*event),
+                    None => so_far,
                 };
                 change = Some(so_far.write(Write::UpdateInvocation(ended.clone())));
             }
@@ -124,6 +134,8 @@ impl Lifecycle {
         let Some(change) = change else { return Ok(()) };
         let _recorded = self.store.commit(change).await?;
         for (job, closing) in closings {
+            let (principal, via) = job.asked_by();
+            self.quotas.ended(&principal, via, closing.ended.len());
             job.closed(turn, closing);
             if job.has_ended() {
                 self.jobs.remove(&job);

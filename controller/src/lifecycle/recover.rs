@@ -20,7 +20,7 @@ use super::{
     close::{End, is_queued, to_its_end},
 };
 use crate::{
-    authz::{self, PermittedHost},
+    authz::{self, NoLonger, PermittedHost},
     dispatch::Offered,
     live::{LiveJob, Slot, Turn},
     session::Session,
@@ -84,6 +84,7 @@ impl Lifecycle {
             }
             self.jobs.insert(&Arc::new(LiveJob::new(kept.job, kept.version, invocations, now)));
         }
+        self.recount().await?;
         Ok(jobs.len())
     }
 
@@ -252,8 +253,10 @@ impl Lifecycle {
         let now = self.clock.now();
         let (mut change, mut offers, mut ends): (Option<Change>, Vec<Reoffer>, _) =
             (None, Vec::new(), Vec::new());
+        let mut hosts: HashMap<JobId, usize> = HashMap::new();
         for slot in slots {
-            match self.offer_again(slot, session) {
+            let hosts = *hosts.entry(slot.job.id()).or_insert_with(|| slot.job.hosts());
+            match self.offer_again(slot, hosts, session) {
                 Again::No => {}
                 Again::End(outcome) => ends.push(End { slot: slot.clone(), outcome, report: None }),
                 Again::Offer(offer) => {
@@ -288,7 +291,7 @@ impl Lifecycle {
     }
 
     /// What becomes of one invocation that waits: offered, ended, or left as it is because it has moved on.
-    fn offer_again(&self, slot: &Slot, session: &Session) -> Again {
+    fn offer_again(&self, slot: &Slot, hosts: usize, session: &Session) -> Again {
         let Some((kept, job)) = slot.job.with(slot.index, |i, job| (i.kept.clone(), job.clone())) else {
             return Again::No;
         };
@@ -306,12 +309,10 @@ impl Lifecycle {
             let detail = "its site no longer has the host".to_owned();
             return Again::End(Outcome::Unreachable { reason: Unreachable::NoSuchHost, detail });
         };
-        let permitted = match authz::permit_again(&job, &kept, host, &self.policies.now(), self.clock.now()) {
+        let (policy, now) = (self.policies.now(), self.clock.now());
+        let permitted = match authz::permit_again(&job, &kept, host, hosts, &policy, now) {
             Ok(permitted) => permitted,
-            Err(decision) => {
-                let code = decision.code.as_str().to_owned();
-                return Again::End(Outcome::Denied { code, reason: decision.reason });
-            }
+            Err(NoLonger { code, reason }) => return Again::End(Outcome::Denied { code, reason }),
         };
         let event = InvocationEvent::Offer { agent: session.agent().clone(), epoch: session.epoch() };
         let Ok(state) = kept.state.step(event) else { return Again::No };

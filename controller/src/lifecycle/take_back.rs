@@ -8,7 +8,7 @@ use lictor_core::{
     clock::Timestamp,
     id::InvocationId,
     invocation::Invocation,
-    outcome::{Exit, Outcome, Unknown},
+    outcome::{Outcome, Unknown, cut},
     output::{Output, StreamName, StreamSummary},
 };
 use lictor_proto::{convert::Invalid, pb};
@@ -17,13 +17,11 @@ use lictor_store::{Change, StoreError, Write};
 use super::{Lifecycle, close::End};
 use crate::{
     live::{Claim, Pending, Report, Slot},
-    session::Session,
+    session::{Session, evidence},
 };
 
-/// Longest code of an agent (a refusal's code, a signal's name, an address).
-const MAX_CODE_CHARS: usize = 64;
-/// Longest text of an agent for people; longer ones are cut.
-const MAX_DETAIL_CHARS: usize = 512;
+/// Longest address that an agent says it connected to.
+const MAX_ADDRESS_CHARS: usize = 64;
 
 /// A result as it came, taken in.
 struct Reported {
@@ -31,6 +29,8 @@ struct Reported {
     outcome: Outcome,
     report: Report,
     output: Came,
+    /// What the agent signed of it.
+    evidence: Option<pb::Evidence>,
 }
 
 /// How the kept output came.
@@ -111,10 +111,12 @@ impl Lifecycle {
             return Ok(Placed::Late(Box::new(reported)));
         };
         if !is_of(&slot, session) {
-            self.conflict(session, reported.id, "it was offered to another agent", &reported.outcome).await?;
+            self.conflict(session, &reported, "it was offered to another agent").await?;
             return Ok(Placed::Settled);
         }
+        let beside = reported.beside(session).map(Box::new);
         let Reported { outcome, report, output, .. } = reported;
+        let report = Report { beside, ..report };
         let end = match output {
             Came::Whole(output) => {
                 let report = Report { output, ..report };
@@ -135,11 +137,11 @@ impl Lifecycle {
     /// Answers whether the agent may forget it.
     async fn settle_late(&self, session: &Session, reported: &Reported) -> Result<bool, StoreError> {
         let Some(kept) = self.store.invocation(reported.id).await? else {
-            self.conflict(session, reported.id, "no such invocation is recorded", &reported.outcome).await?;
+            self.conflict(session, reported, "no such invocation is recorded").await?;
             return Ok(true);
         };
         if kept.site != *session.site() {
-            self.conflict(session, reported.id, "it is another site's", &reported.outcome).await?;
+            self.conflict(session, reported, "it is another site's").await?;
             return Ok(true);
         }
         // It is not live and has not ended: its record cannot be moved any more. The agent keeps the evidence.
@@ -163,28 +165,28 @@ impl Lifecycle {
             let version = kept.version + 1;
             let resolved = Invocation { version, resolution: Some(reported.outcome.clone()), output, ..kept };
             let change = Change::new(self.clock.now(), event).write(Write::UpdateInvocation(resolved));
-            let _recorded = self.store.commit(change).await?;
+            let _recorded = self.store.commit(reported.with_evidence(session, change)).await?;
             return Ok(true);
         }
-        self.conflict(session, reported.id, recorded.name(), &reported.outcome).await?;
+        self.conflict(session, reported, recorded.name()).await?;
         Ok(true)
     }
 
     async fn conflict(
         &self,
         session: &Session,
-        id: InvocationId,
+        reported: &Reported,
         recorded: &str,
-        reported: &Outcome,
     ) -> Result<(), StoreError> {
-        tracing::warn!(agent = %session.agent(), invocation = %id, recorded, reported = reported.name(), "an agent contradicts what is recorded; the record stands");
+        tracing::warn!(agent = %session.agent(), invocation = %reported.id, recorded, reported = reported.outcome.name(), "an agent contradicts what is recorded; the record stands");
         let event = AuditEvent::ResultConflict {
-            invocation: id,
+            invocation: reported.id,
             agent: format!("{}/{}", session.site(), session.agent()),
             recorded: recorded.to_owned(),
-            reported: reported.name().to_owned(),
+            reported: reported.outcome.name().to_owned(),
         };
-        let _recorded = self.store.commit(Change::new(self.clock.now(), event)).await?;
+        let change = Change::new(self.clock.now(), event);
+        let _recorded = self.store.commit(reported.with_evidence(session, change)).await?;
         Ok(())
     }
 }
@@ -223,22 +225,19 @@ fn is_of(slot: &Slot, session: &Session) -> bool {
         .unwrap_or(false)
 }
 
-/// A text of an agent as it goes into records: of bounded length, without control characters.
-fn cut(text: &str, most: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(most).collect()
-}
+// === impl Reported ===
 
-/// The outcome with its texts bounded.
-fn bounded(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Denied { code, reason } => {
-            Outcome::Denied { code: cut(&code, MAX_CODE_CHARS), reason: cut(&reason, MAX_DETAIL_CHARS) }
+impl Reported {
+    /// What is to be recorded beside its end.
+    fn beside(&self, session: &Session) -> Option<AuditEvent> {
+        evidence::beside(session, self.id, &self.outcome, self.evidence.as_ref())
+    }
+    /// The change, with what is to be recorded beside it.
+    fn with_evidence(&self, session: &Session, change: Change) -> Change {
+        match self.beside(session) {
+            Some(event) => change.event(event),
+            None => change,
         }
-        Outcome::Unreachable { reason, detail } => {
-            Outcome::Unreachable { reason, detail: cut(&detail, MAX_DETAIL_CHARS) }
-        }
-        Outcome::Failed(Exit::Signal(signal)) => Outcome::Failed(Exit::Signal(cut(&signal, MAX_CODE_CHARS))),
-        other => other,
     }
 }
 
@@ -254,6 +253,7 @@ impl TryFrom<pb::InvocationResult> for Reported {
             address,
             output,
             output_inline,
+            evidence,
         } = wire;
         let output = output.unwrap_or_default();
         let output = if output_inline {
@@ -279,14 +279,15 @@ impl TryFrom<pb::InvocationResult> for Reported {
         let at = |micros: u64| (micros > 0).then(|| Timestamp::from_micros(micros));
         Ok(Self {
             id: parse("result.invocation_id", &invocation_id)?,
-            outcome: bounded(required("result.outcome", outcome)?.try_into()?),
+            outcome: Outcome::try_from(required("result.outcome", outcome)?)?.bounded(),
             report: Report {
                 started_at: at(started_at),
                 ended_at: at(ended_at),
-                address: (!address.is_empty()).then(|| cut(&address, MAX_CODE_CHARS)),
-                output: Output::default(),
+                address: (!address.is_empty()).then(|| cut(&address, MAX_ADDRESS_CHARS)),
+                ..Report::default()
             },
             output,
+            evidence,
         })
     }
 }

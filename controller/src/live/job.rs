@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use lictor_core::{
+    audit::AuditEvent,
     clock::Timestamp,
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationEvent, InvocationState},
@@ -14,6 +15,7 @@ use lictor_core::{
     name::SiteName,
     outcome::Outcome,
     output::{Output, StreamName},
+    principal::{Principal, Via},
 };
 use lictor_proto::limits::MAX_CHUNK_BYTES;
 use tokio::sync::watch;
@@ -75,6 +77,8 @@ pub struct Report {
     pub address: Option<String>,
     /// What it printed.
     pub output: Output,
+    /// What is recorded beside the end, in the same commit.
+    pub beside: Option<Box<AuditEvent>>,
 }
 
 /// A result that waits for its output.
@@ -197,6 +201,19 @@ impl LiveJob {
     pub fn with<T>(&self, index: usize, look: impl FnOnce(&mut LiveInvocation, &Job) -> T) -> Option<T> {
         let state = &mut *self.state();
         state.invocations.get_mut(index).map(|invocation| look(invocation, &state.job))
+    }
+
+    /// Who asked for it, and by which door.
+    pub fn asked_by(&self) -> (Principal, Via) {
+        let state = self.state();
+        (state.job.principal.clone(), state.job.origin.via)
+    }
+
+    /// On how many hosts it has run, runs or would run: all but those that were denied.
+    pub fn hosts(&self) -> usize {
+        let denied = |i: &&LiveInvocation| matches!(i.kept.state.outcome(), Some(Outcome::Denied { .. }));
+        let state = self.state();
+        state.invocations.len() - state.invocations.iter().filter(denied).count()
     }
 
     /// Whether somebody asked to cancel it.

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use lictor_certs::evidence::Signers;
 use lictor_core::{
     audit::AuditEvent,
     error::{ErrorCode, Failure},
@@ -44,6 +45,7 @@ pub type Outbox = mpsc::Receiver<Result<pb::ControllerMessage, Status>>;
 pub async fn open(
     lifecycle: Arc<Lifecycle>,
     agent: AuthenticatedAgent,
+    signers: Signers,
     mut inbound: Streaming<pb::AgentMessage>,
 ) -> Result<Outbox, Failure> {
     let hello = first_message(&mut inbound).await?;
@@ -57,8 +59,9 @@ pub async fn open(
     let (sender, receiver) = mpsc::channel(OUTBOX);
     let now = lifecycle.clock.now();
     let key = (agent.site().clone(), agent.name().clone());
-    let session =
-        Arc::new(Session::new(key, kept.epoch, agent.remote().to_string(), hello.version, sender, now));
+    let address = agent.remote().to_string();
+    let session = Session::new(key, kept.epoch, address, hello.version, sender, now);
+    let session = Arc::new(session.trusting(signers));
     session.welcome(now);
     inventory::take(&lifecycle, &session, hello.inventory.unwrap_or_default()).await?;
     lifecycle.sessions.insert(Arc::clone(&session));

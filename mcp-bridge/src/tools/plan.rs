@@ -49,9 +49,9 @@ pub(super) struct Planned {
     policy_version: u64,
     /// Number of hosts.
     hosts_total: usize,
-    /// Number of hosts on which the command would not run.
+    /// Number of hosts on which the command would not run: denied, or not without the consent of others.
     hosts_denied: usize,
-    /// The decision for each host; those that deny come first.
+    /// The decision for each host; those that do not allow come first.
     hosts: Vec<HostPlan>,
     /// How many decisions are not listed here.
     left_out: usize,
@@ -68,7 +68,7 @@ struct HostPlan {
     /// Its site.
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<String>,
-    /// ALLOW or DENY.
+    /// ALLOW, DENY, or APPROVE: it would need the consent of others, which cannot be given yet, so it would not run.
     effect: &'static str,
     /// Stable code of the decision.
     code: String,
@@ -107,10 +107,20 @@ impl BridgeTool for PlanCommand {
         let mut hosts = plan.hosts;
         // Stable: hosts stay ordered by alias within their group.
         hosts.sort_by_key(|host| host.effect == Decision::Allow);
-        let hosts_denied = hosts.iter().filter(|host| host.effect == Decision::Deny).count();
+        let hosts_denied = hosts.iter().filter(|host| host.effect != Decision::Allow).count();
+        let asks = hosts.iter().any(|host| host.effect == Decision::Approve);
+        let most =
+            hosts.iter().filter_map(|host| host.max_hosts).min().map_or(usize::MAX, |most| most as usize);
+        let too_many = hosts_total - hosts_denied > most;
         let hosts: Vec<_> = hosts.into_iter().take(MAX_DECISIONS_SHOWN).map(HostPlan::from).collect();
         let next_step = if hosts_total == 0 {
             Some("no host is meant: see ssh_list_hosts")
+        } else if asks {
+            Some(
+                "tell the user that policy asks for the consent of others, which cannot be given yet, so nothing would run on any host; no argument lifts it",
+            )
+        } else if too_many {
+            Some("policy allows fewer hosts in one job, so nothing would run: ask for fewer hosts at a time")
         } else if hosts_denied > 0 {
             Some(
                 "follow the hint where there is one, or tell the user that policy forbids this; no argument lifts it",
@@ -119,7 +129,7 @@ impl BridgeTool for PlanCommand {
             None
         };
         Ok(Answer::done(Planned {
-            allowed: hosts_total > 0 && hosts_denied == 0,
+            allowed: hosts_total > 0 && hosts_denied == 0 && !too_many,
             command: plan.command.render(),
             command_digest: plan.command_digest.to_string(),
             policy_version: plan.policy_version,

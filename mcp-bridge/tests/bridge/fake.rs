@@ -351,7 +351,11 @@ impl PolicyService for Fake {
                     .with("refusal", "E_EXPANSION");
             return Err(to_status(&failure));
         }
-        let effect = if word == "deny" { pb::Effect::Deny } else { pb::Effect::Allow };
+        let effect = match word.as_str() {
+            "deny" => pb::Effect::Deny,
+            "ask" => pb::Effect::Approve,
+            _ => pb::Effect::Allow,
+        };
         let decide = |host: String| pb::HostDecision {
             host,
             site: "berlin".into(),
@@ -363,18 +367,43 @@ impl PolicyService for Fake {
             ..Default::default()
         };
         let command = lictor_core::command::Command::from_argv(&[word]).unwrap();
+        let hosts: Vec<_> = hosts(&request).into_iter().map(decide).collect();
         Ok(Response::new(pb::PlanResponse {
+            plan_digest: vec![0; 32],
+            hosts_total: u32::try_from(hosts.len()).unwrap(),
             command: Some((&command).into()),
             command_text: command.render(),
             command_digest: command.digest().as_bytes().to_vec(),
             policy_version: 7,
-            hosts: hosts(&request).into_iter().map(decide).collect(),
+            hosts,
+            ..Default::default()
         }))
     }
     async fn get(&self, _: Request<pb::GetPolicyRequest>) -> Result<Response<pb::Policy>, Status> {
         Err(Status::permission_denied("policy"))
     }
     async fn put(&self, _: Request<pb::PutPolicyRequest>) -> Result<Response<pb::PutPolicyResponse>, Status> {
+        Err(Status::permission_denied("policy"))
+    }
+    async fn history(&self, _: Request<pb::HistoryRequest>) -> Result<Response<pb::HistoryResponse>, Status> {
+        Err(Status::permission_denied("policy"))
+    }
+    async fn put_shadow(
+        &self,
+        _: Request<pb::PutShadowRequest>,
+    ) -> Result<Response<pb::PutShadowResponse>, Status> {
+        Err(Status::permission_denied("policy"))
+    }
+    async fn clear_shadow(
+        &self,
+        _: Request<pb::ClearShadowRequest>,
+    ) -> Result<Response<pb::ClearShadowResponse>, Status> {
+        Err(Status::permission_denied("policy"))
+    }
+    async fn get_shadow(
+        &self,
+        _: Request<pb::GetShadowRequest>,
+    ) -> Result<Response<pb::ShadowPolicy>, Status> {
         Err(Status::permission_denied("policy"))
     }
 }

@@ -282,6 +282,9 @@ async fn plan_ping_hosts_and_cancel_answer_in_their_shapes() {
     let plan = world.call("ssh_plan", json!({"alias": "web-1", "argv": ["deny"]})).await;
     assert!(!plan.is_error, "a plan that denies is a result");
     assert_eq!((&plan.body["allowed"], &plan.body["hosts"][0]["effect"]), (&json!(false), &json!("DENY")));
+    let plan = world.call("ssh_plan", json!({"alias": "web-1", "argv": ["ask"]})).await;
+    assert_eq!((&plan.body["allowed"], &plan.body["hosts"][0]["effect"]), (&json!(false), &json!("APPROVE")));
+    assert!(plan.body["next_step"].as_str().unwrap().contains("consent"));
     let plan = world.call("ssh_plan", json!({"alias": "web-1", "command": "$HOME"})).await;
     assert_eq!(
         (&plan.body["code"], &plan.body["details"]["refusal"]),

@@ -104,11 +104,11 @@ pub(super) fn size(bytes: u64) -> String {
     fits.map_or_else(|| format!("{bytes}B"), |(unit, factor)| format!("{}{unit}", bytes / factor))
 }
 
-/// What is only in the first, and what is only in the second; `None` when nothing is.
+/// What is only in the first, and what is only in the second, each in a line; `None` when nothing is.
 pub(super) fn only(old: &[String], new: &[String]) -> (Option<String>, Option<String>) {
     let missing = |from: &[String], other: &[String]| {
         let items: Vec<&str> = from.iter().filter(|item| !other.contains(item)).map(String::as_str).collect();
-        Some(items.join(", ")).filter(|text| !text.is_empty())
+        Some(items.join("\n")).filter(|text| !text.is_empty())
     };
     (missing(old, new), missing(new, old))
 }

@@ -39,7 +39,7 @@ fn by_id(set: &PolicySet) -> BTreeMap<&str, &Rule> {
 fn added(sides: Sides<'_>, rule: &Rule) -> Vec<Change> {
     let place = place(rule);
     let kind = sides.meaning(rule, Relation::Wider);
-    let mut changes = vec![Change::new(&place, kind, "added").from_to(None, Some(summary(sides.new, rule)))];
+    let mut changes = vec![Change::new(&place, kind, "added").showing(None, Some(summary(sides.new, rule)))];
     changes.extend(binds(sides, rule));
     changes
 }
@@ -48,7 +48,7 @@ fn removed(sides: Sides<'_>, rule: &Rule) -> Vec<Change> {
     let place = place(rule);
     let kind = sides.meaning(rule, Relation::Narrower);
     let mut changes =
-        vec![Change::new(&place, kind, "removed").from_to(Some(summary(sides.old, rule)), None)];
+        vec![Change::new(&place, kind, "removed").showing(Some(summary(sides.old, rule)), None)];
     changes.extend(frees(sides, rule));
     changes
 }
@@ -61,12 +61,12 @@ fn changed(sides: Sides<'_>, old: &Rule, new: &Rule) -> Vec<Change> {
     let mut changes = Vec::new();
     if let Some(kind) = effect {
         let texts = (Some(old.effect().to_string()), Some(new.effect().to_string()));
-        changes.push(Change::new(&place, kind, "effect").from_to(texts.0, texts.1));
+        changes.push(Change::new(&place, kind, "effect").showing(texts.0, texts.1));
     }
     for part in parts {
         let kind = effect
             .unwrap_or_else(|| sides.meaning(old, part.relation).and(sides.meaning(new, part.relation)));
-        changes.push(Change::new(&place, kind, part.key).from_to(part.before, part.after));
+        changes.push(Change::new(&place, kind, part.key).showing(part.before, part.after));
     }
     if old.effect() != Effect::Deny && new.effect() != Effect::Deny {
         changes.extend(obligations(sides, old, new));
@@ -141,7 +141,7 @@ fn obligations(sides: Sides<'_>, old: &Rule, new: &Rule) -> Vec<Change> {
     let place = place(new);
     let mut changes = Vec::new();
     let mut add = |key: &str, kind, before: Option<String>, after: Option<String>| {
-        changes.push(Change::new(&place, kind, key).from_to(before, after));
+        changes.push(Change::new(&place, kind, key).showing(before, after));
     };
     let overridden = |is: fn(&crate::rule::PartialLimits) -> bool| {
         sides.old.overrides().chain(sides.new.overrides()).any(|o| is(&o.limits))
@@ -237,7 +237,7 @@ fn remarks(old: &Rule, new: &Rule) -> Vec<Change> {
     let mut changes = Vec::new();
     if old.description != new.description {
         let texts = (old.description.clone(), new.description.clone());
-        changes.push(Change::new(&place, ChangeKind::Neutral, "description").from_to(texts.0, texts.1));
+        changes.push(Change::new(&place, ChangeKind::Neutral, "description").showing(texts.0, texts.1));
     }
     let lists = [
         ("match", old.examples_matching(), new.examples_matching()),
@@ -246,7 +246,7 @@ fn remarks(old: &Rule, new: &Rule) -> Vec<Change> {
     for (key, old, new) in lists {
         if !alike(old, new) {
             let (before, after) = only(old, new);
-            changes.push(Change::new(&place, ChangeKind::Neutral, key).from_to(before, after));
+            changes.push(Change::new(&place, ChangeKind::Neutral, key).showing(before, after));
         }
     }
     changes

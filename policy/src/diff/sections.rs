@@ -56,12 +56,12 @@ fn limits(sides: Sides<'_>) -> Vec<Change> {
     if old.timeout != new.timeout {
         let kind = Relation::of_most(Some(old.timeout), Some(new.timeout)).permitted();
         let texts = (describe::duration(old.timeout), describe::duration(new.timeout));
-        changes.push(Change::new(&place, kind, "timeout").from_to(Some(texts.0), Some(texts.1)));
+        changes.push(Change::new(&place, kind, "timeout").showing(Some(texts.0), Some(texts.1)));
     }
     if old.output_bytes != new.output_bytes {
         let kind = Relation::of_most(Some(old.output_bytes), Some(new.output_bytes)).permitted();
         let texts = (describe::size(old.output_bytes), describe::size(new.output_bytes));
-        changes.push(Change::new(&place, kind, "output").from_to(Some(texts.0), Some(texts.1)));
+        changes.push(Change::new(&place, kind, "output").showing(Some(texts.0), Some(texts.1)));
     }
     changes
 }
@@ -74,12 +74,12 @@ fn networks(sides: Sides<'_>) -> Vec<Change> {
         let kind = scope::networks(old.allow.as_deref(), new.allow.as_deref()).permitted();
         let list = |allow: &Option<Vec<_>>| allow.as_deref().map(describe::networks).unwrap_or_default();
         let (before, after) = only(&list(&old.allow), &list(&new.allow));
-        changes.push(Change::new(&place, kind, "allow").from_to(before, after));
+        changes.push(Change::new(&place, kind, "allow").showing(before, after));
     }
     if old.deny != new.deny {
         let kind = scope::networks(Some(&old.deny), Some(&new.deny)).flip().permitted();
         let (before, after) = only(&describe::networks(&old.deny), &describe::networks(&new.deny));
-        changes.push(Change::new(&place, kind, "deny").from_to(before, after));
+        changes.push(Change::new(&place, kind, "deny").showing(before, after));
     }
     changes
 }
@@ -111,7 +111,7 @@ fn groups(sides: Sides<'_>) -> Vec<Change> {
                 (true, false) => ("removed", sides.of_conditions()),
             };
             let (before, after) = only(&list(&before), &list(&after));
-            Some(Change::new(&Place::entry("groups", group), kind, what).from_to(before, after))
+            Some(Change::new(&Place::entry("groups", group), kind, what).showing(before, after))
         })
         .collect()
 }
@@ -132,7 +132,7 @@ fn windows(sides: Sides<'_>) -> Vec<Change> {
                 (_, None) => ("removed", ChangeKind::Neutral),
             };
             let text = |window: Option<&Window>| window.map(ToString::to_string);
-            Some(Change::new(&Place::entry("windows", name), kind, what).from_to(text(before), text(after)))
+            Some(Change::new(&Place::entry("windows", name), kind, what).showing(text(before), text(after)))
         })
         .collect()
 }
@@ -150,11 +150,11 @@ fn freezes(sides: Sides<'_>) -> Vec<Change> {
         match (old.get(id), new.get(id)) {
             (None, Some(new)) => {
                 changes
-                    .push(Change::new(&place, ChangeKind::Narrowed, "added").from_to(None, Some(text(new))));
+                    .push(Change::new(&place, ChangeKind::Narrowed, "added").showing(None, Some(text(new))));
             }
             (Some(old), None) => {
                 changes
-                    .push(Change::new(&place, ChangeKind::Widened, "removed").from_to(Some(text(old)), None));
+                    .push(Change::new(&place, ChangeKind::Widened, "removed").showing(Some(text(old)), None));
             }
             (Some(old), Some(new)) => {
                 if text(old) != text(new) {
@@ -164,12 +164,12 @@ fn freezes(sides: Sides<'_>) -> Vec<Change> {
                     );
                     let kind = spans.and(scope::hosts(&old.hosts, &new.hosts)).flip().permitted();
                     changes
-                        .push(Change::new(&place, kind, "times").from_to(Some(text(old)), Some(text(new))));
+                        .push(Change::new(&place, kind, "times").showing(Some(text(old)), Some(text(new))));
                 }
                 if old.reason != new.reason {
                     let texts = (Some(old.reason.clone()), Some(new.reason.clone()));
                     changes
-                        .push(Change::new(&place, ChangeKind::Neutral, "reason").from_to(texts.0, texts.1));
+                        .push(Change::new(&place, ChangeKind::Neutral, "reason").showing(texts.0, texts.1));
                 }
             }
             (None, None) => {}
@@ -200,7 +200,7 @@ fn overrides(sides: Sides<'_>) -> Vec<Change> {
             (old.get(hosts).copied().unwrap_or_default(), new.get(hosts).copied().unwrap_or_default());
         let place = Place::entry("overrides", hosts);
         let mut add = |what, kind, before, after| {
-            changes.push(Change::new(&place, kind, what).from_to(before, after));
+            changes.push(Change::new(&place, kind, what).showing(before, after));
         };
         if before.0 != after.0 {
             let kind = both_given(before.0, after.0);
@@ -237,23 +237,23 @@ fn quotas(sides: Sides<'_>) -> Vec<Change> {
         match (old.get(id), new.get(id)) {
             (None, Some(new)) => {
                 changes
-                    .push(Change::new(&place, ChangeKind::Narrowed, "added").from_to(None, Some(text(new))));
+                    .push(Change::new(&place, ChangeKind::Narrowed, "added").showing(None, Some(text(new))));
             }
             (Some(old), None) => {
                 changes
-                    .push(Change::new(&place, ChangeKind::Widened, "removed").from_to(Some(text(old)), None));
+                    .push(Change::new(&place, ChangeKind::Widened, "removed").showing(Some(text(old)), None));
             }
             (Some(old), Some(new)) => {
                 let (before, after) = (describe::who(&old.who), describe::who(&new.who));
                 if !alike(&before, &after) {
                     let relation = scope::who((sides.old, &old.who), (sides.new, &new.who)).flip();
                     let (before, after) = only(&before, &after);
-                    changes.push(Change::new(&place, relation.permitted(), "who").from_to(before, after));
+                    changes.push(Change::new(&place, relation.permitted(), "who").showing(before, after));
                 }
                 if old.bound() != new.bound() {
                     let texts = (describe::quota(old.bound()), describe::quota(new.bound()));
                     let kind = bounds(old.bound(), new.bound()).permitted();
-                    changes.push(Change::new(&place, kind, "bound").from_to(Some(texts.0), Some(texts.1)));
+                    changes.push(Change::new(&place, kind, "bound").showing(Some(texts.0), Some(texts.1)));
                 }
             }
             (None, None) => {}

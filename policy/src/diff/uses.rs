@@ -42,13 +42,14 @@ impl<'a> Sides<'a> {
                 .any(|other| bounds::shares_program(rule, other))
     }
 
-    /// What the rule no longer binds when something leaves what it is about.
+    /// What the rule no longer binds when something leaves what it is about. Rules that come or have other limits are
+    /// told as such.
     pub(super) fn freed(self, old: &Rule) -> Option<Bound> {
-        bounds::laxer((self.old, old), self.new)
+        bounds::laxer(self.old, old)
     }
     /// What the rule newly binds when something comes to what it is about.
     pub(super) fn bound(self, new: &Rule) -> Option<Bound> {
-        bounds::laxer((self.new, new), self.old)
+        bounds::laxer(self.new, new)
     }
 
     /// What it means that a group has other members.

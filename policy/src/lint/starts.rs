@@ -45,13 +45,19 @@ fn can_escape(name: &str, program: &Program, args: &[Element]) -> Option<String>
     if !by_word && commands.is_empty() {
         return None;
     }
-    let first = operands(args, program).next().map(|(index, _)| index);
+    let first = operands(args, program).next();
+    // Behind a subcommand that starts nothing, many operands are no more than one.
+    let is_harmless = !by_word
+        && first.is_some_and(|(_, arg)| {
+            matches!(arg.test, Test::Literal(_)) && !commands.iter().any(|command| arg.test.accepts(command))
+        });
+    let first = first.map(|(index, _)| index);
     let open = args.iter().enumerate().any(|(index, arg)| match &arg.test {
         Test::Literal(_) => false,
         Test::Slot { kind, .. } => {
             matches!(kind, Kind::Any)
                 || (matches!(kind, Kind::Regex { .. }) && (is_wide(kind) || kind.admits_leading_dash()))
-                || (arg.repeat && !is_closed(arg))
+                || (arg.repeat && !is_closed(arg) && !is_harmless)
                 || (first == Some(index) && is_any_command(arg, by_word, &commands))
         }
     });

@@ -37,7 +37,7 @@ pub(super) fn policy(drafts: &[Draft], left_out: &[LeftOut], observed: u64) -> S
 }
 
 fn rule(id: &str, draft: &Draft) -> String {
-    let mut out = format!("  - id: {id}\n    description: run {} times\n    effect: allow\n", draft.count);
+    let mut out = format!("  - id: {id}\n    description: run {}\n    effect: allow\n", times(draft.count));
     let of_kind = |kind: PrincipalKind| {
         let names = draft.callers.iter().filter(|(other, _)| *other == kind);
         names.map(|(_, name)| scalar(name)).collect::<Vec<_>>().join(", ")
@@ -78,7 +78,7 @@ fn comments(left_out: &[LeftOut]) -> String {
         commands.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.command.cmp(&b.command)));
         out += &format!("\n# No rule, because {why}:\n");
         for one in commands.iter().take(MAX_LEFT_OUT) {
-            out += &format!("#   {}  ({} times)\n", one.command, one.count);
+            out += &format!("#   {}  ({})\n", one.command, times(one.count));
         }
         if commands.len() > MAX_LEFT_OUT {
             out += &format!("#   and {} more\n", commands.len() - MAX_LEFT_OUT);
@@ -138,6 +138,10 @@ fn scalar(name: &str) -> String {
     let is_word = matches!(name, "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n");
     let plain = name.starts_with(|c| PLAIN_YAML_START.contains(c)) && !is_word;
     if plain { name.to_owned() } else { quoted(name) }
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".into() } else { format!("{count} times") }
 }
 
 /// The beginning of an id.

@@ -7,7 +7,7 @@ use lictor_core::{
     limits::{MAX_HOSTS_PER_JOB, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_TIMEOUT, MAX_WORD_BYTES, MAX_WORDS},
 };
 
-use super::{Invalid, at_most, known, millis, parse, required};
+use super::{Invalid, at_most, digest, known, millis, parse, required};
 use crate::pb;
 
 impl From<&Limits> for pb::Limits {
@@ -101,7 +101,16 @@ impl TryFrom<pb::CommandInput> for CommandInput {
 
 impl From<&JobSpec> for pb::SubmitRequest {
     fn from(spec: &JobSpec) -> Self {
-        let JobSpec { target, command, timeout, output_bytes, queue_wait, idempotency_key, origin } = spec;
+        let JobSpec {
+            target,
+            command,
+            timeout,
+            output_bytes,
+            queue_wait,
+            idempotency_key,
+            plan_digest,
+            origin,
+        } = spec;
         Self {
             target: Some(target.into()),
             command: Some(command.into()),
@@ -110,6 +119,7 @@ impl From<&JobSpec> for pb::SubmitRequest {
             queue_wait_ms: queue_wait.map(millis),
             idempotency_key: idempotency_key.as_ref().map(|k| k.as_str().to_owned()),
             origin: Some(origin.into()),
+            plan_digest: plan_digest.map(|d| d.as_bytes().to_vec()),
         }
     }
 }
@@ -125,6 +135,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
             queue_wait_ms,
             idempotency_key,
             origin,
+            plan_digest,
         } = wire;
         if timeout_ms == Some(0) {
             return Err(Invalid::new("timeout_ms", "it must be above 0"));
@@ -138,6 +149,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
             idempotency_key: idempotency_key
                 .map(|k| IdempotencyKey::new(&k).map_err(|e| Invalid::new("idempotency_key", e)))
                 .transpose()?,
+            plan_digest: plan_digest.map(|bytes| digest("plan_digest", &bytes)).transpose()?,
             origin: required("origin", origin)?.try_into()?,
         })
     }
@@ -199,5 +211,32 @@ pub fn job_state_from_wire(wire: i32) -> Result<JobState, Invalid> {
         pb::JobState::Failed => Ok(JobState::Failed),
         pb::JobState::Cancelled => Ok(JobState::Cancelled),
         pb::JobState::Unknown => Ok(JobState::Unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lictor_core::{digest::Digest, job::Origin, name::Tag, principal::Via};
+
+    use super::*;
+
+    #[test]
+    fn a_request_with_a_plan_survives_the_wire_and_a_digest_of_another_length_is_refused() {
+        let spec = JobSpec {
+            target: Target::Tag(Tag::new("web").unwrap()),
+            command: CommandInput::Line("uptime".into()),
+            timeout: None,
+            output_bytes: None,
+            queue_wait: None,
+            idempotency_key: None,
+            plan_digest: Some(Digest::of(b"plan")),
+            origin: Origin::new(Via::Cli, "test"),
+        };
+        let wire = pb::SubmitRequest::from(&spec);
+        assert_eq!(JobSpec::try_from(wire.clone()), Ok(spec));
+        for bytes in [vec![], vec![0; 31], vec![0; 33]] {
+            let damaged = pb::SubmitRequest { plan_digest: Some(bytes), ..wire.clone() };
+            assert_eq!(JobSpec::try_from(damaged).map_err(|e| e.field()), Err("plan_digest"));
+        }
     }
 }

@@ -25,7 +25,7 @@ use lictor_core::{
     principal::{Principal, PrincipalKind, Via},
 };
 
-use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptToken, Store, StoreError, Write};
+use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Store, StoreError, Write};
 
 /// A backend under test.
 pub trait Fixture: Send + Sync {
@@ -345,6 +345,7 @@ pub async fn policies_are_kept_by_version(mut fixture: impl Fixture) {
         source: "version: 1\n".into(),
         changed_by: "file".into(),
         changed_at: AT,
+        note: if version == 2 { "as \"agreed\"".into() } else { String::new() },
     };
     assert_eq!(store.policy(None).await.unwrap(), None);
     for version in 1..=300 {
@@ -353,6 +354,31 @@ pub async fn policies_are_kept_by_version(mut fixture: impl Fixture) {
     assert!(is_conflict(&store.commit(change().write(Write::PutPolicy(policy(300)))).await));
     assert_eq!(store.policy(None).await.unwrap().unwrap().version, 300);
     assert_eq!(store.policy(Some(2)).await.unwrap(), Some(policy(2)));
+}
+
+pub async fn a_proposed_policy_is_kept_until_it_is_replaced_or_removed<F: Fixture>(mut fixture: F) {
+    let proposed = |source: &str| KeptShadow {
+        digest: Digest::of(source.as_bytes()),
+        source: source.into(),
+        put_by: "user:ops".into(),
+        put_at: AT,
+    };
+    let mut store = fixture.open();
+    assert_eq!(store.shadow_policy().await.unwrap(), None);
+    for source in ["version: 1\nrules: []\n", "version: 1\n"] {
+        let _ = store.commit(change().write(Write::PutShadow(proposed(source)))).await.unwrap();
+        assert_eq!(store.shadow_policy().await.unwrap(), Some(proposed(source)));
+    }
+    assert_eq!(store.policy(None).await.unwrap(), None, "it is not in force");
+    if F::DURABLE {
+        drop(store);
+        store = fixture.open();
+        assert_eq!(store.shadow_policy().await.unwrap(), Some(proposed("version: 1\n")));
+    }
+    for _ in 0..2 {
+        let _ = store.commit(change().write(Write::RemoveShadow)).await.unwrap();
+        assert_eq!(store.shadow_policy().await.unwrap(), None);
+    }
 }
 
 pub async fn what_was_acknowledged_is_there_after_reopening<F: Fixture>(mut fixture: F) {

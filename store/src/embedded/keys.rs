@@ -13,6 +13,8 @@ use crate::{StoreError, memory::key_owner, record::corrupt};
 pub(super) const APPLIED: &[u8] = b"m/applied";
 /// The edge of the audit tree.
 pub(super) const FRONTIER: &[u8] = b"m/frontier";
+/// The policy that is proposed.
+pub(super) const SHADOW: &[u8] = b"m/shadow";
 pub(super) const AGENT: &[u8] = b"g";
 pub(super) const HOST: &[u8] = b"h";
 pub(super) const OPEN: &[u8] = b"o";

@@ -14,7 +14,7 @@ use crate::{
     Change, KeptKey, StoreError, Write,
     record::{
         AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
-        TokenRecord, encode, encode_event, outputs_to_bytes,
+        ShadowRecord, TokenRecord, encode, encode_event, outputs_to_bytes,
     },
 };
 
@@ -147,6 +147,15 @@ impl Planned {
                     what,
                 )
             }
+            Write::PutShadow(shadow) => {
+                let record = encode(&ShadowRecord::from(&shadow))?;
+                self.ops.push(Op { key: keys::SHADOW.to_vec(), value: Some(value(UNVERSIONED, &record)) });
+                Ok(())
+            }
+            Write::RemoveShadow => {
+                self.ops.push(Op { key: keys::SHADOW.to_vec(), value: None });
+                Ok(())
+            }
         }
     }
 
@@ -181,6 +190,8 @@ impl Planned {
     }
 }
 
+/// Version of what is replaced whatever it was.
+const UNVERSIONED: u64 = 0;
 /// Version of a token that nobody has spent.
 const UNSPENT: u64 = 1;
 /// Version of a token that has been spent.

@@ -4,6 +4,7 @@ use std::{fmt::Write as _, hint::black_box, time::Instant};
 
 use anyhow::Context as _;
 use lictor_core::{
+    clock::Timestamp,
     command::Command,
     job::CommandInput,
     limits::{MAX_LINE_BYTES, MAX_WORD_BYTES, MAX_WORDS},
@@ -12,7 +13,7 @@ use lictor_core::{
 };
 use lictor_policy::{
     HostFacts, PolicySet, Request, RequestedLimits, evaluate,
-    parse::{parse_command, measure_line},
+    parse::{measure_line, parse_command},
 };
 
 use super::Times;
@@ -85,7 +86,14 @@ fn command(line: &str) -> anyhow::Result<Command> {
 }
 
 fn request<'a>(principal: &'a Principal, host: &'a HostFacts, command: &'a Command) -> Request<'a> {
-    Request { principal, via: Via::Cli, host, command, requested: RequestedLimits::default() }
+    Request {
+        principal,
+        via: Via::Cli,
+        host,
+        command,
+        requested: RequestedLimits::default(),
+        at: Timestamp::default(),
+    }
 }
 
 fn decisions() -> anyhow::Result<()> {

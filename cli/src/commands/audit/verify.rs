@@ -25,6 +25,7 @@ struct Document {
     root: String,
     anchored_at: Option<u64>,
     started: u64,
+    refused_by_sites: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -139,6 +140,7 @@ fn tell(verified: &Verified, log: &str, context: &Context) -> Done {
         root: verified.head.root.to_string(),
         anchored_at: verified.anchor.map(|anchor| anchor.size),
         started: verified.started,
+        refused_by_sites: verified.refused,
     };
     context.show(&document, |style| audit::verified(verified, log, style))?;
     Ok(Exit::Ok.into())

@@ -1,0 +1,79 @@
+//! Hosts with their tags as they are now, from the controller or a file.
+
+use std::{collections::HashMap, path::Path};
+
+use lictor_core::name::{HostAlias, SiteName, Tag};
+use lictor_policy::HostFacts;
+use lictor_runtime::config::load_yaml;
+use serde::Deserialize;
+
+use crate::{context::Context, trouble::Trouble};
+
+/// The site of a host that nothing is known of.
+pub(super) const UNKNOWN_SITE: &str = "unknown";
+
+/// The hosts with their tags.
+#[derive(Debug, Default)]
+pub(super) struct Fleet(pub(super) HashMap<HostAlias, HostFacts>);
+
+/// Host files are read for aliases and tags alone; what else is in them is the agent's.
+#[derive(Debug, Deserialize)]
+struct HostsFile {
+    hosts: Vec<HostEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct HostEntry {
+    alias: String,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    pub(super) async fn of_controller(context: &Context) -> Result<Self, Trouble> {
+        let hosts = context.connect()?.client().hosts(None).await?;
+        let facts =
+            hosts.into_iter().map(|host| HostFacts { alias: host.alias, site: host.site, tags: host.tags });
+        Ok(Self(facts.map(|host| (host.alias.clone(), host)).collect()))
+    }
+
+    pub(super) fn of_file(path: &Path) -> Result<Self, Trouble> {
+        let wrong = |message: String| {
+            Trouble::usage(
+                format!("{}: {message}", path.display()),
+                "write hosts: [{alias: web-1, tags: [web]}]",
+            )
+        };
+        let file: HostsFile = load_yaml(path).map_err(|e| wrong(e.to_string()))?;
+        let mut hosts = HashMap::new();
+        for entry in file.hosts {
+            let alias = HostAlias::new(&entry.alias).map_err(|e| wrong(e.to_string()))?;
+            let tags = entry.tags.iter().map(|tag| Tag::new(tag)).collect::<Result<_, _>>();
+            let site = SiteName::new(UNKNOWN_SITE).map_err(|e| wrong(e.to_string()))?;
+            let facts =
+                HostFacts { alias: alias.clone(), site, tags: tags.map_err(|e| wrong(e.to_string()))? };
+            hosts.insert(alias, facts);
+        }
+        Ok(Self(hosts))
+    }
+
+    /// The host, at the site that the record says.
+    pub(super) fn facts(&self, alias: &HostAlias, site: Option<SiteName>) -> Option<HostFacts> {
+        let mut facts = self.0.get(alias).cloned()?;
+        facts.site = site.unwrap_or(facts.site);
+        Some(facts)
+    }
+
+    pub(super) fn with_tag(&self, tag: &str) -> Vec<HostAlias> {
+        let mut hosts: Vec<HostAlias> = self
+            .0
+            .values()
+            .filter(|host| host.tags.iter().any(|own| own.as_str() == tag))
+            .map(|host| host.alias.clone())
+            .collect();
+        hosts.sort();
+        hosts
+    }
+}
