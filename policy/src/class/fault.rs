@@ -1,5 +1,7 @@
 //! Why a command is outside a form, and how that is said to a person.
 
+/// Most alternatives that are spelled out: enough to see what kind is meant.
+const MAX_CHOICES: usize = 4;
 /// Longest quotation of a word, in characters: enough to recognise it.
 const MAX_QUOTED_CHARS: usize = 80;
 
@@ -69,8 +71,13 @@ impl Fault {
 }
 
 fn choice(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(" or ")
+    let mut shown: Vec<String> = names.iter().take(MAX_CHOICES).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(MAX_CHOICES) {
+        0 => {}
+        1 => shown.push("another one".into()),
+        more => shown.push(format!("one of {more} others")),
+    }
+    shown.join(" or ")
 }
 
 fn shorten(text: &str) -> String {
