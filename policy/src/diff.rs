@@ -6,6 +6,7 @@
 
 mod bounds;
 mod describe;
+mod imported;
 mod relation;
 mod rules;
 mod scope;

@@ -11,7 +11,7 @@
 //! glob     = "*" / "?" / "[" [ "!" ] 1*( letter / digit / one of _ . , : @ % + - ) "]"
 //! ```
 //!
-//! A `glob` may be part of a word only where the reader asks for it, because some rule is able to judge one.
+//! `[`, `]` and `{}` are words by themselves. A `glob` may be part of a word only where the reader asks for it, because some rule is able to judge one.
 //!
 //! One pass over the bytes, no recursion. Whatever is not in this grammar is refused: a construct that a shell would
 //! understand and this parser would not is the way around a policy.

@@ -104,6 +104,10 @@ impl PolicySet {
     pub fn imported(&self) -> Option<&Imported> {
         self.contents.imported.as_ref()
     }
+    /// How many rules were taken over from another system.
+    pub fn imported_rules(&self) -> usize {
+        self.contents.imported.as_ref().map_or(0, |imported| imported.rules.len())
+    }
     /// The file as it was read.
     pub fn source(&self) -> &str {
         &self.source

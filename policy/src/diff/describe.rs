@@ -1,4 +1,4 @@
-//! The parts of a rule as lists of short texts, and what of two lists is only in one.
+//! A rule and its parts as lists of short texts, and what of two lists is only in one.
 
 use std::time::Duration;
 
@@ -11,6 +11,31 @@ use crate::{
     rule::{Commands, HostName, Hosts, Rule, When, Who},
     set::PolicySet,
 };
+
+/// A rule: what it does in a line, and each further key that it has in one more.
+pub(super) fn rule(set: &PolicySet, rule: &Rule) -> String {
+    let mut lines = vec![format!(
+        "{} {} for {} on {}",
+        rule.effect(),
+        commands(rule).join(", "),
+        who(&rule.who).join(", "),
+        hosts(&rule.hosts).join(", ")
+    )];
+    let mut fact = |key: &str, value: Option<String>| {
+        lines.extend(value.filter(|value| !value.is_empty()).map(|value| format!("{key}: {value}")));
+    };
+    fact("when", Some(when(set, &rule.when).join(", ")).filter(|when| when != "always"));
+    fact("condition", rule.condition.as_ref().map(|condition| condition.as_str().trim_end().to_owned()));
+    fact("globs", rule.globs.then(|| "yes".to_owned()));
+    fact("approve", rule.approval.as_ref().map(approval));
+    fact("limits.timeout", rule.limits.timeout.map(duration));
+    fact("limits.output", rule.limits.output_bytes.map(size));
+    fact("network.allow", rule.network.allow.as_deref().map(|list| networks(list).join(", ")));
+    fact("network.deny", Some(networks(&rule.network.deny).join(", ")));
+    fact("max_hosts", rule.max_hosts.map(|most| most.to_string()));
+    fact("exempt_from_freezes", rule.exempt_from_freezes.then(|| "yes".to_owned()));
+    lines.join("\n")
+}
 
 /// For whom.
 pub(super) fn who(who: &Who) -> Vec<String> {

@@ -9,7 +9,7 @@ use super::{
     scope,
     uses::Sides,
 };
-use crate::{condition::Condition, decision::Effect, rule::Rule, set::PolicySet};
+use crate::{decision::Effect, rule::Rule, set::PolicySet};
 
 /// A part of what a rule is about.
 struct Part {
@@ -39,7 +39,8 @@ fn by_id(set: &PolicySet) -> BTreeMap<&str, &Rule> {
 fn added(sides: Sides<'_>, rule: &Rule) -> Vec<Change> {
     let place = place(rule);
     let kind = sides.meaning(rule, Relation::Wider);
-    let mut changes = vec![Change::new(&place, kind, "added").showing(None, Some(summary(sides.new, rule)))];
+    let mut changes =
+        vec![Change::new(&place, kind, "added").showing(None, Some(describe::rule(sides.new, rule)))];
     changes.extend(binds(sides, rule));
     changes
 }
@@ -48,7 +49,7 @@ fn removed(sides: Sides<'_>, rule: &Rule) -> Vec<Change> {
     let place = place(rule);
     let kind = sides.meaning(rule, Relation::Narrower);
     let mut changes =
-        vec![Change::new(&place, kind, "removed").showing(Some(summary(sides.old, rule)), None)];
+        vec![Change::new(&place, kind, "removed").showing(Some(describe::rule(sides.old, rule)), None)];
     changes.extend(frees(sides, rule));
     changes
 }
@@ -258,23 +259,4 @@ fn place(rule: &Rule) -> Place {
 
 fn yes(is: bool) -> Option<String> {
     Some(if is { "yes" } else { "no" }.to_owned())
-}
-
-/// A rule in a line.
-fn summary(set: &PolicySet, rule: &Rule) -> String {
-    let mut text = format!(
-        "{} {} for {} on {}",
-        rule.effect(),
-        describe::commands(rule).join(", "),
-        describe::who(&rule.who).join(", "),
-        describe::hosts(&rule.hosts).join(", ")
-    );
-    let when = describe::when(set, &rule.when);
-    if when != ["always"] {
-        text += &format!(", {}", when.join(", "));
-    }
-    if let Some(condition) = rule.condition.as_ref().map(Condition::as_str) {
-        text += &format!(", if {condition}");
-    }
-    text
 }

@@ -10,6 +10,7 @@ use lictor_core::name::{GroupName, RuleId, WindowName};
 use super::{
     Change, ChangeKind, Place,
     describe::{self, alike, only},
+    imported,
     relation::Relation,
     scope,
     uses::Sides,
@@ -32,21 +33,8 @@ pub(super) fn changes(sides: Sides<'_>) -> Vec<Change> {
     changes.extend(freezes(sides));
     changes.extend(overrides(sides));
     changes.extend(quotas(sides));
-    changes.extend(imported(sides));
+    changes.extend(imported::changes(sides));
     changes
-}
-
-/// Rules of another system are compared as a whole: what one of them means depends on those around it.
-fn imported(sides: Sides<'_>) -> Option<Change> {
-    let (old, new) = (sides.old.imported(), sides.new.imported());
-    let what = match (old, new) {
-        (None, None) => return None,
-        (Some(old), Some(new)) if old == new => return None,
-        (None, Some(_)) => "added",
-        (Some(_), None) => "removed",
-        (Some(_), Some(_)) => "changed",
-    };
-    Some(Change::new(&Place::section("imported"), ChangeKind::Both, what))
 }
 
 fn limits(sides: Sides<'_>) -> Vec<Change> {

@@ -34,6 +34,18 @@ impl WordGlob {
         self.tokens.iter().all(|token| matches!(token, Token::Char(_)))
     }
 
+    /// The text of a word without globs.
+    pub(crate) fn literal(&self) -> Option<String> {
+        let char = |token: &Token| if let Token::Char(c) = token { Some(*c) } else { None };
+        self.tokens.iter().map(char).collect()
+    }
+
+    /// Whether it speaks of URLs.
+    pub(crate) fn is_url(&self) -> bool {
+        let chars = self.tokens.iter().map(|token| if let Token::Char(c) = token { *c } else { '*' });
+        chars.collect::<String>().contains("://")
+    }
+
     /// Whether it speaks of paths.
     pub(crate) fn is_path(&self) -> bool {
         self.tokens.contains(&Token::Char('/'))
@@ -41,7 +53,7 @@ impl WordGlob {
 
     /// Whether the word, and everything that its own globs may become, is what the glob stands for.
     pub(crate) fn matches(&self, word: &[Symbol]) -> bool {
-        if !self.covers(word) {
+        if !self.covers(word) || !self.keeps_authority(word) {
             return false;
         }
         match self.directory {
@@ -62,6 +74,25 @@ impl WordGlob {
             Symbol::One => *token == Token::One,
             Symbol::Text | Symbol::Set(_) | Symbol::Unknown => false,
         })
+    }
+
+    /// Whether a word keeps the host that a URL glob writes: in `http://localhost*` the star is a port, a path or a query,
+    /// never the rest of another name, and never a user before one.
+    fn keeps_authority(&self, word: &[Symbol]) -> bool {
+        let prefix: String = self
+            .tokens
+            .iter()
+            .map_while(|token| if let Token::Char(c) = token { Some(*c) } else { None })
+            .collect();
+        let Some((_, authority)) = prefix.split_once("://") else { return true };
+        let rest = symbols::show(word.get(prefix.chars().count()..).unwrap_or_default());
+        if authority.is_empty() || authority.contains(['/', '?', '#']) || rest.is_empty() {
+            return true;
+        }
+        let own = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let is_whole = authority == "localhost" || authority.ends_with(|c: char| c.is_ascii_digit());
+        let first = rest.chars().next().unwrap_or_default();
+        !own.contains('@') && first != '.' && (!is_whole || matches!(first, ':' | '/' | '?' | '#'))
     }
 
     fn stays_in(&self, directory: usize, word: &[Symbol]) -> bool {

@@ -5,7 +5,7 @@ use super::{
     forms::{Form, View},
     glob::{Glob, Token, fits},
     meets::{Guess, meets},
-    names::{Start, could_name},
+    names::{Start, could_name, leads_home},
     programs, symbols,
 };
 
@@ -44,6 +44,8 @@ struct Needle {
     start: Start,
     /// Its characters that are no blanks.
     weight: usize,
+    /// The text between its globs, where it has one.
+    literal: String,
 }
 
 // === impl DenyGlob ===
@@ -140,6 +142,7 @@ impl Needle {
         Self {
             floating: tokens.first() == Some(&Token::Star),
             program: programs::names_program(literal),
+            literal: literal.trim().to_owned(),
             start,
             weight: tokens.iter().filter(|token| matches!(token, Token::Char(c) if *c != ' ')).count(),
             tokens,
@@ -168,7 +171,8 @@ impl Needle {
         if self.program {
             return written(Guess::OneEach).is_some_and(mostly);
         }
-        written(Guess::Anything).is_some_and(mostly) || could_name(&self.tokens, &form.line, self.start)
+        written(Guess::Anything).is_some_and(mostly)
+            || (could_name(&self.tokens, &form.line, self.start) && leads_home(&self.literal, &form.line))
     }
 
     fn may_be_a_word(&self, form: &Form) -> bool {

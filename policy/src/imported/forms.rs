@@ -70,6 +70,7 @@ fn forms(run: &Run) -> Vec<Form> {
         spellings.extend([spelling, short]);
     }
     spellings.push(quoted);
+    spellings.extend(without_options(&run.words));
     let mut lines: Vec<Line> = Vec::new();
     for spelling in &spellings {
         let line = join(spelling);
@@ -91,6 +92,26 @@ fn forms(run: &Run) -> Vec<Form> {
         form(line, true)
     });
     lines.iter().map(|line| form(line.clone(), false)).chain(redirected).collect()
+}
+
+/// The words without options, and without what may be their values too: an option between two words of a deny glob is
+/// no way around it. Nothing when there is no option.
+fn without_options(words: &[Symbols]) -> Vec<Vec<Symbols>> {
+    let is_option = |word: &Symbols| symbols::starts_with(word, '-') && word.len() > 1;
+    if !words.iter().skip(1).any(is_option) {
+        return Vec::new();
+    }
+    let program = || words.iter().take(1).cloned();
+    let rest = || words.iter().skip(1);
+    let bare: Vec<Symbols> = program().chain(rest().filter(|word| !is_option(word)).cloned()).collect();
+    let mut after_option = false;
+    let values = rest().filter(|word| {
+        let is_value = after_option;
+        after_option = is_option(word) && !symbols::has(word, '=');
+        !is_value && !is_option(word)
+    });
+    let barest: Vec<Symbols> = program().chain(values.cloned()).collect();
+    vec![bare, barest]
 }
 
 fn wholes(command: &Command, by: Option<&String>) -> Vec<Form> {

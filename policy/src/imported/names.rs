@@ -10,6 +10,49 @@ use super::{
     symbols::Symbol,
 };
 
+/// Names that stand in one place on every host: a glob that cannot lead there is no way to write them.
+const AT_HOME: [(&str, &str); 9] = [
+    ("shadow", "/etc/"),
+    ("gshadow", "/etc/"),
+    ("passwd", "/etc/"),
+    ("sudoers", "/etc/"),
+    ("id_rsa", ".ssh"),
+    ("id_ed25519", ".ssh"),
+    ("id_ecdsa", ".ssh"),
+    ("authorized_keys", ".ssh"),
+    ("known_hosts", ".ssh"),
+];
+
+/// Whether some glob of the line, if it is all of its path segment, could lead to where `name` stands; yes for names that
+/// may stand anywhere.
+pub(crate) fn leads_home(name: &str, line: &Line) -> bool {
+    let Some((_, home)) = AT_HOME.iter().find(|(known, _)| *known == name) else { return true };
+    line.globbed.iter().any(|(start, end)| {
+        let word = line.symbols.get(*start..*end).unwrap_or_default();
+        let shown = super::symbols::show(word);
+        let value = shown.split_once('=').map_or(shown.as_str(), |(_, value)| value);
+        let before = value.split(['*', '?']).next().unwrap_or_default();
+        // What has something of the name written counts wherever it is.
+        let is_glob = |c: char| matches!(c, '*' | '?');
+        let is_written = |segment: &str| {
+            let before = segment.split(is_glob).next().unwrap_or_default();
+            let after = segment.rsplit(is_glob).next().unwrap_or_default();
+            let begins = !before.is_empty() && name.starts_with(before);
+            segment.contains(is_glob) && (begins || (!after.is_empty() && name.ends_with(after)))
+        };
+        if value.split('/').any(is_written) {
+            return true;
+        }
+        let is_up = value.contains("..");
+        match home.strip_prefix('/') {
+            Some(_) => {
+                is_up || (before.starts_with('/') && (home.starts_with(before) || before.starts_with(home)))
+            }
+            None => is_up || value.contains(home),
+        }
+    })
+}
+
 /// What has been seen of the segment, as a set of bits, because several ways lead to one place.
 type States = u8;
 /// Nothing of the name yet.

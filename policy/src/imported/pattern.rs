@@ -4,6 +4,7 @@
 use super::{
     anchor::WordGlob,
     glob::{Glob, Token},
+    programs,
     symbols::{self, Symbol, Symbols},
 };
 
@@ -116,23 +117,14 @@ impl Pattern {
                 }
             }
             Element::Middle if !symbols::is_literal(word) => {}
-            Element::Middle if symbols::starts_with(word, '-') => {
-                if !symbols::has(word, '/') {
-                    self.enter(next, Place { after_option: true, ..place });
-                }
-            }
-            Element::Middle => {
-                if place.after_option && is_number(word) {
-                    self.enter(next, Place { after_option: false, ..place });
-                }
-                if !place.taken {
-                    self.enter(next, had_its_word);
-                }
-            }
+            Element::Middle => self.step_middle(place, word, next),
             Element::Rest => self.enter(next, had_its_word),
             Element::Open(glob) => {
-                if glob.matches(word) || (place.taken && may_follow(glob, word)) {
-                    self.enter(next, had_its_word);
+                let free = !glob.is_path() || self.is_script(place.element);
+                let follows = place.taken && (free || may_follow(glob, word, place.after_option));
+                if glob.matches(word) || follows {
+                    let after_option = place.taken && symbols::starts_with(word, '-');
+                    self.enter(next, Place { after_option, ..had_its_word });
                 }
             }
             Element::Again(glob) => {
@@ -144,11 +136,70 @@ impl Pattern {
     }
 }
 
-/// What more words an open last word takes: all, unless it is about paths. Then a word is no path outside: it has no `/`
-/// and does not begin like a path, or its path is one that the glob matches.
-fn may_follow(glob: &WordGlob, word: &[Symbol]) -> bool {
-    if !glob.is_path() {
-        return true;
+// === impl Pattern, continued: the elements that take more than one word ===
+
+impl Pattern {
+    /// A `*` between other words: one operand, and options with what belongs to them.
+    fn step_middle(&self, place: Place, word: &[Symbol], next: &mut Vec<Place>) {
+        let program = self.program().unwrap_or_default();
+        let taken = Place { taken: true, after_option: false, ..place };
+        if symbols::starts_with(word, '-') {
+            if symbols::has(word, '/') {
+                return;
+            }
+            let option = symbols::show(word);
+            let is_value =
+                self.is_behind_option(place.element) && is_number(word.get(1..).unwrap_or_default());
+            if is_value || supplies_operand(&program, &option) {
+                if !place.taken {
+                    self.enter(next, taken);
+                }
+                return;
+            }
+            return self.enter(next, Place { after_option: true, ..place });
+        }
+        if place.after_option && is_number(word) {
+            self.enter(next, Place { after_option: false, ..place });
+        }
+        let goes_up = program == "service" && symbols::segments(word).any(symbols::is_up);
+        if !place.taken && !goes_up {
+            self.enter(next, taken);
+        }
+    }
+
+    /// The program, where the pattern spells it out.
+    fn program(&self) -> Option<String> {
+        match self.elements.first()? {
+            Element::Word(glob) => glob.literal(),
+            _ => None,
+        }
+    }
+
+    /// Whether the element before is an option that is spelled out, so that the next word is its value.
+    fn is_behind_option(&self, element: usize) -> bool {
+        let before = element.checked_sub(1).and_then(|before| self.elements.get(before));
+        matches!(before, Some(Element::Word(glob)) if glob.literal().is_some_and(|text| text.starts_with('-')))
+    }
+
+    /// Whether the element is a program, or the script of an interpreter: what follows are its own arguments.
+    fn is_script(&self, element: usize) -> bool {
+        element == 0 || (element == 1 && self.program().is_some_and(|name| programs::is_interpreter(&name)))
+    }
+}
+
+/// What more words an open last word about paths takes: options and their values, and no path outside. A word has no `/`
+/// and does not begin like a path, or its path is one that the glob matches; one that is neither an option nor a number
+/// stands behind an option. Behind a URL, only options that send and keep nothing elsewhere.
+fn may_follow(glob: &WordGlob, word: &[Symbol], after_option: bool) -> bool {
+    if !symbols::is_literal(word) {
+        return false;
+    }
+    if glob.is_url() {
+        return programs::is_harmless_for_url(&symbols::show(word), after_option);
+    }
+    let is_option = symbols::starts_with(word, '-');
+    if !is_option && !after_option && !is_number(word) && !symbols::has(word, '/') {
+        return false;
     }
     let equals = word.iter().position(|symbol| *symbol == Symbol::Char('='));
     let value =
@@ -163,6 +214,23 @@ fn may_follow(glob: &WordGlob, word: &[Symbol]) -> bool {
         _ => true,
     };
     plain(word) && value.is_none_or(plain)
+}
+
+/// Whether an option gives the program the operand that a `*` stands for, so that the next word is another one.
+fn supplies_operand(program: &str, option: &str) -> bool {
+    let cluster = option.strip_prefix('-').filter(|rest| !rest.starts_with('-')).unwrap_or_default();
+    let long = |names: &[&str]| names.iter().any(|name| option.starts_with(name));
+    match program {
+        "grep" | "egrep" | "fgrep" | "zgrep" | "sed" | "awk" | "gawk" | "mawk" => {
+            let glued = cluster.char_indices().find(|(_, c)| matches!(c, 'e' | 'f'));
+            glued.is_some_and(|(at, c)| at + c.len_utf8() < cluster.len())
+                || long(&["--reg", "--fil", "--exp"])
+        }
+        "chmod" => (!cluster.is_empty() && cluster.chars().all(|c| "rwxXst".contains(c))) || long(&["--ref"]),
+        "chown" | "chgrp" => long(&["--ref"]),
+        "cp" | "mv" | "ln" | "install" => cluster.contains('t') || long(&["--tar"]),
+        _ => false,
+    }
 }
 
 fn is_number(word: &[Symbol]) -> bool {

@@ -91,7 +91,8 @@ impl Runs {
 /// The commands that the program `name` runs when it is given `operands`.
 fn inside(name: &str, operands: &[Symbols]) -> Vec<Inner> {
     if SHELLS.contains(&name) {
-        return shell_text(operands).into_iter().map(Inner::Text).collect();
+        let text = shell_text(operands).or_else(|| reads_its_input(operands).then(|| vec![Symbol::Unknown]));
+        return text.into_iter().map(Inner::Text).collect();
     }
     if name == "find" {
         return found_by_find(operands);
@@ -106,7 +107,13 @@ fn inside(name: &str, operands: &[Symbols]) -> Vec<Inner> {
         "watch" => inner.push(Inner::Text(command.join(&Symbol::Char(' ')))),
         "xargs" => {
             command.push(vec![Symbol::Unknown]);
-            inner.push(Inner::Words(command.iter().map(|word| with_unknown(word)).collect()));
+            let replaced = replaced_by_xargs(operands);
+            let is_replaced =
+                |word: &Symbols| replaced.as_ref().is_some_and(|text| symbols::show(word).contains(text));
+            let put = |word: &Symbols| {
+                if is_replaced(word) { vec![Symbol::Unknown] } else { with_unknown(word) }
+            };
+            inner.push(Inner::Words(command.iter().map(put).collect()));
         }
         _ => inner.push(Inner::Words(command)),
     }
@@ -131,6 +138,26 @@ fn shell_text(operands: &[Symbols]) -> Option<Symbols> {
         }
     }
     None
+}
+
+/// Whether a shell runs what it reads from its input: it has no script, or says so.
+fn reads_its_input(operands: &[Symbols]) -> bool {
+    let shown: Vec<String> = operands.iter().map(|word| symbols::show(word)).collect();
+    let only_prints = shown.iter().any(|word| matches!(word.as_str(), "--version" | "--help"));
+    let script = shown.iter().find(|word| !word.starts_with(['-', '+']));
+    let says_so = shown
+        .iter()
+        .take_while(|word| word.starts_with(['-', '+']))
+        .any(|word| word == "-" || (!word.starts_with("--") && word.contains('s')));
+    !only_prints && (says_so || script.is_none_or(|script| script == "/dev/stdin"))
+}
+
+/// The text that `xargs -I TEXT` puts its input in the place of.
+fn replaced_by_xargs(operands: &[Symbols]) -> Option<String> {
+    let shown: Vec<String> = operands.iter().map(|word| symbols::show(word)).collect();
+    let at = shown.iter().position(|word| word.starts_with("-I"))?;
+    let glued = shown.get(at)?.strip_prefix("-I").filter(|text| !text.is_empty()).map(str::to_owned);
+    glued.or_else(|| shown.get(at + 1).cloned()).filter(|text| !text.is_empty())
 }
 
 fn found_by_find(operands: &[Symbols]) -> Vec<Inner> {
@@ -262,7 +289,14 @@ mod tests {
             (&["sh", "-c", "rm $x"], &["sh?"]),
             (&["sh", "script.sh", "-c", "rm"], &[]),
             (&["xargs", "-n", "1", "rm", "-f"], &["rm -f …"]),
-            (&["xargs", "-I{}", "cat", "/{}"], &["cat /… …"]),
+            (&["xargs", "-I{}", "cat", "/{}"], &["cat … …"]),
+            (&["xargs", "-I%", "sh", "-c", "%"], &["sh -c … …", "sh?"]),
+            (&["sh"], &["sh?"]),
+            (&["bash", "-s", "x"], &["bash?"]),
+            (&["bash", "/dev/stdin"], &["bash?"]),
+            (&["bash", "deploy.sh"], &[]),
+            (&["bash", "--version"], &[]),
+            (&["unshare", "-r", "rm", "x"], &["rm x"]),
             (&["find", "/x", "-exec", "rm", "{}", ";", "-ok", "ls", "+"], &["rm …", "ls"]),
             (&["busybox", "rm", "x"], &["rm x"]),
             (&["watch", "-n", "1", "rm", "x"], &["rm x"]),

@@ -26,7 +26,9 @@ pub(crate) fn read(line: &str, open: usize) -> Result<(&str, usize), Refusal> {
 /// that `"a\|b"` is just that text.
 fn inside_double(text: &str, start: usize) -> Result<(), Refusal> {
     let is_read = |(at, c): &(usize, char)| match c {
-        '$' | '`' | '!' => true,
+        // At the end, or before a blank or a bar, it is the end of a line in a regular expression.
+        '$' => !matches!(text.as_bytes().get(at + 1), None | Some(b' ' | b'|')),
+        '`' | '!' => true,
         '\\' => matches!(text.as_bytes().get(at + 1), None | Some(b'$' | b'`' | b'\\' | b'!')),
         _ => false,
     };

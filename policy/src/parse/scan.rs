@@ -114,6 +114,20 @@ fn word(line: &str, start: usize, globs: Globs) -> Result<(Token, usize), Refusa
                 word.text.push(char::from(byte));
                 at += 1;
             }
+            // The program `[` and what ends it, and the place that `find` and `xargs` fill in: no shell reads more in them.
+            b'[' | b']' if at == start && is_alone(line, at, 1) => {
+                word.text.push(char::from(byte));
+                word.bare = false;
+                at += 1;
+            }
+            b'{' if at == start
+                && line.get(at..).is_some_and(|r| r.starts_with("{}"))
+                && is_alone(line, at, 2) =>
+            {
+                word.text.push_str("{}");
+                word.bare = false;
+                at += 2;
+            }
             b'*' | b'?' | b'[' if globs == Globs::Keep => {
                 let glob = line.get(at..).and_then(|rest| rest.get(..Word::glob_at(rest)?));
                 let Some(glob) = glob else { return Err(unquoted(line, start, at)) };
@@ -126,6 +140,11 @@ fn word(line: &str, start: usize, globs: Globs) -> Result<(Token, usize), Refusa
         }
     }
     Ok((Token::Word(word), at))
+}
+
+/// Whether the word that begins at `at` has just `length` bytes.
+fn is_alone(line: &str, at: usize, length: usize) -> bool {
+    matches!(line.as_bytes().get(at + length), None | Some(b' ' | b'|' | b'&' | b';'))
 }
 
 /// Characters that may stand without quotes.

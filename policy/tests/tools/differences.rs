@@ -138,3 +138,41 @@ fn a_rule_that_goes_frees_what_it_bound_elsewhere() {
     assert_eq!(kinds(&with, OLD), [ChangeKind::Narrowed, ChangeKind::Widened]);
     assert_eq!(kinds(OLD, &with), [ChangeKind::Widened, ChangeKind::Narrowed]);
 }
+
+#[test]
+fn a_rule_that_comes_or_goes_is_shown_with_everything_it_says() {
+    let rule = r#"
+  - id: more
+    effect: approve
+    where: all
+    when: { during: [office] }
+    condition: via == 'cli'
+    commands: ["ls <path:/srv>..."]
+    globs: true
+    exempt_from_freezes: true
+    limits: { timeout: 5m, output: 1MiB }
+    network: { allow: [10.1.0.0/16], deny: [10.1.2.0/24] }
+    max_hosts: 3
+    approve: { approvals: 2, group: ops, within: 1h, mfa: true }
+"#;
+    let with = policy(&format!("{OLD}{}", rule.trim_start_matches('\n')));
+    let text = "approve ls <path:/srv>... for everybody, by any door on all\n\
+        when: during office\n\
+        condition: via == 'cli'\n\
+        globs: yes\n\
+        approve: 2 of group ops within 1h, with a second factor\n\
+        limits.timeout: 5m\n\
+        limits.output: 1MiB\n\
+        network.allow: 10.1.0.0/16\n\
+        network.deny: 10.1.2.0/24\n\
+        max_hosts: 3\n\
+        exempt_from_freezes: yes";
+    let shown = |old: &PolicySet, new: &PolicySet| {
+        let all = diff(old, new);
+        let of_rule =
+            all.into_iter().find(|change| change.what == "added" || change.what == "removed").unwrap();
+        (of_rule.before, of_rule.after)
+    };
+    assert_eq!(shown(&policy(OLD), &with), (None, Some(text.to_owned())));
+    assert_eq!(shown(&with, &policy(OLD)), (Some(text.to_owned()), None));
+}

@@ -71,6 +71,24 @@ fn imported_rules_are_compared_as_a_whole() {
     assert_eq!(kinds(&with("'uptime*'"), &native), one("removed"));
     assert_eq!(kinds(&with("'uptime*'"), &with("'df*'")), one("changed"));
     assert_eq!(kinds(&with("'uptime*'"), &with("'uptime*'")), []);
+    let shown = diff(&with("'uptime*', date"), &with("'df*', date")).remove(0);
+    assert_eq!(shown.before.as_deref(), Some("rule i: commands: uptime*"));
+    assert_eq!(shown.after.as_deref(), Some("rule i: commands: df*"));
+}
+
+#[test]
+fn imported_rules_that_change_places_are_told_by_their_order() {
+    let with = |first: &str, second: &str| {
+        let rule = |id: &str| format!("    - {{id: {id}, action: allow, commands: [{id}]}}\n");
+        let rules = format!("{}{}", rule(first), rule(second));
+        policy(&format!("version: 1\nimported:\n  dialect: last-match\n  rules:\n{rules}rules: []\n"))
+    };
+    let shown = diff(&with("a", "b"), &with("b", "a")).remove(0);
+    assert_eq!(shown.before.as_deref(), Some("order: a, b"));
+    assert_eq!(shown.after.as_deref(), Some("order: b, a"));
+    let shown = diff(&with("a", "b"), &with("a", "c")).remove(0);
+    assert_eq!(shown.before.as_deref(), Some("rule b: allow\nrule b: commands: b"));
+    assert_eq!(shown.after.as_deref(), Some("rule c: allow\nrule c: commands: c"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) struct Wrapper {
 const NONE: Wrapper = Wrapper { names: &[], valued: &[], operands: 0, assigns: false, text: &[] };
 
 /// From the manuals of sudo 1.9, OpenDoas, GNU coreutils 9, util-linux 2.40, findutils 4.9, strace 6, procps 4, busybox.
-pub(super) const WRAPPERS: [Wrapper; 19] = [
+pub(super) const WRAPPERS: [Wrapper; 21] = [
     Wrapper {
         names: &["sudo"],
         valued: &[
@@ -72,6 +72,35 @@ pub(super) const WRAPPERS: [Wrapper; 19] = [
         ],
         ..NONE
     },
+    Wrapper {
+        names: &[
+            "unshare",
+            "nsenter",
+            "setpriv",
+            "parallel",
+            "prlimit",
+            "choom",
+            "setarch",
+            "linux32",
+            "linux64",
+            "firejail",
+            "proot",
+            "rlwrap",
+            "torsocks",
+            "proxychains",
+            "proxychains4",
+            "dbus-run-session",
+            "ssh-agent",
+            "tini",
+            "dumb-init",
+            "hyperfine",
+            "valgrind",
+            "numactl",
+            "systemd-inhibit",
+        ],
+        ..NONE
+    },
+    Wrapper { names: &["gosu", "su-exec", "chpst", "cgexec", "sg"], operands: 1, ..NONE },
     Wrapper { names: &["nice"], valued: &["-n", "--adjustment"], ..NONE },
     Wrapper { names: &["ionice"], valued: &["-c", "-n", "-p", "-P", "-u", "--class", "--classdata"], ..NONE },
     Wrapper { names: &["timeout"], valued: &["-k", "-s", "--kill-after", "--signal"], operands: 1, ..NONE },
