@@ -42,7 +42,7 @@ impl Trouble {
     /// A file that cannot be read or written.
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let next_step = match error.kind() {
-            io::ErrorKind::NotFound => "check the path, or make the directory anew with lictor init",
+            io::ErrorKind::NotFound => "check the path",
             io::ErrorKind::PermissionDenied => "check who owns it and its mode",
             _ => "check the disk and the path",
         };

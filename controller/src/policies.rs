@@ -4,13 +4,13 @@ use std::{
     fs, io,
     path::PathBuf,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
 use lictor_core::{
     audit::AuditEvent,
-    clock::Clock,
+    clock::{Clock, Timestamp},
     error::{ErrorCode, Failure},
     principal::Principal,
 };
@@ -72,6 +72,14 @@ pub enum PolicyFileError {
         /// Why.
         source: io::Error,
     },
+    /// The file is older than the policy that was put, and cannot be written.
+    #[error("cannot write the policy that was put to {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The file is not a policy.
     #[error("{} is not a policy, so the controller does not start:\n{errors}", path.display())]
     Invalid {
@@ -86,7 +94,8 @@ pub enum PolicyFileError {
 }
 
 impl Policies {
-    /// Reads the file, keeps it as a new version if it differs from the newest kept one, and puts it in force.
+    /// Reads the file, keeps it as a new version if it differs from the newest kept one, and puts it in force. Only a file
+    /// that a put was to replace and did not loses to the newest kept version.
     ///
     /// # Errors
     /// [`PolicyFileError`]; a controller does not start without a policy.
@@ -99,22 +108,23 @@ impl Policies {
             .map_err(|source| PolicyFileError::Read { path: file.clone(), source })?;
         let set = PolicySet::parse(&source)
             .map_err(|errors| PolicyFileError::Invalid { path: file.clone(), errors })?;
-        let kept = store.policy(None).await?;
-        let (set, kept) = match kept {
+        let newest = store.policy(None).await?;
+        let (set, kept) = match newest {
             Some(newest)
-                if newest.changed_by != BY_FILE && is_older(&*store, &set, newest.version).await? =>
+                if newest.digest != set.digest() && is_stale(&file, &*store, &set, &newest).await? =>
             {
                 tracing::warn!(
                     version = newest.version,
-                    "the policy's file is older than the policy that was put; the newer one stays"
+                    "the policy's file was not written when this version was put; the version stays in force and is \
+                     written to the file now"
                 );
                 let newer = PolicySet::parse(&newest.source)
                     .map_err(|errors| PolicyFileError::Invalid { path: file.clone(), errors })?;
                 write_file(&file, &newest.source)
-                    .map_err(|source| PolicyFileError::Read { path: file.clone(), source })?;
+                    .map_err(|source| PolicyFileError::Write { path: file.clone(), source })?;
                 (newer, Some(newest))
             }
-            kept => (set, kept),
+            newest => (set, newest),
         };
         let version = match kept {
             Some(kept) if kept.digest == set.digest() => kept.version,
@@ -242,14 +252,30 @@ impl Policies {
     }
 }
 
-/// Whether the file's policy is one that was in force before version `newest`: its file was not written after a put.
-async fn is_older(store: &dyn Store, set: &PolicySet, newest: u64) -> Result<bool, lictor_store::StoreError> {
+/// Whether the file is what a put was to replace: it was written no later than `newest` was put, and holds what was in
+/// force before. Whoever writes the file afterwards means it, whatever it holds.
+async fn is_stale(
+    file: &PathBuf,
+    store: &dyn Store,
+    set: &PolicySet,
+    newest: &KeptPolicy,
+) -> Result<bool, lictor_store::StoreError> {
+    if newest.changed_by == BY_FILE || !is_written_by(file, newest.changed_at) {
+        return Ok(false);
+    }
+    let newest = newest.version;
     for version in (newest.saturating_sub(OLDER_VERSIONS).max(1)..newest).rev() {
         if store.policy(Some(version)).await?.is_some_and(|kept| kept.digest == set.digest()) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether the file was last written at this time or before.
+fn is_written_by(file: &PathBuf, at: Timestamp) -> bool {
+    let written = stamp(file).and_then(|(modified, _)| modified.duration_since(UNIX_EPOCH).ok());
+    written.is_some_and(|written| written <= Duration::from_micros(at.as_micros()))
 }
 
 async fn keep(

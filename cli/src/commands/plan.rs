@@ -1,7 +1,6 @@
 //! `lictor plan`: what would be decided, without recording a job.
 
 use clap::Args;
-use lictor_client::policy::Effect;
 use lictor_runtime::exit::Exit;
 
 use crate::{
@@ -19,7 +18,8 @@ use crate::{
 /// The digest at the end stands for exactly these decisions: with `lictor run --plan DIGEST` and the
 /// same arguments, what is decided otherwise by then does not run.
 ///
-/// Ends with 3 if it would run nowhere, not even with consent.
+/// Ends with 3 if it would be refused: because no host is allowed, because one needs consent, which
+/// cannot be collected yet, or because of max_hosts or a quota.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -32,6 +32,5 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let connected = context.connect()?;
     let plan = connected.client().plan(&arguments.request.into_spec(None, None)).await?;
     context.show(&PlanDocument::from(&plan), |style| plan::text(&plan, style))?;
-    let runs = plan.hosts.iter().any(|host| host.effect != Effect::Deny);
-    Ok(if runs { Exit::Ok } else { Exit::Denied }.into())
+    Ok(if plan::runs(&plan) { Exit::Ok } else { Exit::Denied }.into())
 }

@@ -15,8 +15,6 @@ mod source;
 mod suggest;
 mod test;
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
 use crate::{Done, context::Context};
@@ -33,12 +31,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Read a policy file and say everything that is wrong with it, or should not be said by accident
-    Check {
-        /// The file
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
+    Check(check::Arguments),
     /// Print the JSON schema of policy files, for editors
     Schema,
     Test(test::Arguments),
@@ -68,7 +61,7 @@ enum Verb {
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     match arguments.verb {
-        Verb::Check { file } => check::run(&file, context),
+        Verb::Check(arguments) => check::run(&arguments, context),
         Verb::Schema => check::schema(context),
         Verb::Test(arguments) => test::run(&arguments, context),
         Verb::Explain(arguments) => explain::run(arguments, context).await,

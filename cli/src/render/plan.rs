@@ -31,14 +31,80 @@ pub(crate) fn text(plan: &Plan, style: Style) -> String {
     text += &table.render(style, 0);
     text += &reasons(&plan.hosts, style);
     text += &quotas(&plan.quotas, style);
-    if plan.hosts.iter().any(|host| host.effect != Effect::Deny) {
-        text += &format!(
+    text + &ending(plan, style)
+}
+
+/// How to run it, or why it would not run.
+fn ending(plan: &Plan, style: Style) -> String {
+    if !permits(plan) {
+        return String::new();
+    }
+    let obstacles = obstacles(plan);
+    if obstacles.is_empty() {
+        return format!(
             "\n{} lictor run --plan {} and the same arguments run exactly this, or fail as stale\n",
             style.paint(Tone::Accent, "next:"),
             plan.plan_digest
         );
     }
-    text
+    let refused = style.paint(Tone::Bad, "refused:");
+    obstacles.iter().fold("\n".to_owned(), |text, obstacle| text + &format!("{refused} {obstacle}\n"))
+}
+
+/// Whether the request would run as it is.
+pub(crate) fn runs(plan: &Plan) -> bool {
+    permits(plan) && obstacles(plan).is_empty()
+}
+
+fn permits(plan: &Plan) -> bool {
+    permitted(plan).next().is_some()
+}
+
+fn permitted(plan: &Plan) -> impl Iterator<Item = &HostDecision> {
+    plan.hosts.iter().filter(|host| host.effect != Effect::Deny)
+}
+
+/// Why the whole request would be refused although policy permits it somewhere, as the controller refuses it.
+fn obstacles(plan: &Plan) -> Vec<String> {
+    let hosts = permitted(plan).count();
+    let mut all = Vec::new();
+    let asking = permitted(plan).filter(|host| host.effect == Effect::Approve).count();
+    if asking > 0 {
+        all.push(format!(
+            "{} consent, which this version cannot collect: leave out the hosts that say APPROVE, or ask whoever keeps the \
+             policy for a rule that allows it",
+            match asking {
+                1 => "1 host needs".to_owned(),
+                more => format!("{more} hosts need"),
+            }
+        ));
+    }
+    if let Some(most) = permitted(plan).filter_map(|host| host.max_hosts).min()
+        && hosts > most as usize
+    {
+        all.push(format!(
+            "policy allows at most {} in one job, and these are {hosts}: ask for fewer at a time",
+            count(most as usize, "host")
+        ));
+    }
+    for quota in &plan.quotas {
+        // What is asked for counts on every host, what is under way only where it runs.
+        let more = if quota.per.is_some() { plan.hosts.len() } else { hosts };
+        if more > quota.left() as usize {
+            all.push(format!(
+                "quota `{}` has room for {} of these {}: {}",
+                one_line(&quota.id.to_string()),
+                quota.left(),
+                count(more, "invocation"),
+                if quota.per.is_some() {
+                    "wait, or ask for fewer hosts"
+                } else {
+                    "wait until some have ended"
+                }
+            ));
+        }
+    }
+    all
 }
 
 /// Each reason once with what goes with it, however many hosts it holds for.

@@ -191,7 +191,21 @@ fn a_plan() {
         "plan_json",
         serde_json::to_string_pretty(&json::PlanDocument::from(&plan_of)).unwrap()
     );
-    insta::assert_snapshot!("plan", plan::text(&plan_of, Style::PLAIN));
+    let on = |hosts: &[&str], max_hosts| Plan {
+        hosts: hosts
+            .iter()
+            .map(|alias| HostDecision {
+                max_hosts,
+                ..decision(alias, Effect::Allow, "POLICY_ALLOWED", "rule x allows it", "")
+            })
+            .collect(),
+        quotas: vec![quota("hourly", 98, Some(Duration::from_secs(3600)))],
+        ..plan_of.clone()
+    };
+    let (fits, too_many) = (on(&["web-1", "web-2"], Some(2)), on(&["web-1", "web-2", "web-3"], Some(2)));
+    assert_eq!([&plan_of, &fits, &too_many].map(plan::runs), [false, true, false]);
+    let text = [&plan_of, &fits, &too_many].map(|plan_of| plan::text(plan_of, Style::PLAIN));
+    insta::assert_snapshot!("plan", text.join("\n---\n"));
 }
 
 #[test]

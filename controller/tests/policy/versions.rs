@@ -1,8 +1,11 @@
 //! Every policy that was in force stays known; one that is put is in force.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use lictor_core::error::ErrorCode;
+use lictor_core::{clock::Clock as _, error::ErrorCode};
 use lictor_proto::{
     limits::{MAX_POLICY_BYTES, MAX_POLICY_MESSAGE_BYTES},
     pb::{self, policy_service_server::PolicyService as _},
@@ -94,4 +97,55 @@ async fn a_policy_of_the_longest_kind_can_be_put_and_read_and_a_longer_one_not()
     let told = world.api().get(call(pb::GetPolicyRequest { version: 0 })).await.unwrap().into_inner();
     assert!(told.encoded_len() < MAX_POLICY_MESSAGE_BYTES);
     assert_eq!(told.source, source);
+}
+
+/// Writes the policy's file as if at this moment, in seconds.
+fn write_file(world: &World, source: &str, at: u64) {
+    let file = world.dir.path().join("policy.yml");
+    std::fs::write(&file, source).unwrap();
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    file.set_modified(UNIX_EPOCH + Duration::from_secs(at)).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_was_edited_while_no_controller_ran_counts_even_if_it_says_what_an_older_one_said() {
+    let world = World::new().await;
+    world.pass(Duration::from_secs(100));
+    world.put(NOTHING).await;
+    let put_at = world.clock.now().as_micros() / 1_000_000;
+    write_file(&world, POLICY, put_at + 1);
+    let world = world.restarted().await;
+    let now = world.lifecycle.policies.now();
+    assert_eq!((now.version, now.set.source()), (3, POLICY));
+    assert_eq!(world.store.policy(None).await.unwrap().unwrap().changed_by, "file");
+}
+
+#[tokio::test]
+async fn a_file_that_was_not_written_when_a_policy_was_put_does_not_bring_the_old_one_back() {
+    let world = World::new().await;
+    world.pass(Duration::from_secs(100));
+    world.put(NOTHING).await;
+    let put_at = world.clock.now().as_micros() / 1_000_000;
+    write_file(&world, POLICY, put_at - 1);
+    let world = world.restarted().await;
+    let now = world.lifecycle.policies.now();
+    assert_eq!((now.version, now.set.source()), (2, NOTHING));
+    assert_eq!(std::fs::read_to_string(world.dir.path().join("policy.yml")).unwrap(), NOTHING);
+
+    // What was never in force was written by somebody, and is not thrown away.
+    let edited = format!("{POLICY}# edited\n");
+    write_file(&world, &edited, put_at - 1);
+    let world = world.restarted().await;
+    assert_eq!(world.lifecycle.policies.now().set.source(), edited);
+}
+
+#[tokio::test]
+async fn a_file_that_holds_the_newest_version_makes_no_other() {
+    let world = World::new().await;
+    world.put(NOTHING).await;
+    world.put(POLICY).await;
+    write_file(&world, POLICY, 1);
+    let world = world.restarted().await;
+    let now = world.lifecycle.policies.now();
+    assert_eq!((now.version, now.set.source()), (3, POLICY));
 }

@@ -112,11 +112,18 @@ pub(super) fn run(arguments: &Arguments) -> Done {
 /// dialect is told from its rules.
 fn read_policy(path: &Path, dialect: Option<Dialect>) -> Result<PolicySet, Trouble> {
     let text = fs::read_to_string(path).map_err(|e| Trouble::file("read", path, &e))?;
+    let is_native = text.lines().any(|line| line.starts_with("version:"));
     let dialect = match dialect {
         Some(Dialect::Native) => return source::file(path),
+        Some(Dialect::V1 | Dialect::V2) if is_native => {
+            return Err(Trouble::usage(
+                format!("{} is a native policy: it has a `version:`", path.display()),
+                "leave out --dialect, or say --dialect native",
+            ));
+        }
         Some(Dialect::V1) => Some(imported::Dialect::LastMatch),
         Some(Dialect::V2) => Some(imported::Dialect::FirstMatch),
-        None if text.lines().any(|line| line.starts_with("version:")) => return source::file(path),
+        None if is_native => return source::file(path),
         None => None,
     };
     let policy = import::policy(&text, dialect).map_err(|errors| {
@@ -348,6 +355,21 @@ mod tests {
             assert_eq!(all[0]["code"], INPUT_CODE, "{line}");
             assert_eq!(all[0]["id"], id, "{line}");
             assert!(all[0]["reason"].as_str().unwrap().contains(because), "{line}: {}", all[0]["reason"]);
+        }
+    }
+
+    #[test]
+    fn a_native_policy_is_not_read_as_one_of_another_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("policy.yml");
+        fs::write(&path, "version: 1\nrules: []\n").unwrap();
+        for dialect in [Dialect::V1, Dialect::V2] {
+            let trouble = read_policy(&path, Some(dialect)).unwrap_err();
+            assert_eq!(trouble.exit(), Exit::Usage);
+            assert!(trouble.to_string().contains("is a native policy"), "{trouble}");
+        }
+        for dialect in [None, Some(Dialect::Native)] {
+            assert!(read_policy(&path, dialect).is_ok());
         }
     }
 

@@ -105,7 +105,7 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> Done {
 pub(super) async fn rollback(arguments: RollbackArguments, context: &Context) -> Done {
     let RollbackArguments { version, how } = arguments;
     let connected = context.connect()?;
-    let earlier = connected.operator.policy(Some(version)).await?;
+    let earlier = source::kept(&connected, Some(version)).await?;
     let set = source::of_controller(&earlier)?;
     let note = if how.note.is_empty() { format!("back to version {version}") } else { how.note };
     let proposal = Proposal { name: format!("version {version}"), source: earlier.source, set, note };
@@ -133,13 +133,20 @@ async fn put(connected: &Connected, proposal: Proposal, yes: bool, context: &Con
     if !context.is_json() {
         context.note(diff_text(&difference, context.err).trim_end());
     }
-    if !yes && !agreed(context)? {
-        return Err(Failure::new(
-            ErrorCode::InvalidArgument,
-            "nothing was put in force",
-            "add --yes to do it without asking",
-        )
-        .into());
+    match if yes { Answer::Yes } else { ask(context)? } {
+        Answer::Yes => {}
+        Answer::No => {
+            context.note("nothing was changed");
+            return Ok(Exit::Ok.into());
+        }
+        Answer::Nobody => {
+            return Err(Failure::new(
+                ErrorCode::InvalidArgument,
+                "nothing was put in force",
+                "add --yes to do it without asking",
+            )
+            .into());
+        }
     }
     let PolicyPut { version, warning } =
         connected.operator.put_policy(&proposal.source, live.version, &proposal.note).await?;
@@ -160,15 +167,22 @@ async fn put(connected: &Connected, proposal: Proposal, yes: bool, context: &Con
     Ok(Exit::Ok.into())
 }
 
-/// Asks a person; where there is none, the answer is no.
-fn agreed(context: &Context) -> Result<bool, Trouble> {
+/// What a person says.
+enum Answer {
+    Yes,
+    No,
+    /// There is no person to ask.
+    Nobody,
+}
+
+fn ask(context: &Context) -> Result<Answer, Trouble> {
     if !io::stdin().is_terminal() || context.is_json() {
-        return Ok(false);
+        return Ok(Answer::Nobody);
     }
     let mut out = io::stderr().lock();
     write!(out, "\nPut it in force? [y/N] ")?;
     out.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(if matches!(answer.trim(), "y" | "Y" | "yes") { Answer::Yes } else { Answer::No })
 }

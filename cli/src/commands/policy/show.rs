@@ -3,6 +3,7 @@
 use lictor_runtime::exit::Exit;
 use serde::Serialize;
 
+use super::source;
 use crate::{Done, context::Context, render::time};
 
 #[derive(Debug, Serialize)]
@@ -17,7 +18,7 @@ struct Shown {
 
 /// Shows the policy in force, or an earlier version.
 pub(super) async fn run(version: Option<u64>, context: &Context) -> Done {
-    let policy = context.connect()?.operator.policy(version).await?;
+    let policy = source::kept(&context.connect()?, version).await?;
     if !context.is_json() {
         let when = time::moment(policy.changed_at);
         context.note(&format!("# version {}, put by {} at {when} UTC", policy.version, policy.changed_by));

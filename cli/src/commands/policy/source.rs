@@ -6,7 +6,10 @@ use lictor_client::operator::PolicyView;
 use lictor_core::error::{ErrorCode, Failure};
 use lictor_policy::PolicySet;
 
-use crate::{context::Context, trouble::Trouble};
+use crate::{
+    context::{Connected, Context},
+    trouble::Trouble,
+};
 
 /// A policy as it is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +37,19 @@ pub(super) async fn load(named: &Named, context: &Context) -> Result<Source, Tro
         Named::Live => None,
         Named::Version(version) => Some(*version),
     };
-    let view = context.connect()?.operator.policy(version).await?;
+    let view = kept(&context.connect()?, version).await?;
     Ok(Source { name: format!("version {}", view.version), set: of_controller(&view)? })
+}
+
+/// The policy in force, or an earlier version.
+pub(super) async fn kept(connected: &Connected, version: Option<u64>) -> Result<PolicyView, Failure> {
+    let told = connected.operator.policy(version).await;
+    told.map_err(|failure| match failure.code {
+        ErrorCode::NotFound => {
+            Failure { next_step: "see which there are: lictor policy history".into(), ..failure }
+        }
+        _ => failure,
+    })
 }
 
 /// Reads a policy file.

@@ -19,6 +19,7 @@ pub(crate) struct Document {
     allow: usize,
     approve: usize,
     deny: usize,
+    imported: usize,
     examples: usize,
     sha256: String,
     findings: Vec<Finding>,
@@ -47,6 +48,7 @@ impl Document {
             allow: with(Effect::Allow),
             approve: with(Effect::Approve),
             deny: with(Effect::Deny),
+            imported: set.imported_rules(),
             examples: set.rules().map(examples).sum(),
             sha256: set.digest().to_string(),
             findings: findings.iter().map(Finding::from).collect(),
@@ -87,8 +89,12 @@ pub(crate) fn text(document: &Document, style: Style) -> String {
     let kinds: Vec<String> =
         kinds.iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}")).collect();
     let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
-    text + &format!(
-        "{}  {}, {}{kinds}, {}{}\n",
+    let imported = match document.imported {
+        0 => String::new(),
+        n => format!(", {}", count(n, "imported rule")),
+    };
+    text += &format!(
+        "{}  {}, {}{kinds}{imported}, {}{}\n",
         style.paint(Tone::Good, "ok"),
         document.file.display(),
         count(document.rules, "rule"),
@@ -97,5 +103,16 @@ pub(crate) fn text(document: &Document, style: Style) -> String {
             0 => String::new(),
             n => format!(", {}", count(n, "warning")),
         }
-    )
+    );
+    if document.approve > 0 {
+        text += &format!(
+            "{} {} for consent: what needs it is refused until a controller can collect it\n",
+            style.paint(Tone::Warn, "note:"),
+            match document.approve {
+                1 => "1 rule asks".to_owned(),
+                n => format!("{n} rules ask"),
+            }
+        );
+    }
+    text
 }

@@ -82,7 +82,7 @@ impl From<&ShadowDifference> for DifferenceDocument {
 /// The figures in sentences, and the newest differences as a table.
 pub(crate) fn text(view: &ShadowView, style: Style) -> String {
     let mut text = format!(
-        "{} put by {} at {} UTC, sha256 {}\n{} {} requests on {} hosts since {} UTC\n\n",
+        "{} put by {} at {} UTC, sha256 {}\n{} {} requests, {} host decisions, since {} UTC\n\n",
         style.faint("proposed"),
         one_line(&view.put_by),
         time::moment(view.put_at),

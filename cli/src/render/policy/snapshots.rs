@@ -74,6 +74,14 @@ fn a_checked_file() {
     let set = policy(POLICY);
     let document = check::Document::new(Path::new("policy.yml"), &set, &lint(&set));
     insta::assert_snapshot!("check", check::text(&document, Style::PLAIN) + "\n" + &json(&document));
+    let imported = policy(
+        "version: 1\nimported:\n  dialect: last-match\n  rules:\n    - {id: i, action: allow, commands: [uptime]}\nrules: []\n",
+    );
+    let document = check::Document::new(Path::new("policy.yml"), &imported, &lint(&imported));
+    assert_eq!(
+        check::text(&document, Style::PLAIN),
+        "ok  policy.yml, 0 rules, 1 imported rule, 0 examples\n"
+    );
 }
 
 #[test]

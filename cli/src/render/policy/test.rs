@@ -96,12 +96,11 @@ pub(crate) fn text(document: &Document, style: Style) -> String {
         }
         text += "\n";
     }
-    let (tone, word) = if document.holds() { (Tone::Good, "ok") } else { (Tone::Bad, "failed") };
-    text + &format!(
-        "{}  {} of {}; {} of its rules hold\n",
-        style.paint(tone, word),
-        document.cases - document.failed,
-        count(document.cases, "case"),
-        count(document.examples, "example"),
-    )
+    let cases = count(document.cases, "case");
+    let sum = if document.holds() {
+        format!("{}  {} of {cases}", style.paint(Tone::Good, "ok"), document.cases)
+    } else {
+        style.paint(Tone::Bad, &format!("{} of {cases} failed", document.failed)).to_string()
+    };
+    text + &format!("{sum}; {} of its rules hold\n", count(document.examples, "example"))
 }
