@@ -42,6 +42,11 @@ struct Walk<'p> {
 
 /// The index of the word that decided, when `pattern` denies the words.
 pub(crate) fn find(pattern: &Pattern, words: &[Word]) -> Option<usize> {
+    // Most rules are about programs that no word of the command names; this is what they cost.
+    let may_name = |word: &Word| word.literal().is_none() || mentions(pattern, word.as_str());
+    if !programs(pattern).is_empty() && !words.iter().any(may_name) {
+        return None;
+    }
     if at_start(pattern, words) {
         return Some(0);
     }
