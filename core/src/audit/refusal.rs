@@ -1,6 +1,9 @@
 //! What the log keeps of a site's refusal: the signed statement, with all that it takes to verify it anywhere.
 
-use super::{Field, Fields, optional, text};
+use super::{
+    Field, Fields,
+    fields::{optional, text},
+};
 use crate::{
     digest::Digest,
     id::InvocationId,

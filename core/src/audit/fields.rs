@@ -1,0 +1,199 @@
+//! The fields of each event, by name: what a record has of it.
+
+use super::{AuditEvent, Field, Fields};
+use crate::{
+    invocation::Invocation,
+    job::{Origin, Target},
+    name::AgentName,
+    outcome::Outcome,
+    principal::Principal,
+};
+
+impl AuditEvent {
+    /// The fields of the event, by name.
+    pub fn fields(&self) -> Fields {
+        match self {
+            Self::ControllerStarted { name } => vec![("name", text(name))],
+            Self::PolicyChanged { version, digest, by, note } => {
+                vec![
+                    ("policy_version", Field::Number(*version)),
+                    ("policy_digest", text(digest)),
+                    ("by", text(by)),
+                    ("note", optional(note.as_ref())),
+                ]
+            }
+            Self::ShadowPolicySet { digest, by } => vec![("policy_digest", text(digest)), ("by", text(by))],
+            Self::ShadowPolicyCleared { by } => vec![("by", text(by))],
+            Self::JobSubmitted {
+                job,
+                principal,
+                origin,
+                target,
+                command,
+                request_digest,
+                policy_version,
+            } => {
+                let mut fields = vec![("job", text(job))];
+                fields.extend(who(principal, origin));
+                fields.extend([
+                    ("target", target_field(target)),
+                    ("command", text(command)),
+                    ("command_digest", text(command.digest())),
+                    ("request_digest", text(request_digest)),
+                    ("policy_version", Field::Number(*policy_version)),
+                ]);
+                fields
+            }
+            Self::InvocationIntended { invocation, job, host, site, rule, limits, offered } => vec![
+                ("invocation", text(invocation)),
+                ("job", text(job)),
+                ("host", text(host)),
+                ("site", text(site)),
+                ("rule", optional(rule.as_ref())),
+                ("timeout_ms", Field::Number(millis(limits.timeout))),
+                ("output_bytes", Field::Number(limits.output_bytes)),
+                ("agent", optional(offered.as_ref().map(|(agent, _)| agent))),
+                ("epoch", offered.as_ref().map_or(Field::Absent, |(_, epoch)| Field::Number(*epoch))),
+            ],
+            Self::InvocationOffered { invocation, agent, epoch } => {
+                vec![
+                    ("invocation", text(invocation)),
+                    ("agent", text(agent)),
+                    ("epoch", Field::Number(*epoch)),
+                ]
+            }
+            Self::InvocationReturned { invocation, agent } => {
+                vec![("invocation", text(invocation)), ("agent", text(agent))]
+            }
+            Self::RequestDenied {
+                principal,
+                origin,
+                target,
+                command,
+                request_digest,
+                code,
+                reason,
+                rule,
+                policy_version,
+            } => {
+                let mut fields = who(principal, origin);
+                fields.extend([
+                    ("target", target_field(target)),
+                    ("command", text(command)),
+                    ("request_digest", text(request_digest)),
+                    ("code", text(code)),
+                    ("reason", text(reason)),
+                    ("rule", optional(rule.as_ref())),
+                    ("policy_version", Field::Number(*policy_version)),
+                ]);
+                fields
+            }
+            Self::InvocationEnded { invocation, agent } => ended(invocation, agent.as_ref()),
+            Self::InvocationResolved { invocation, agent, outcome } => vec![
+                ("invocation", text(invocation)),
+                ("agent", text(agent)),
+                ("outcome", text(outcome.name())),
+                ("ran", text(outcome.ran().as_str())),
+                ("detail", text(outcome)),
+            ],
+            Self::ResultConflict { invocation, agent, recorded, reported } => vec![
+                ("invocation", text(invocation)),
+                ("agent", text(agent)),
+                ("recorded", text(recorded)),
+                ("reported", text(reported)),
+            ],
+            Self::GrantRefused(refusal) => refusal.fields(),
+            Self::EvidenceInvalid(bad) => bad.fields(),
+            Self::CancelRequested { job, by } => vec![("job", text(job)), ("by", text(by))],
+            Self::CallRefused { identity, method, count } => {
+                vec![("identity", text(identity)), ("method", text(method)), ("count", Field::Number(*count))]
+            }
+            Self::JoinTokenIssued { token, site, agent, by, expires_at } => vec![
+                ("token", text(token)),
+                ("site", text(site)),
+                ("agent", text(agent)),
+                ("by", text(by)),
+                ("expires_at", text(expires_at)),
+            ],
+            Self::AgentEnrolled { token, site, agent, serial } => {
+                vec![
+                    ("token", text(token)),
+                    ("site", text(site)),
+                    ("agent", text(agent)),
+                    ("serial", text(serial)),
+                ]
+            }
+            Self::CertificateRenewed { identity, serial } => {
+                vec![("identity", text(identity)), ("serial", text(serial))]
+            }
+            Self::AgentConnected { site, agent, epoch, address } => vec![
+                ("site", text(site)),
+                ("agent", text(agent)),
+                ("epoch", Field::Number(*epoch)),
+                ("address", text(address)),
+            ],
+            Self::HostsReported { site, agent, hosts, changes } => vec![
+                ("site", text(site)),
+                ("agent", text(agent)),
+                ("hosts", Field::Number(*hosts)),
+                ("changes", Field::List(changes.clone())),
+            ],
+            Self::AuditRead { by, from, count } => {
+                vec![("by", text(by)), ("from", Field::Number(*from)), ("count", Field::Number(*count))]
+            }
+        }
+    }
+}
+
+fn ended(invocation: &Invocation, agent: Option<&AgentName>) -> Fields {
+    let outcome = invocation.state.outcome();
+    vec![
+        ("invocation", text(invocation.id)),
+        ("job", text(invocation.job)),
+        ("host", text(&invocation.host)),
+        ("site", text(&invocation.site)),
+        ("agent", optional(agent)),
+        ("address", optional(invocation.address.as_ref())),
+        ("outcome", text(invocation.state.name())),
+        ("ran", optional(outcome.map(|o| o.ran().as_str()))),
+        (
+            "exit_code",
+            outcome.and_then(Outcome::exit_code).map_or(Field::Absent, |c| Field::Number(u64::from(c))),
+        ),
+        ("detail", optional(outcome)),
+        ("started_at", optional(invocation.started_at)),
+        ("ended_at", optional(invocation.ended_at)),
+        ("stdout_bytes", Field::Number(invocation.output.stdout.bytes_total)),
+        ("stdout_digest", optional(invocation.output.stdout.digest)),
+        ("stderr_bytes", Field::Number(invocation.output.stderr.bytes_total)),
+        ("stderr_digest", optional(invocation.output.stderr.digest)),
+    ]
+}
+
+fn who(principal: &Principal, origin: &Origin) -> Fields {
+    vec![
+        ("principal", text(principal)),
+        ("tenant", text(&principal.tenant)),
+        ("via", text(origin.via.as_str())),
+        ("client", text(&origin.client)),
+    ]
+}
+
+fn target_field(target: &Target) -> Field {
+    match target {
+        Target::Hosts(hosts) => Field::List(hosts.iter().map(ToString::to_string).collect()),
+        Target::Tag(tag) => Field::Text(format!("tag:{tag}")),
+    }
+}
+
+pub(super) fn text(value: impl ToString) -> Field {
+    Field::Text(value.to_string())
+}
+
+pub(super) fn optional(value: Option<impl ToString>) -> Field {
+    value.map_or(Field::Absent, text)
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
