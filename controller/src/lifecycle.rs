@@ -128,9 +128,7 @@ impl Lifecycle {
             Ok(intended) => intended,
             // Somebody with the same key was faster; theirs is the job.
             Err(StoreError::Conflict { .. }) if spec.idempotency_key.is_some() => {
-                let known = self.known_key(caller, spec).await?;
-                return known
-                    .ok_or_else(|| of_store(StoreError::Conflict { what: "the idempotency key".into() }));
+                return self.key_of_the_faster(caller, spec).await;
             }
             Err(error) => return Err(of_store(error)),
         };
@@ -186,6 +184,17 @@ impl Lifecycle {
             message,
             "wait until some have ended, or cancel some (lictor jobs)",
         ))
+    }
+
+    /// The job of whoever used the same key a moment earlier; the store may refuse a key before it can be read.
+    async fn key_of_the_faster(&self, caller: &Authenticated, spec: &JobSpec) -> Result<Submitted, Failure> {
+        for _ in 0..KEY_LOOKS {
+            if let Some(known) = self.known_key(caller, spec).await? {
+                return Ok(known);
+            }
+            tokio::time::sleep(KEY_LOOK_EVERY).await;
+        }
+        Err(of_store(StoreError::Conflict { what: "the idempotency key".into() }))
     }
 
     /// The job that this key stands for, if it is known.
