@@ -5,20 +5,24 @@
 //! and a part has no rule that is exempt, the request is denied; else, if a part is matched by an approve rule, others
 //! have to consent; else it is allowed. What is allowed is so within the strictest limits and networks of all the rules
 //! that allow it. The order of rules never matters.
+//!
+//! Rules that were imported have an order of their own and speak as one: what they deny is denied, and a part that they
+//! allow is allowed.
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+mod terms;
+
 use lictor_core::{
     command::{Command, Pipeline, Simple},
-    job::Limits,
     name::RuleId,
 };
 
+use self::terms::{Terms, limits, networks};
 use crate::{
     decision::{ApprovalTerms, Decision, DecisionCode, Effect},
     imported::PartVerdict,
     judging::{Fit, Judging},
     request::Request,
-    rule::{Match, Network, PartialLimits, Rule, word_at},
+    rule::{Match, PartialLimits, Rule, word_at},
     set::PolicySet,
 };
 
@@ -31,13 +35,6 @@ struct Permitted<'r, 's> {
     rules: Vec<(&'r Rule, Match<'r>)>,
     /// The imported rule that allows it too, or alone.
     imported: Option<RuleId>,
-}
-
-/// What follows from a rule for whatever it permits.
-#[derive(Clone, Copy)]
-struct Terms<'r> {
-    limits: PartialLimits,
-    network: Option<&'r Network>,
 }
 
 /// Judges `request` by `set`.
@@ -329,59 +326,6 @@ fn denied(set: &PolicySet, code: DecisionCode, reason: String, hint: String) -> 
         max_hosts: None,
         approvals: Vec::new(),
     }
-}
-
-/// The smallest of what is asked for, what each rule gives, and what the host's override gives at most.
-fn limits(judging: &Judging<'_>, terms: &[Terms<'_>]) -> Limits {
-    let requested = judging.request.requested;
-    let (default, most) = judging.set.limits_on(judging.request.host);
-    let timeouts = terms.iter().map(|terms| terms.limits.timeout.unwrap_or(default.timeout));
-    let outputs = terms.iter().map(|terms| terms.limits.output_bytes.unwrap_or(default.output_bytes));
-    Limits {
-        timeout: timeouts.chain(most.timeout).chain(requested.timeout).min().unwrap_or(default.timeout),
-        output_bytes: outputs
-            .chain(most.output_bytes)
-            .chain(requested.output_bytes)
-            .min()
-            .unwrap_or(default.output_bytes),
-    }
-}
-
-/// Addresses that every rule allows and none denies. When the rules have no address in common, everything is denied:
-/// an empty list of allowed networks would mean "any".
-fn networks(set: &PolicySet, terms: &[Terms<'_>]) -> Network {
-    let file = set.network();
-    let mut deny = file.deny.clone();
-    let mut allow: Option<Vec<IpNet>> = None;
-    for terms in terms {
-        deny.extend(terms.network.iter().flat_map(|network| &network.deny));
-        let own = terms.network.and_then(|network| network.allow.as_ref());
-        if let Some(list) = own.or(file.allow.as_ref()) {
-            allow = Some(match allow {
-                None => list.clone(),
-                Some(before) => intersect(&before, list),
-            });
-        }
-    }
-    if allow.as_ref().is_some_and(Vec::is_empty) {
-        deny.extend([IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())]);
-    }
-    deny.sort_unstable();
-    deny.dedup();
-    if let Some(list) = allow.as_mut() {
-        list.sort_unstable();
-        list.dedup();
-    }
-    Network { allow, deny }
-}
-
-/// Two networks overlap only when one contains the other, and then in the smaller.
-fn intersect(a: &[IpNet], b: &[IpNet]) -> Vec<IpNet> {
-    let smaller = |x: &IpNet, y: &IpNet| if x.contains(y) { Some(*y) } else { y.contains(x).then_some(*x) };
-    let mut both: Vec<IpNet> = a.iter().flat_map(|x| b.iter().filter_map(move |y| smaller(x, y))).collect();
-    both.sort_unstable();
-    both.dedup();
-    both
 }
 
 pub(crate) fn whom(request: &Request<'_>) -> String {

@@ -8,6 +8,7 @@ pub(crate) mod forms;
 pub(crate) mod glob;
 pub(crate) mod meets;
 pub(crate) mod names;
+pub(crate) mod operands;
 pub(crate) mod pattern;
 pub(crate) mod programs;
 pub(crate) mod structured;

@@ -17,7 +17,7 @@ mod plan;
 
 pub(crate) use self::{
     fleet::{AgentDocument, HostDocument, SiteDocument},
-    plan::PlanDocument,
+    plan::{ApprovalDocument, PlanDocument},
 };
 
 /// A failure.

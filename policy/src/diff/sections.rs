@@ -125,6 +125,16 @@ fn windows(sides: Sides<'_>) -> Vec<Change> {
         .collect()
 }
 
+/// A bound that is new: it takes something away.
+fn added(place: &Place, text: String) -> Change {
+    Change::new(place, ChangeKind::Narrowed, "added").showing(None, Some(text))
+}
+
+/// A bound that is gone.
+fn removed(place: &Place, text: String) -> Change {
+    Change::new(place, ChangeKind::Widened, "removed").showing(Some(text), None)
+}
+
 fn freezes(sides: Sides<'_>) -> Vec<Change> {
     let by_id = |set: &PolicySet| -> BTreeMap<RuleId, Freeze> {
         set.freezes().map(|freeze| (freeze.id.clone(), freeze.clone())).collect()
@@ -136,14 +146,8 @@ fn freezes(sides: Sides<'_>) -> Vec<Change> {
     for id in ids {
         let place = Place::entry("freezes", id);
         match (old.get(id), new.get(id)) {
-            (None, Some(new)) => {
-                changes
-                    .push(Change::new(&place, ChangeKind::Narrowed, "added").showing(None, Some(text(new))));
-            }
-            (Some(old), None) => {
-                changes
-                    .push(Change::new(&place, ChangeKind::Widened, "removed").showing(Some(text(old)), None));
-            }
+            (None, Some(new)) => changes.push(added(&place, text(new))),
+            (Some(old), None) => changes.push(removed(&place, text(old))),
             (Some(old), Some(new)) => {
                 if text(old) != text(new) {
                     let spans = Relation::of(
@@ -223,14 +227,8 @@ fn quotas(sides: Sides<'_>) -> Vec<Change> {
     for id in ids {
         let place = Place::entry("quotas", id);
         match (old.get(id), new.get(id)) {
-            (None, Some(new)) => {
-                changes
-                    .push(Change::new(&place, ChangeKind::Narrowed, "added").showing(None, Some(text(new))));
-            }
-            (Some(old), None) => {
-                changes
-                    .push(Change::new(&place, ChangeKind::Widened, "removed").showing(Some(text(old)), None));
-            }
+            (None, Some(new)) => changes.push(added(&place, text(new))),
+            (Some(old), None) => changes.push(removed(&place, text(old))),
             (Some(old), Some(new)) => {
                 let (before, after) = (describe::who(&old.who), describe::who(&new.who));
                 if !alike(&before, &after) {

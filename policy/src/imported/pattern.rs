@@ -4,7 +4,7 @@
 use super::{
     anchor::WordGlob,
     glob::{Glob, Token},
-    programs,
+    operands::{is_interpreter, is_number, may_follow, supplies_operand},
     symbols::{self, Symbol, Symbols},
 };
 
@@ -134,11 +134,7 @@ impl Pattern {
             }
         }
     }
-}
 
-// === impl Pattern, continued: the elements that take more than one word ===
-
-impl Pattern {
     /// A `*` between other words: one operand, and options with what belongs to them.
     fn step_middle(&self, place: Place, word: &[Symbol], next: &mut Vec<Place>) {
         let program = self.program().unwrap_or_default();
@@ -183,58 +179,8 @@ impl Pattern {
 
     /// Whether the element is a program, or the script of an interpreter: what follows are its own arguments.
     fn is_script(&self, element: usize) -> bool {
-        element == 0 || (element == 1 && self.program().is_some_and(|name| programs::is_interpreter(&name)))
+        element == 0 || (element == 1 && self.program().is_some_and(|name| is_interpreter(&name)))
     }
-}
-
-/// What more words an open last word about paths takes: options and their values, and no path outside. A word has no `/`
-/// and does not begin like a path, or its path is one that the glob matches; one that is neither an option nor a number
-/// stands behind an option. Behind a URL, only options that send and keep nothing elsewhere.
-fn may_follow(glob: &WordGlob, word: &[Symbol], after_option: bool) -> bool {
-    if !symbols::is_literal(word) {
-        return false;
-    }
-    if glob.is_url() {
-        return programs::is_harmless_for_url(&symbols::show(word), after_option);
-    }
-    let is_option = symbols::starts_with(word, '-');
-    if !is_option && !after_option && !is_number(word) && !symbols::has(word, '/') {
-        return false;
-    }
-    let equals = word.iter().position(|symbol| *symbol == Symbol::Char('='));
-    let value =
-        equals.filter(|_| symbols::starts_with(word, '-')).map(|at| word.get(at + 1..).unwrap_or_default());
-    if symbols::has(word, '/') {
-        return value.is_some_and(|value| glob.matches(value));
-    }
-    let plain = |part: &[Symbol]| match part.first() {
-        Some(Symbol::Char(c)) => !matches!(c, '.' | '~'),
-        Some(Symbol::Set(set)) => !set.contains('.'),
-        Some(Symbol::Unknown) => false,
-        _ => true,
-    };
-    plain(word) && value.is_none_or(plain)
-}
-
-/// Whether an option gives the program the operand that a `*` stands for, so that the next word is another one.
-fn supplies_operand(program: &str, option: &str) -> bool {
-    let cluster = option.strip_prefix('-').filter(|rest| !rest.starts_with('-')).unwrap_or_default();
-    let long = |names: &[&str]| names.iter().any(|name| option.starts_with(name));
-    match program {
-        "grep" | "egrep" | "fgrep" | "zgrep" | "sed" | "awk" | "gawk" | "mawk" => {
-            let glued = cluster.char_indices().find(|(_, c)| matches!(c, 'e' | 'f'));
-            glued.is_some_and(|(at, c)| at + c.len_utf8() < cluster.len())
-                || long(&["--reg", "--fil", "--exp"])
-        }
-        "chmod" => (!cluster.is_empty() && cluster.chars().all(|c| "rwxXst".contains(c))) || long(&["--ref"]),
-        "chown" | "chgrp" => long(&["--ref"]),
-        "cp" | "mv" | "ln" | "install" => cluster.contains('t') || long(&["--tar"]),
-        _ => false,
-    }
-}
-
-fn is_number(word: &[Symbol]) -> bool {
-    !word.is_empty() && word.iter().all(|symbol| matches!(symbol, Symbol::Char(c) if c.is_ascii_digit()))
 }
 
 // === impl Place ===

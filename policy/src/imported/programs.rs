@@ -111,66 +111,6 @@ pub(crate) fn names_program(text: &str) -> bool {
     PROGRAMS.contains(&stem) || (with_operands && stem == "passwd")
 }
 
-/// Programs that run the script which is their first operand.
-const INTERPRETERS: [&str; 14] = [
-    "sh", "bash", "dash", "ash", "ksh", "zsh", "python", "python3", "perl", "ruby", "node", "php", "lua",
-    "java",
-];
-
-/// Options of curl and wget that neither send nor keep anything elsewhere.
-const URL_FLAGS: [&str; 22] = [
-    "-s",
-    "-S",
-    "-sS",
-    "-Ss",
-    "-f",
-    "-fs",
-    "-fsS",
-    "-sf",
-    "-i",
-    "-I",
-    "-sI",
-    "-k",
-    "-sk",
-    "-v",
-    "-q",
-    "-qO-",
-    "--silent",
-    "--show-error",
-    "--fail",
-    "--head",
-    "--include",
-    "--compressed",
-];
-
-/// Those that have a value, which is only looked at or sent as a header.
-const URL_VALUED: [&str; 9] =
-    ["-m", "-w", "-H", "-X", "--max-time", "--connect-timeout", "--write-out", "--header", "--timeout"];
-
-/// Whether the program runs the script that it is given.
-pub(crate) fn is_interpreter(name: &str) -> bool {
-    INTERPRETERS.contains(&name)
-}
-
-/// Whether a word behind a URL is an option that sends and keeps nothing elsewhere, or the value of one.
-pub(crate) fn is_harmless_for_url(word: &str, after_option: bool) -> bool {
-    if word.starts_with('-') {
-        return URL_FLAGS.contains(&word) || URL_VALUED.contains(&word);
-    }
-    // Of options without a value only those above can stand before; a word behind them would be another URL.
-    after_option
-        && (word == "/dev/null"
-            || word.contains(['%', ':', ' ']) && !word.contains('@')
-            || is_plain_value(word))
-}
-
-/// A number or a method.
-fn is_plain_value(word: &str) -> bool {
-    let number = word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let method = matches!(word, "GET" | "HEAD" | "OPTIONS");
-    !word.is_empty() && (number || method)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

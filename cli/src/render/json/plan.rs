@@ -37,12 +37,13 @@ struct DecisionDocument {
     agent_connected: bool,
 }
 
+/// Whose consent is asked for.
 #[derive(Debug, Serialize)]
-struct ApprovalDocument {
-    approvals: u32,
-    group: String,
-    within_ms: u64,
-    mfa: bool,
+pub(crate) struct ApprovalDocument {
+    pub(crate) approvals: u32,
+    pub(crate) group: String,
+    pub(crate) within_ms: u64,
+    pub(crate) mfa: bool,
 }
 
 #[derive(Debug, Serialize)]

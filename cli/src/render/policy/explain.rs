@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::render::{
     bytes::one_line,
+    json::ApprovalDocument,
     style::{Style, Tone},
     table::{Cell, Table},
     time::count,
@@ -69,14 +70,6 @@ struct Obligations {
     networks_denied: Vec<String>,
     max_hosts: Option<u32>,
     approvals: Vec<ApprovalDocument>,
-}
-
-#[derive(Debug, Serialize)]
-struct ApprovalDocument {
-    approvals: u32,
-    group: String,
-    within_ms: u64,
-    mfa: bool,
 }
 
 /// One simple command.
