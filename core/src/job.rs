@@ -189,6 +189,20 @@ impl Origin {
 // === impl JobSpec ===
 
 impl JobSpec {
+    /// A request with nothing beyond what is necessary: policy says the rest.
+    pub const fn new(target: Target, command: CommandInput, origin: Origin) -> Self {
+        Self {
+            target,
+            command,
+            timeout: None,
+            output_bytes: None,
+            queue_wait: None,
+            idempotency_key: None,
+            plan_digest: None,
+            origin,
+        }
+    }
+
     /// A digest of everything that is asked for, to tell a repetition from another request under the same key.
     pub fn digest(&self) -> Digest {
         let mut builder = Sha256Builder::new("lictor job request v1");
@@ -318,14 +332,12 @@ mod tests {
     #[test]
     fn a_plan_is_part_of_a_request_only_where_there_is_one() {
         let spec = |plan| JobSpec {
-            target: Target::Tag(Tag::new("web").unwrap()),
-            command: CommandInput::Argv(vec!["uptime".into()]),
-            timeout: None,
-            output_bytes: None,
-            queue_wait: None,
-            idempotency_key: None,
             plan_digest: plan,
-            origin: Origin::new(Via::Cli, "test"),
+            ..JobSpec::new(
+                Target::Tag(Tag::new("web").unwrap()),
+                CommandInput::Argv(vec!["uptime".into()]),
+                Origin::new(Via::Cli, "test"),
+            )
         };
         // As it was before requests could name a plan: keys that were bound then still stand for the same request.
         assert_eq!(

@@ -49,16 +49,7 @@ pub(crate) fn planned_spec(
             ));
         }
     };
-    Ok(JobSpec {
-        target,
-        command,
-        timeout: None,
-        output_bytes: None,
-        queue_wait: None,
-        idempotency_key: None,
-        plan_digest: None,
-        origin: call.origin(),
-    })
+    Ok(JobSpec::new(target, command, call.origin()))
 }
 
 /// One host or all hosts with a tag.

@@ -42,16 +42,11 @@ mod tests {
 
     #[test]
     fn a_repeated_request_has_the_same_key_and_any_other_has_another() {
-        let spec = JobSpec {
-            target: Target::Tag(Tag::new("web").unwrap()),
-            command: CommandInput::Argv(vec!["uptime".into()]),
-            timeout: None,
-            output_bytes: None,
-            queue_wait: None,
-            idempotency_key: None,
-            plan_digest: None,
-            origin: Origin::new(Via::Mcp, "a/1"),
-        };
+        let spec = JobSpec::new(
+            Target::Tag(Tag::new("web").unwrap()),
+            CommandInput::Argv(vec!["uptime".into()]),
+            Origin::new(Via::Mcp, "a/1"),
+        );
         let slower = JobSpec { timeout: Some(Duration::from_secs(1)), ..spec.clone() };
         let one = RequestId::Number(1);
         let first = key(&[0; 16], &one, "t", &spec);

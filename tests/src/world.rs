@@ -321,16 +321,11 @@ impl World {
 /// # Errors
 /// When an alias is not one.
 pub fn spec(hosts: &[&str], argv: &[&str]) -> anyhow::Result<JobSpec> {
-    Ok(JobSpec {
-        target: Target::Hosts(hosts.iter().map(|h| HostAlias::new(h)).collect::<Result<_, _>>()?),
-        command: CommandInput::Argv(argv.iter().map(ToString::to_string).collect()),
-        timeout: None,
-        output_bytes: None,
-        queue_wait: None,
-        idempotency_key: None,
-        plan_digest: None,
-        origin: Origin::new(Via::Api, "lictor-tests"),
-    })
+    Ok(JobSpec::new(
+        Target::Hosts(hosts.iter().map(|h| HostAlias::new(h)).collect::<Result<_, _>>()?),
+        CommandInput::Argv(argv.iter().map(ToString::to_string).collect()),
+        Origin::new(Via::Api, "lictor-tests"),
+    ))
 }
 
 /// Runs a request and waits for its end.

@@ -67,16 +67,7 @@ fn on_tag(tag: &str, line: &str) -> Result<JobSpec, Broken> {
 }
 
 fn spec(target: Target, line: &str) -> JobSpec {
-    JobSpec {
-        target,
-        command: CommandInput::Line(line.to_owned()),
-        timeout: None,
-        output_bytes: None,
-        queue_wait: None,
-        idempotency_key: None,
-        plan_digest: None,
-        origin: origin(),
-    }
+    JobSpec::new(target, CommandInput::Line(line.to_owned()), origin())
 }
 
 /// Runs a job to its end.

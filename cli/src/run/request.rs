@@ -40,18 +40,16 @@ pub(crate) struct RequestArguments {
 impl RequestArguments {
     /// The job that is asked for, exactly as `plan` decided if there is one.
     pub(crate) fn into_spec(self, key: Option<IdempotencyKey>, plan: Option<Digest>) -> JobSpec {
+        let target = match self.tag {
+            Some(tag) => Target::Tag(tag),
+            None => Target::Hosts(self.hosts),
+        };
         JobSpec {
-            target: match self.tag {
-                Some(tag) => Target::Tag(tag),
-                None => Target::Hosts(self.hosts),
-            },
-            command: command(self.command),
             timeout: self.timeout.map(HumanDuration::get),
             output_bytes: self.output_limit.map(HumanBytes::get),
-            queue_wait: None,
             idempotency_key: key,
             plan_digest: plan,
-            origin: origin(),
+            ..JobSpec::new(target, command(self.command), origin())
         }
     }
 }

@@ -307,16 +307,11 @@ pub(crate) fn call<T>(message: T) -> tonic::Request<T> {
 }
 
 pub(crate) fn spec(hosts: &[&str], command: &str) -> JobSpec {
-    JobSpec {
-        target: Target::Hosts(hosts.iter().map(|h| HostAlias::new(h).unwrap()).collect()),
-        command: CommandInput::Line(command.into()),
-        timeout: None,
-        output_bytes: None,
-        queue_wait: None,
-        idempotency_key: None,
-        plan_digest: None,
-        origin: Origin::new(Via::Cli, "test"),
-    }
+    JobSpec::new(
+        Target::Hosts(hosts.iter().map(|h| HostAlias::new(h).unwrap()).collect()),
+        CommandInput::Line(command.into()),
+        Origin::new(Via::Cli, "test"),
+    )
 }
 
 pub(crate) fn result(id: InvocationId, outcome: &Outcome) -> pb::InvocationResult {

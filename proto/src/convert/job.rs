@@ -223,14 +223,12 @@ mod tests {
     #[test]
     fn a_request_with_a_plan_survives_the_wire_and_a_digest_of_another_length_is_refused() {
         let spec = JobSpec {
-            target: Target::Tag(Tag::new("web").unwrap()),
-            command: CommandInput::Line("uptime".into()),
-            timeout: None,
-            output_bytes: None,
-            queue_wait: None,
-            idempotency_key: None,
             plan_digest: Some(Digest::of(b"plan")),
-            origin: Origin::new(Via::Cli, "test"),
+            ..JobSpec::new(
+                Target::Tag(Tag::new("web").unwrap()),
+                CommandInput::Line("uptime".into()),
+                Origin::new(Via::Cli, "test"),
+            )
         };
         let wire = pb::SubmitRequest::from(&spec);
         assert_eq!(JobSpec::try_from(wire.clone()), Ok(spec));
