@@ -15,9 +15,11 @@ pub(crate) mod jobs;
 pub(crate) mod mcp;
 pub(crate) mod plan;
 pub(crate) mod policy;
+pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod sites;
+pub(crate) mod steer;
 pub(crate) mod up;
 pub(crate) mod watch;
 
@@ -50,6 +52,10 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Jobs(arguments) => jobs::run(arguments, context).await,
         Verb::Watch(arguments) => watch::run(arguments, context).await,
         Verb::Cancel(arguments) => cancel::run(arguments, context).await,
+        Verb::Pause(arguments) => steer::pause(arguments, context).await,
+        Verb::Resume(arguments) => steer::resume(arguments, context).await,
+        Verb::Abort(arguments) => steer::abort(arguments, context).await,
+        Verb::Retry(arguments) => retry::run(arguments, context).await,
         Verb::Audit(arguments) => audit::run(arguments, context).await,
         Verb::Policy(arguments) => policy::run(arguments, context).await,
         Verb::Mcp(arguments) => mcp::run(arguments, context).await,

@@ -6,3 +6,4 @@ pub(crate) mod live;
 pub(crate) mod prefix;
 pub(crate) mod progress;
 pub(crate) mod request;
+pub(crate) mod rollout;

@@ -91,6 +91,11 @@ impl Collector {
                 let collected = self.invocations.entry(invocation).or_default();
                 collected.stream_mut(stream).push(offset, &data, self.keep);
             }
+            JobUpdate::Job(job) => {
+                if let Some(submitted) = &mut self.submitted {
+                    submitted.job = *job;
+                }
+            }
             JobUpdate::Finished(job) => self.finished = Some(*job),
         }
     }

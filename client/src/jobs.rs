@@ -114,6 +114,39 @@ impl Client {
         Cancelled::try_from(answer).map_err(|e| not_understood(&e))
     }
 
+    /// Begins nothing new of a job until it is resumed. Answers when that is recorded.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `CONFLICT` when it has ended, or that the controller cannot be reached.
+    pub async fn pause(&self, job: JobId) -> Result<JobView, Failure> {
+        let request = pb::PauseRequest { job_id: job.to_string() };
+        let mut service = self.job_service();
+        let answer = self.answer(CALL_DEADLINE, service.pause(request)).await?;
+        JobView::try_from(answer).map_err(|e| not_understood(&e))
+    }
+
+    /// Goes on with a job that was paused. Answers when that is recorded.
+    ///
+    /// # Errors
+    /// As of [`pause`](Self::pause).
+    pub async fn resume(&self, job: JobId) -> Result<JobView, Failure> {
+        let request = pb::ResumeRequest { job_id: job.to_string() };
+        let mut service = self.job_service();
+        let answer = self.answer(CALL_DEADLINE, service.resume(request)).await?;
+        JobView::try_from(answer).map_err(|e| not_understood(&e))
+    }
+
+    /// Begins nothing new of a job any more; what is under way goes on to its end. Answers when that is recorded.
+    ///
+    /// # Errors
+    /// As of [`pause`](Self::pause).
+    pub async fn abort(&self, job: JobId) -> Result<JobView, Failure> {
+        let request = pb::AbortRequest { job_id: job.to_string() };
+        let mut service = self.job_service();
+        let answer = self.answer(CALL_DEADLINE, service.abort(request)).await?;
+        JobView::try_from(answer).map_err(|e| not_understood(&e))
+    }
+
     /// A page of the kept output of an ended invocation, from `offset`, at most `max_bytes` (0: 64 KiB).
     ///
     /// # Errors

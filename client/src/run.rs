@@ -37,6 +37,8 @@ pub enum JobUpdate {
     Invocation(Box<InvocationView>),
     /// Output arrived.
     Output(OutputPiece),
+    /// The job itself changed: another wave, paused, resumed, halted, being cancelled.
+    Job(Box<JobView>),
     /// Last: the job as it ended.
     Finished(Box<JobView>),
 }
@@ -185,6 +187,7 @@ impl TryFrom<pb::JobEvent> for JobUpdate {
                 Self::Invocation(Box::new(invocation.try_into()?))
             }
             pb::job_event::Event::Output(chunk) => Self::Output(chunk.try_into()?),
+            pb::job_event::Event::Progress(job) => Self::Job(Box::new(job.try_into()?)),
             pb::job_event::Event::Finished(job) => Self::Finished(Box::new(job.try_into()?)),
         })
     }

@@ -11,9 +11,13 @@ use lictor_core::{
     outcome::Outcome,
     output::StreamName,
     principal::Principal,
+    rollout::{HaltReason, Rollout},
 };
 use lictor_proto::{
-    convert::{Invalid, counts_from_wire, digest, job_state_from_wire, known, parse, required},
+    convert::{
+        Invalid, counts_from_wire, digest, halt_reason_from_wire, health_job_from_wire, job_state_from_wire,
+        known, parse, required, rollout_from_wire,
+    },
     pb,
 };
 
@@ -40,6 +44,29 @@ pub struct JobView {
     pub counts: Counts,
     /// Somebody asked to cancel it.
     pub cancel_requested: bool,
+    /// In which waves, how many at a time, and what stops it.
+    pub rollout: Rollout,
+    /// How far that is; `None` where there is nothing to say.
+    pub progress: Option<ProgressView>,
+}
+
+/// How far a rollout is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgressView {
+    /// The wave under way, 1 for the first.
+    pub wave: u32,
+    /// Of so many.
+    pub waves: u32,
+    /// Until when the job rests between waves.
+    pub soak_until: Option<Timestamp>,
+    /// The job that checks the health of the wave.
+    pub health_job: Option<JobId>,
+    /// Who paused it.
+    pub paused_by: Option<Principal>,
+    /// Why it was halted.
+    pub halted: Option<HaltReason>,
+    /// Who asked for that.
+    pub halted_by: Option<Principal>,
 }
 
 /// Where an invocation stands, without saying how it ended.
@@ -92,6 +119,8 @@ pub struct InvocationView {
     pub stderr: StreamCounts,
     /// What became known after an UNKNOWN end.
     pub resolution: Option<Outcome>,
+    /// The wave in which it begins, 1 for the first; 0 if it never may.
+    pub wave: u32,
 }
 
 /// What is known of a stream without its bytes.
@@ -135,6 +164,8 @@ impl TryFrom<pb::Job> for JobView {
             state,
             counts,
             cancel_requested,
+            rollout,
+            progress,
         } = wire;
         Ok(Self {
             id: parse("job.id", &id)?,
@@ -147,6 +178,26 @@ impl TryFrom<pb::Job> for JobView {
             state: job_state_from_wire(state)?,
             counts: counts_from_wire(&required("job.counts", counts)?),
             cancel_requested,
+            rollout: rollout_from_wire(rollout)?,
+            progress: progress.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+// === impl ProgressView ===
+
+impl TryFrom<pb::RolloutProgress> for ProgressView {
+    type Error = Invalid;
+    fn try_from(wire: pb::RolloutProgress) -> Result<Self, Invalid> {
+        let pb::RolloutProgress { wave, waves, soak_until, health_job, paused_by, halted, halted_by } = wire;
+        Ok(Self {
+            wave,
+            waves,
+            soak_until: soak_until.map(Timestamp::from_micros),
+            health_job: health_job_from_wire(&health_job)?,
+            paused_by: paused_by.map(TryInto::try_into).transpose()?,
+            halted: halt_reason_from_wire(halted)?,
+            halted_by: halted_by.map(TryInto::try_into).transpose()?,
         })
     }
 }
@@ -218,6 +269,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             ended_at,
             output,
             resolution,
+            wave,
         } = wire;
         let pb::Output { stdout, stderr } = output.unwrap_or_default();
         let (phase, outcome) = (Phase::from_wire(phase)?, outcome.map(Outcome::try_from).transpose()?);
@@ -241,6 +293,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             stdout: stdout.unwrap_or_default().try_into()?,
             stderr: stderr.unwrap_or_default().try_into()?,
             resolution: resolution.map(Outcome::try_from).transpose()?,
+            wave,
         })
     }
 }

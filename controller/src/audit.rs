@@ -12,6 +12,7 @@ use lictor_core::{
     name::SiteName,
     outcome::Outcome,
     output::Output,
+    rollout::{Progress, Rollout, Tally},
 };
 use lictor_store::{Change, KeptHost, Recorded, Store, StoreError, Write};
 
@@ -49,6 +50,7 @@ pub async fn record_intent(
     now: Timestamp,
 ) -> Result<Intended, StoreError> {
     let permit = approved.permit();
+    let mut opening = Opening::new(&spec.rollout, permit.permitted().len());
     let job = Job {
         id,
         principal: permit.principal().clone(),
@@ -60,6 +62,8 @@ pub async fn record_intent(
         queue_until: now.plus(spec.queue_wait.unwrap_or(DEFAULT_QUEUE_WAIT).min(MAX_TIMEOUT)),
         cancel_requested: None,
         invocations: u32::try_from(permit.permitted().len() + permit.denied().len()).unwrap_or(u32::MAX),
+        rollout: spec.rollout.clone(),
+        progress: Progress { waves: opening.waves(), ..Progress::default() },
     };
     let mut change = Change::new(now, AuditEvent::job_submitted(&job, permit.request_digest()))
         .write(Write::CreateJob(job.clone()));
@@ -75,8 +79,9 @@ pub async fn record_intent(
     let mut invocations = Vec::with_capacity(job.invocations as usize);
     let mut offered: BTreeMap<SiteName, (Arc<Session>, Vec<Offered>)> = BTreeMap::new();
     for permitted in permit.permitted() {
-        let session = places.get(&permitted.host.site);
-        let invocation = intended(&job, permitted, session);
+        let (wave, begins) = opening.next(&permitted.host.site);
+        let session = places.get(&permitted.host.site).filter(|_| begins);
+        let invocation = Invocation { wave, ..intended(&job, permitted, session) };
         change = change.event(intended_event(&invocation)).write(Write::CreateInvocation(invocation.clone()));
         if let Some(session) = session {
             let (_, list) = offered
@@ -99,6 +104,39 @@ pub async fn record_intent(
     let recorded = store.commit(change).await?;
     invocations.sort_by(|a, b| a.host.cmp(&b.host));
     Ok(Intended { job, invocations, offered, recorded })
+}
+
+/// In which wave each host begins, and whether it begins at once.
+struct Opening<'a> {
+    rollout: &'a Rollout,
+    boundaries: Vec<u32>,
+    taken: u32,
+    room: u32,
+    at_site: BTreeMap<SiteName, u32>,
+}
+
+impl<'a> Opening<'a> {
+    fn new(rollout: &'a Rollout, hosts: usize) -> Self {
+        let hosts = u32::try_from(hosts).unwrap_or(u32::MAX);
+        let room = rollout.room(hosts, 0, &Tally::default());
+        Self { rollout, boundaries: rollout.boundaries(hosts), taken: 0, room, at_site: BTreeMap::new() }
+    }
+    fn waves(&self) -> u32 {
+        u32::try_from(self.boundaries.len()).unwrap_or(u32::MAX).max(1)
+    }
+    /// The wave of the next host, and whether there is room for it to begin at once.
+    fn next(&mut self, site: &SiteName) -> (u32, bool) {
+        let before = self.boundaries.partition_point(|end| *end <= self.taken);
+        let wave = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+        self.taken += 1;
+        let at_site = self.at_site.entry(site.clone()).or_default();
+        let begins =
+            wave == 1 && self.room > 0 && self.rollout.max_per_site.is_none_or(|most| *at_site < most);
+        if begins {
+            (self.room, *at_site) = (self.room - 1, *at_site + 1);
+        }
+        (wave, begins)
+    }
 }
 
 /// Records that a request was refused as a whole.
@@ -165,6 +203,7 @@ fn denied(job: &Job, host: &DecidedHost, now: Timestamp) -> Invocation {
         state: InvocationState::Ended(outcome),
         rule: decision.rule.clone(),
         ended_at: Some(now),
+        wave: 0,
         ..first_attempt(job, &host.host, decision.limits)
     }
 }
@@ -186,5 +225,6 @@ fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {
         address: None,
         output: Output::default(),
         resolution: None,
+        wave: 1,
     }
 }

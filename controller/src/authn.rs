@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use lictor_certs::peer::Peer;
 use lictor_core::{
     error::{ErrorCode, Failure},
+    job::Job,
     name::{AgentName, SiteName},
     principal::{Identity, Principal, Role},
 };
@@ -52,6 +53,11 @@ impl Authenticated {
         let caller = request.extensions().get::<Caller>().ok_or_else(unknown)?;
         let principal = caller.peer.identity.principal().ok_or_else(unknown)?;
         Ok(Self { principal, role: caller.peer.identity.role() })
+    }
+    /// The principal of a recorded job, who was authenticated when it was submitted, for what the job asked for beyond
+    /// its command.
+    pub(crate) fn of_recorded(job: &Job) -> Self {
+        Self { principal: job.principal.clone(), role: Role::Service }
     }
     /// Who.
     pub const fn principal(&self) -> &Principal {

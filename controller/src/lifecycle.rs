@@ -4,6 +4,7 @@ mod cancel;
 mod close;
 mod recount;
 mod recover;
+mod rollout;
 mod sweep;
 mod take_back;
 
@@ -13,7 +14,7 @@ use lictor_core::{
     clock::{Clock, Timestamp},
     error::{ErrorCode, Failure},
     id::{IdSource, JobId},
-    job::JobSpec,
+    job::{JobSpec, Target},
 };
 use lictor_store::{KeptJob, Store, StoreError};
 
@@ -21,7 +22,7 @@ use crate::{
     approval::Approved,
     audit::{self, Intended},
     authn::Authenticated,
-    authz::{self, Refused},
+    authz::{self, Permit, Refused},
     dispatch::{self, Dispatcher},
     failure::of_store,
     fleet::{Fleet, LiveFleet},
@@ -149,6 +150,7 @@ impl Lifecycle {
         now: Timestamp,
     ) -> Result<(Approved, Places), Box<Refused>> {
         let approved = Approved::by_policy(authz::permit(caller, spec, policy, fleet, now)?)?;
+        self.judge_health_check(caller, spec, policy, fleet, now, approved.permit())?;
         let permit = approved.permit();
         let running = permit.permitted().len();
         let asked = Asked { invocations: running + permit.denied().len(), running };
@@ -160,12 +162,33 @@ impl Lifecycle {
         Ok((approved, counted))
     }
 
+    /// The command that checks the health of each wave must be permitted where the job is, before anything begins.
+    fn judge_health_check(
+        &self,
+        caller: &Authenticated,
+        spec: &JobSpec,
+        policy: &VersionedPolicy,
+        fleet: &Fleet,
+        now: Timestamp,
+        permit: &Permit,
+    ) -> Result<(), Box<Refused>> {
+        let Some(check) = &spec.rollout.health_check else { return Ok(()) };
+        let hosts = permit.permitted().iter().map(|host| host.host.alias.clone()).collect();
+        let spec = JobSpec::new(Target::Hosts(hosts), check.clone(), spec.origin.clone());
+        let checks = Approved::by_policy(authz::permit(caller, &spec, policy, fleet, now)?)?;
+        match checks.permit().denied().first() {
+            None => Ok(()),
+            Some(denied) => Err(Refused::health_check(checks.permit().command(), denied)),
+        }
+    }
+
     /// Recorded → live → sent. From here on the agent's word moves it: see `take_back`, then `close`.
     fn dispatch(&self, intended: Intended) -> Arc<LiveJob> {
         let Intended { job, invocations, offered, recorded } = intended;
         let now = self.clock.now();
         let live = Arc::new(LiveJob::new(job.clone(), 1, invocations, now));
         self.jobs.insert(&live);
+        self.release(&live);
         for (session, list) in offered.into_values() {
             self.dispatcher.send(&job, list, &session, &recorded, now);
         }

@@ -3,6 +3,7 @@
 //! The store is the truth; this is what the controller works on between commits. It knows neither sessions nor policy.
 
 mod assembly;
+mod held;
 mod job;
 mod watch;
 

@@ -13,6 +13,7 @@ use crate::{
     name::{AgentName, HostAlias, RuleId, SiteName},
     outcome::Outcome,
     principal::{Identity, Principal},
+    rollout::{HaltReason, Rollout},
 };
 
 mod fields;
@@ -67,6 +68,8 @@ pub enum AuditEvent {
         request_digest: Digest,
         /// The version of the policy that decided.
         policy_version: u64,
+        /// How it goes out.
+        rollout: Rollout,
     },
     /// An invocation is meant to start: the record that must be durable before anything does.
     InvocationIntended {
@@ -159,6 +162,54 @@ pub enum AuditEvent {
         job: JobId,
         /// Who.
         by: Principal,
+    },
+    /// Somebody paused a job: nothing new of it is begun.
+    JobPaused {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: Principal,
+    },
+    /// Somebody resumed a job.
+    JobResumed {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: Principal,
+    },
+    /// A job was halted: nothing new of it will ever be begun.
+    JobHalted {
+        /// The job.
+        job: JobId,
+        /// Why.
+        reason: HaltReason,
+        /// Who asked for it; `None` when a limit or a check did.
+        by: Option<Principal>,
+    },
+    /// Every invocation of a wave has ended; the next is not begun before its rest is over.
+    WaveEnded {
+        /// The job.
+        job: JobId,
+        /// The wave, 1 for the first.
+        wave: u32,
+        /// Until when the job rests.
+        soak_until: Timestamp,
+    },
+    /// The health of a wave is being checked.
+    HealthCheckStarted {
+        /// The job.
+        job: JobId,
+        /// The wave.
+        wave: u32,
+        /// The job that checks.
+        check: JobId,
+    },
+    /// The next wave was begun.
+    WaveBegun {
+        /// The job.
+        job: JobId,
+        /// The wave.
+        wave: u32,
     },
     /// A call was refused before it was looked at.
     CallRefused {
@@ -270,6 +321,12 @@ impl AuditEvent {
             Self::GrantRefused(_) => "grant_refused",
             Self::EvidenceInvalid(_) => "evidence_invalid",
             Self::CancelRequested { .. } => "cancel_requested",
+            Self::JobPaused { .. } => "job_paused",
+            Self::JobResumed { .. } => "job_resumed",
+            Self::JobHalted { .. } => "job_halted",
+            Self::WaveEnded { .. } => "wave_ended",
+            Self::HealthCheckStarted { .. } => "health_check_started",
+            Self::WaveBegun { .. } => "wave_begun",
             Self::CallRefused { .. } => "call_refused",
             Self::JoinTokenIssued { .. } => "join_token_issued",
             Self::AgentEnrolled { .. } => "agent_enrolled",
@@ -290,6 +347,7 @@ impl AuditEvent {
             command: job.command.clone(),
             request_digest,
             policy_version: job.policy_version,
+            rollout: job.rollout.clone(),
         }
     }
 }

@@ -77,6 +77,8 @@ pub struct Invocation {
     pub site: SiteName,
     /// 1 for the first.
     pub attempt: u32,
+    /// The wave of the job in which it begins, 1 for the first; 0 if it never may.
+    pub wave: u32,
     /// Where it stands.
     pub state: InvocationState,
     /// Grows by one with each recorded change; a change names the version that it replaces.

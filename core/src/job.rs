@@ -11,6 +11,7 @@ use crate::{
     name::{HostAlias, Tag},
     outcome::{Outcome, Ran},
     principal::{Principal, Via},
+    rollout::{Progress, Rollout},
 };
 
 /// Which hosts; resolved to a fixed list before anything is decided.
@@ -65,6 +66,8 @@ pub struct JobSpec {
     pub idempotency_key: Option<IdempotencyKey>,
     /// Digest of the plan that is to be run exactly; whatever would be decided differently fails as stale.
     pub plan_digest: Option<Digest>,
+    /// In which waves, how many at a time, and what stops it.
+    pub rollout: Rollout,
     /// Where the request came from.
     pub origin: Origin,
 }
@@ -101,6 +104,10 @@ pub struct Job {
     pub cancel_requested: Option<(Principal, Timestamp)>,
     /// How many invocations it has.
     pub invocations: u32,
+    /// In which waves, how many at a time, and what stops it.
+    pub rollout: Rollout,
+    /// How far that is.
+    pub progress: Progress,
 }
 
 /// How many invocations stand where.
@@ -129,6 +136,12 @@ pub enum JobState {
     Queued,
     /// Something is under way.
     Running,
+    /// Nothing new is begun until somebody resumes it.
+    Paused,
+    /// Nothing new is begun any more; what runs goes on to its end.
+    Halting,
+    /// What runs is being stopped.
+    Cancelling,
     /// Every invocation succeeded.
     Succeeded,
     /// Some succeeded, some did not.
@@ -139,6 +152,8 @@ pub enum JobState {
     Cancelled,
     /// None succeeded, and of at least one nobody can know.
     Unknown,
+    /// It was halted before everything had begun.
+    Halted,
 }
 
 // === impl IdempotencyKey ===
@@ -199,6 +214,15 @@ impl JobSpec {
             queue_wait: None,
             idempotency_key: None,
             plan_digest: None,
+            rollout: Rollout {
+                waves: Vec::new(),
+                soak: Duration::ZERO,
+                health_check: None,
+                max_concurrency: None,
+                max_errors: None,
+                max_unreachable: None,
+                max_per_site: None,
+            },
             origin,
         }
     }
@@ -233,7 +257,30 @@ impl JobSpec {
         if let Some(plan) = &self.plan_digest {
             builder = builder.part(b"plan").part(plan.as_bytes());
         }
+        if !self.rollout.is_immediate() {
+            builder = self.rollout.digest_into(builder.part(b"rollout"));
+        }
         builder.finish()
+    }
+}
+
+// === impl Job ===
+
+impl Job {
+    /// Its state, with these counts of its invocations.
+    pub const fn state(&self, counts: &Counts) -> JobState {
+        let halted = self.progress.halted.is_some();
+        match counts.state() {
+            JobState::Queued | JobState::Running if self.cancel_requested.is_some() => JobState::Cancelling,
+            JobState::Queued | JobState::Running if halted => JobState::Halting,
+            JobState::Queued | JobState::Running if self.progress.paused.is_some() => JobState::Paused,
+            state if state.ended() && halted => JobState::Halted,
+            state => state,
+        }
+    }
+    /// How long an invocation may wait for its agent once it may begin.
+    pub fn queue_wait(&self) -> Duration {
+        self.queue_until.since(self.created_at)
     }
 }
 
@@ -293,30 +340,38 @@ impl Counts {
 
 impl JobState {
     /// Every state, for conversion and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Queued,
         Self::Running,
+        Self::Paused,
+        Self::Halting,
+        Self::Cancelling,
         Self::Succeeded,
         Self::Partial,
         Self::Failed,
         Self::Cancelled,
         Self::Unknown,
+        Self::Halted,
     ];
     /// The state as it is written in records and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "QUEUED",
             Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Halting => "HALTING",
+            Self::Cancelling => "CANCELLING",
             Self::Succeeded => "SUCCEEDED",
             Self::Partial => "PARTIAL",
             Self::Failed => "FAILED",
             Self::Cancelled => "CANCELLED",
             Self::Unknown => "UNKNOWN",
+            Self::Halted => "HALTED",
         }
     }
     /// Whether the job has ended.
     pub const fn ended(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running)
+        !matches!(self, Self::Queued | Self::Running | Self::Paused | Self::Halting | Self::Cancelling)
     }
 }
 

@@ -24,4 +24,5 @@ pub mod name;
 pub mod outcome;
 pub mod output;
 pub mod principal;
+pub mod rollout;
 pub mod secret;

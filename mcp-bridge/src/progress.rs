@@ -53,7 +53,7 @@ impl Progress {
                 self.tell().await;
             }
             JobUpdate::Invocation(invocation) => self.note_invocation(invocation),
-            JobUpdate::Submitted(_) | JobUpdate::Output(_) | JobUpdate::Finished(_) => {}
+            JobUpdate::Submitted(_) | JobUpdate::Job(_) | JobUpdate::Output(_) | JobUpdate::Finished(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ mod job;
 mod outcome;
 mod output;
 mod principal;
+mod rollout;
 
 use std::fmt;
 
@@ -15,6 +16,9 @@ pub use self::{
     invocation::invocation_to_wire,
     job::{counts_from_wire, job_state_from_wire, job_to_wire},
     output::{summary_with_bytes, summary_without_bytes},
+    rollout::{
+        halt_reason_from_wire, health_job_from_wire, progress_to_wire, rollout_from_wire, rollout_to_wire,
+    },
 };
 
 /// A message that cannot be taken; says which field and why.

@@ -5,6 +5,7 @@ mod fleet;
 mod invocation;
 mod job;
 mod policy;
+mod rollout;
 
 use std::fmt::Display;
 

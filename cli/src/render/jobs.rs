@@ -6,6 +6,7 @@ use lictor_core::{clock::Timestamp, job::Target};
 use super::{
     bytes::one_line,
     invocations::counts,
+    rollout,
     style::{Style, Tone},
     table::{Cell, Table},
     time,
@@ -47,9 +48,11 @@ pub(crate) fn facts(job: &JobView, style: Style) -> String {
         ("when", format!("{} UTC", time::moment(job.created_at))),
         ("policy", format!("version {}", job.policy_version)),
     ];
+    let rollout = rollout::facts(job);
     facts
-        .iter()
-        .fold(String::new(), |text, (name, value)| text + &style.faint(&format!("{name:<8}")) + value + "\n")
+        .into_iter()
+        .chain(rollout)
+        .fold(String::new(), |text, (name, value)| text + &style.faint(&format!("{name:<8}")) + &value + "\n")
 }
 
 /// For which hosts, naming at most `most` of them.

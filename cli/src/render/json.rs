@@ -14,7 +14,9 @@ use serde::Serialize;
 
 mod fleet;
 mod plan;
+mod rollout;
 
+use self::rollout::{ProgressDocument, RolloutDocument};
 pub(crate) use self::{
     fleet::{AgentDocument, HostDocument, SiteDocument},
     plan::{ApprovalDocument, PlanDocument},
@@ -48,6 +50,11 @@ pub(crate) struct JobDocument {
     created_at: String,
     cancel_requested: bool,
     counts: CountsDocument,
+    /// There only where it does not go out at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollout: Option<RolloutDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<ProgressDocument>,
 }
 
 #[derive(Debug, Serialize)]
@@ -161,6 +168,8 @@ impl From<&JobView> for JobDocument {
                 cancelled: counts.cancelled,
                 unknown: counts.unknown,
             },
+            rollout: RolloutDocument::of(job),
+            progress: job.progress.as_ref().map(Into::into),
         }
     }
 }

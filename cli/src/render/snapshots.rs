@@ -47,6 +47,8 @@ fn job() -> JobView {
         state: counts.state(),
         counts,
         cancel_requested: true,
+        rollout: lictor_core::rollout::Rollout::default(),
+        progress: None,
     }
 }
 

@@ -73,7 +73,9 @@ impl Tone {
     pub(crate) fn of_state(state: &str) -> Self {
         match state {
             "SUCCEEDED" | "CONNECTED" | "ALLOW" => Self::Good,
-            "QUEUED" | "OFFERED" | "ACCEPTED" | "RUNNING" => Self::Accent,
+            "QUEUED" | "OFFERED" | "ACCEPTED" | "RUNNING" | "PAUSED" | "HALTING" | "CANCELLING" => {
+                Self::Accent
+            }
             "PARTIAL" | "CANCELLED" | "KILLED" | "SKIPPED" | "EXPIRED" | "SUSPECT" => Self::Warn,
             _ => Self::Bad,
         }

@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     render::{
         bytes::Escaper,
-        invocations,
+        invocations, rollout,
         style::{Style, Tone},
         time,
     },
@@ -80,13 +80,15 @@ impl Live {
                 self.prefixed = submitted.job.counts.total() > 1;
                 self.job = Some(submitted.job);
             }
+            JobUpdate::Job(job) => self.changed(*job),
             JobUpdate::Finished(job) => self.job = Some(*job),
             JobUpdate::Output(piece) => self.output(piece)?,
             JobUpdate::Invocation(view) => self.invocation(*view)?,
         }
         if self.prefixed {
             let (ended, all) = (self.ended(), self.job.as_ref().map_or(0, |job| job.counts.total()));
-            self.progress.draw(|| format!("{ended} of {all} hosts done"));
+            let wave = self.job.as_ref().and_then(rollout::wave).map(|wave| format!(", {wave}"));
+            self.progress.draw(|| format!("{ended} of {all} hosts done{}", wave.unwrap_or_default()));
         }
         Ok(())
     }
@@ -118,6 +120,15 @@ impl Live {
             }
         }
         let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Says what is new of the job itself.
+    fn changed(&mut self, job: JobView) {
+        if let Some(news) = self.job.as_ref().and_then(|before| rollout::news(before, &job)) {
+            self.progress.clear();
+            let _ = writeln!(io::stderr().lock(), "{}", self.err.faint(&news));
+        }
+        self.job = Some(job);
     }
 
     fn ended(&self) -> usize {

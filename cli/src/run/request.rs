@@ -8,6 +8,7 @@ use lictor_core::{
 };
 use lictor_runtime::human::{HumanBytes, HumanDuration};
 
+use super::rollout::RolloutArguments;
 use crate::context::origin;
 
 /// Where and what.
@@ -30,6 +31,8 @@ pub(crate) struct RequestArguments {
     /// Most output to keep of each host, e.g. 1MiB; policy may lower it
     #[arg(long, value_name = "SIZE")]
     output_limit: Option<HumanBytes>,
+    #[command(flatten)]
+    rollout: RolloutArguments,
     /// Program and arguments, each taken literally; or one quoted line, e.g. 'uptime; df -h'
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -49,6 +52,7 @@ impl RequestArguments {
             output_bytes: self.output_limit.map(HumanBytes::get),
             idempotency_key: key,
             plan_digest: plan,
+            rollout: self.rollout.into_rollout(),
             ..JobSpec::new(target, command(self.command), origin())
         }
     }

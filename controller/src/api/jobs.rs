@@ -142,6 +142,25 @@ impl Jobs {
         Ok((page, next))
     }
 
+    /// Who wants to steer which job, if they may see it.
+    async fn steered<T>(&self, request: &Request<T>, text: &str) -> Result<(Authenticated, JobId), Status> {
+        let caller = Authenticated::from_call(request).map_err(status)?;
+        self.see(&caller, text).await.map_err(status)?;
+        let id = parse("job_id", text).map_err(status::<Invalid>)?;
+        Ok((caller, id))
+    }
+
+    async fn as_it_stands(&self, caller: &Authenticated, id: JobId) -> Result<Response<pb::Job>, Status> {
+        let job = match self.see(caller, &id.to_string()).await.map_err(status)? {
+            Seen::Live(live) => {
+                let (job, _, counts) = live.snapshot();
+                job_to_wire(&job, &counts)
+            }
+            Seen::Kept(kept) => self.kept_to_wire(*kept).await.map_err(status)?,
+        };
+        Ok(Response::new(job))
+    }
+
     /// Accepted and running are known only in memory; the store knows what was offered and what ended.
     fn freshen(&self, id: InvocationId, state: &mut InvocationState, started_at: &mut Option<Timestamp>) {
         if state.outcome().is_none()
@@ -256,14 +275,26 @@ impl JobService for Jobs {
         self.see(&caller, text).await.map_err(status)?;
         let id: JobId = parse("job_id", text).map_err(status::<Invalid>)?;
         let already_ended = self.lifecycle.cancel(id, caller.principal()).await.map_err(status)?;
-        let job = match self.see(&caller, text).await.map_err(status)? {
-            Seen::Live(live) => {
-                let (job, _, counts) = live.snapshot();
-                job_to_wire(&job, &counts)
-            }
-            Seen::Kept(kept) => self.kept_to_wire(*kept).await.map_err(status)?,
-        };
+        let job = self.as_it_stands(&caller, id).await?.into_inner();
         Ok(Response::new(pb::CancelResponse { already_ended, job: Some(job) }))
+    }
+
+    async fn pause(&self, request: Request<pb::PauseRequest>) -> Result<Response<pb::Job>, Status> {
+        let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
+        self.lifecycle.pause(id, caller.principal()).await.map_err(status)?;
+        self.as_it_stands(&caller, id).await
+    }
+
+    async fn resume(&self, request: Request<pb::ResumeRequest>) -> Result<Response<pb::Job>, Status> {
+        let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
+        self.lifecycle.resume(id, caller.principal()).await.map_err(status)?;
+        self.as_it_stands(&caller, id).await
+    }
+
+    async fn abort(&self, request: Request<pb::AbortRequest>) -> Result<Response<pb::Job>, Status> {
+        let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
+        self.lifecycle.abort(id, caller.principal()).await.map_err(status)?;
+        self.as_it_stands(&caller, id).await
     }
 
     async fn read_output(

@@ -75,6 +75,19 @@ impl Refused {
         Box::new(Self { command: command.render(), rule, code: code.as_str().to_owned(), failure })
     }
 
+    /// What is to check the health of each wave may not run on one of the hosts.
+    pub(crate) fn health_check(command: &Command, denied: &DecidedHost) -> Box<Self> {
+        let Decision { code, rule, reason, hint, .. } = denied.decision.clone();
+        let message = format!("the health check is not permitted on {}: {reason}", denied.host.alias);
+        let mut failure = Failure::new(ErrorCode::PolicyDenied, message, hint)
+            .with("decision", code.as_str())
+            .with("host", denied.host.alias.as_str());
+        if let Some(rule) = &rule {
+            failure = failure.with("rule", rule.as_str());
+        }
+        Box::new(Self { command: command.render(), rule, code: code.as_str().to_owned(), failure })
+    }
+
     /// The job would have more hosts than a rule gives one job.
     pub(super) fn hosts(command: &Command, hosts: usize, most: u32, strictest: &DecidedHost) -> Box<Self> {
         let rule = strictest.decision.rule.clone();

@@ -38,8 +38,11 @@ impl Lifecycle {
         }
         let this = Arc::clone(self);
         to_its_end(async move {
-            let turn = Turn::of(ends.iter().map(|end| &end.slot.job)).await;
-            this.close_in(&turn, ends).await
+            let jobs: Vec<_> = ends.iter().map(|end| Arc::clone(&end.slot.job)).collect();
+            let turn = Turn::of(&jobs).await;
+            this.close_in(&turn, ends).await?;
+            drop(turn);
+            this.go_on(jobs).await
         })
         .await
     }
@@ -57,6 +60,16 @@ impl Lifecycle {
             slots.into_iter().map(|slot| End { slot, outcome: outcome.clone(), report: None }).collect(),
         )
         .await
+    }
+
+    /// Ends make room for others, and can be the last of a wave.
+    async fn go_on(self: &Arc<Self>, mut jobs: Vec<Arc<LiveJob>>) -> Result<(), StoreError> {
+        jobs.sort_by_key(|job| job.id());
+        jobs.dedup_by_key(|job| job.id());
+        for job in jobs.iter().filter(|job| job.has_rollout()) {
+            self.advance(job).await?;
+        }
+        Ok(())
     }
 
     /// As [`close`](Self::close), by whoever has the turn of the jobs.

@@ -82,7 +82,9 @@ impl Lifecycle {
                     invocations.push(invocation);
                 }
             }
-            self.jobs.insert(&Arc::new(LiveJob::new(kept.job, kept.version, invocations, now)));
+            let live = Arc::new(LiveJob::new(kept.job, kept.version, invocations, now));
+            self.jobs.insert(&live);
+            self.release(&live);
         }
         self.recount().await?;
         Ok(jobs.len())
@@ -292,16 +294,15 @@ impl Lifecycle {
 
     /// What becomes of one invocation that waits: offered, ended, or left as it is because it has moved on.
     fn offer_again(&self, slot: &Slot, hosts: usize, session: &Session) -> Again {
-        let Some((kept, job)) = slot.job.with(slot.index, |i, job| (i.kept.clone(), job.clone())) else {
-            return Again::No;
-        };
-        if !is_queued(&kept.state) {
+        let look = slot.job.with(slot.index, |i, job| (i.kept.clone(), i.held, i.wait_until, job.clone()));
+        let Some((kept, held, wait_until, job)) = look else { return Again::No };
+        if held || !is_queued(&kept.state) {
             return Again::No;
         }
         if job.cancel_requested.is_some() {
             return Again::End(Outcome::Cancelled);
         }
-        if self.clock.now() > job.queue_until {
+        if self.clock.now() > wait_until {
             return Again::End(Outcome::Expired);
         }
         let fleet = self.fleet.now();

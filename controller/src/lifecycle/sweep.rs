@@ -41,10 +41,9 @@ impl Lifecycle {
         let now = self.clock.now();
         let (mut expired, mut lost, mut short) = (Vec::new(), Vec::new(), Vec::new());
         for job in self.jobs.jobs() {
-            let (record, _, _) = job.snapshot();
             job.for_each(|index, invocation| {
                 let slot = Slot { job: Arc::clone(&job), index };
-                match due(invocation, record.queue_until, now) {
+                match due(invocation, now) {
                     Due::Nothing => {}
                     Due::Expired => expired.push(slot),
                     Due::Lost => lost.push(slot),
@@ -60,6 +59,7 @@ impl Lifecycle {
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(%error, "what is due could not be recorded; it is tried again");
         }
+        self.advance_all().await;
     }
 
     /// Closes results with the output that came, and tells their agents that they may forget the rest.
@@ -78,7 +78,7 @@ impl Lifecycle {
     }
 }
 
-fn due(invocation: &LiveInvocation, queue_until: Timestamp, now: Timestamp) -> Due {
+fn due(invocation: &LiveInvocation, now: Timestamp) -> Due {
     if invocation.quarantined {
         return Due::Nothing;
     }
@@ -86,7 +86,7 @@ fn due(invocation: &LiveInvocation, queue_until: Timestamp, now: Timestamp) -> D
         return if now.since(pending.since) > OUTPUT_WAIT { Due::OutputMissing } else { Due::Nothing };
     }
     match &invocation.kept.state {
-        InvocationState::Queued if now > queue_until => Due::Expired,
+        InvocationState::Queued if now > invocation.wait_until => Due::Expired,
         InvocationState::Queued | InvocationState::Ended(_) => Due::Nothing,
         InvocationState::Offered { .. }
         | InvocationState::Accepted { .. }

@@ -1,7 +1,7 @@
 //! One live job: its invocations, its counts, and the log of what watchers are told.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,15 +12,19 @@ use lictor_core::{
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationEvent, InvocationState},
     job::{Counts, Job},
-    name::SiteName,
+    name::{HostAlias, SiteName},
     outcome::Outcome,
     output::{Output, StreamName},
     principal::{Principal, Via},
+    rollout::{Health, MAX_ROLLOUT, Next, Tally, WaveTally},
 };
 use lictor_proto::limits::MAX_CHUNK_BYTES;
 use tokio::sync::watch;
 
-use super::assembly::{Assembly, Claim};
+use super::{
+    assembly::{Assembly, Claim},
+    held::Held,
+};
 
 /// A job that has not ended (or just has).
 #[derive(Debug)]
@@ -56,6 +60,10 @@ pub struct LiveInvocation {
     pub kept: Invocation,
     /// Its end cannot be recorded; it is left alone until a restart, so that others are not held up by it.
     pub quarantined: bool,
+    /// Until when it may wait for an agent; of one that is held back, until when it may be.
+    pub wait_until: Timestamp,
+    /// It may not begin yet.
+    pub held: bool,
     /// When it was last offered.
     pub offered_at: Option<Timestamp>,
     /// Output that has arrived.
@@ -101,6 +109,8 @@ pub(super) enum Entry {
     Phase { index: usize, rank: u8 },
     /// A part of a stream is there.
     Output { index: usize, stream: StreamName, from: u64, to: u64 },
+    /// The job itself changed.
+    Job,
     /// The job has ended.
     Finished,
 }
@@ -110,6 +120,10 @@ pub(super) struct State {
     pub(super) job: Job,
     pub(super) version: u64,
     pub(super) counts: Counts,
+    /// Hosts on which it may run.
+    hosts: u32,
+    tally: Tally,
+    held: Held,
     pub(super) invocations: Vec<LiveInvocation>,
     pub(super) log: Vec<Entry>,
 }
@@ -141,6 +155,8 @@ impl LiveJob {
         let id = job.id;
         let mut counts = Counts::default();
         let mut log = Vec::new();
+        let (mut tally, mut held, mut hosts) = (Tally::default(), Held::default(), 0);
+        let holds = !job.rollout.is_immediate() || job.progress.paused.is_some();
         let live = invocations
             .into_iter()
             .enumerate()
@@ -153,11 +169,20 @@ impl LiveJob {
                     | InvocationState::Running { .. } => counts.active += 1,
                     InvocationState::Ended(outcome) => counts.add(outcome),
                 }
+                count(&mut tally, &kept);
+                hosts += u32::from(kept.wave > 0);
+                let holds = holds && kept.state == InvocationState::Queued;
+                if holds {
+                    held.hold(kept.site.clone(), kept.wave, index);
+                }
+                let wait_until = if holds { job.created_at.plus(MAX_ROLLOUT) } else { job.queue_until };
                 let offered_at = kept.state.agent().map(|_| now);
                 let output_in_store = kept.state.outcome().is_some();
                 LiveInvocation {
                     kept,
                     quarantined: false,
+                    wait_until,
+                    held: holds,
                     offered_at,
                     assembly: Assembly::default(),
                     pending: None,
@@ -166,7 +191,8 @@ impl LiveJob {
             })
             .collect();
         let length = watch::Sender::new(log.len());
-        let state = Mutex::new(State { job, version, counts, invocations: live, log });
+        let state = State { job, version, counts, hosts, tally, held, invocations: live, log };
+        let state = Mutex::new(state);
         Self { id, state, turn: Arc::default(), length }
     }
 
@@ -186,8 +212,9 @@ impl LiveJob {
     /// Each invocation: its place, its identifier, and the site at which it waits if it does.
     pub fn index(&self) -> Vec<(usize, InvocationId, Option<SiteName>)> {
         let state = self.state();
-        let waits =
-            |i: &LiveInvocation| (i.kept.state == InvocationState::Queued).then(|| i.kept.site.clone());
+        let waits = |i: &LiveInvocation| {
+            (i.kept.state == InvocationState::Queued && !i.held).then(|| i.kept.site.clone())
+        };
         state.invocations.iter().enumerate().map(|(n, i)| (n, i.kept.id, waits(i))).collect()
     }
 
@@ -238,6 +265,76 @@ impl LiveJob {
         let mut state = self.state();
         state.job = job;
         state.version = version;
+        let State { job, invocations, held, .. } = &mut *state;
+        if job.progress.halted.is_some() || job.cancel_requested.is_some() {
+            held.clear();
+        } else if job.progress.paused.is_some() {
+            for (index, invocation) in invocations.iter_mut().enumerate() {
+                if invocation.kept.state == InvocationState::Queued {
+                    held.hold(invocation.kept.site.clone(), invocation.kept.wave, index);
+                    invocation.held = true;
+                    invocation.wait_until = job.created_at.plus(MAX_ROLLOUT);
+                }
+            }
+        }
+        self.tell(&mut state, [Entry::Job]);
+    }
+
+    /// Whether it goes out in steps.
+    pub fn has_rollout(&self) -> bool {
+        !self.state().job.rollout.is_immediate()
+    }
+
+    /// The job that checks the health of the wave under way.
+    pub fn health_job(&self) -> Option<JobId> {
+        self.state().job.progress.health_job
+    }
+
+    /// What is to be done next, with this health of the wave under way.
+    pub fn next(&self, health: Option<Health>, now: Timestamp) -> Next {
+        let state = self.state();
+        if state.job.rollout.is_immediate() || state.counts.ended() || state.job.cancel_requested.is_some() {
+            return Next::Wait;
+        }
+        state.job.rollout.next(state.hosts, &state.job.progress, &state.tally, health, now)
+    }
+
+    /// The hosts of a wave on which it succeeded.
+    pub fn succeeded_in(&self, wave: u32) -> Vec<HostAlias> {
+        let good =
+            |i: &&LiveInvocation| i.kept.wave == wave && i.kept.state.outcome() == Some(&Outcome::Succeeded);
+        self.state().invocations.iter().filter(good).map(|i| i.kept.host.clone()).collect()
+    }
+
+    /// Lets what may begin now begin: it waits for its agent from now on. Answers which, with their sites.
+    pub fn release(&self, now: Timestamp) -> Vec<(usize, SiteName)> {
+        let mut state = self.state();
+        let State { job, hosts, tally, held, invocations, .. } = &mut *state;
+        let stopped =
+            job.progress.paused.is_some() || job.progress.halted.is_some() || job.cancel_requested.is_some();
+        if stopped || held.count() == 0 {
+            return Vec::new();
+        }
+        let ended: u32 = tally.waves.iter().map(|wave| wave.ended).sum();
+        let under_way = hosts.saturating_sub(held.count()).saturating_sub(ended);
+        let room = job.rollout.room(*hosts, under_way, tally);
+        let mut at_site = job.rollout.max_per_site.map(|most| (most, under_way_by_site(invocations)));
+        let released = held.release(room, job.progress.wave, |site| {
+            let Some((most, counts)) = &mut at_site else { return true };
+            let count = counts.entry(site.clone()).or_default();
+            let may = *count < *most;
+            *count += u32::from(may);
+            may
+        });
+        let until = now.plus(job.queue_wait());
+        released
+            .into_iter()
+            .filter_map(|index| {
+                let invocation = invocations.get_mut(index)?;
+                (invocation.held, invocation.wait_until) = (false, until);
+                Some((index, invocation.kept.site.clone()))
+            })
+            .collect()
     }
 
     /// Moves an invocation as its agent says it moved (accepted, started); what does not fit is ignored.
@@ -357,6 +454,7 @@ impl LiveJob {
         let kept_bytes = ended.output.stdout.bytes_kept() + ended.output.stderr.bytes_kept();
         invocation.output_in_store = kept_bytes > KEEP_IN_MEMORY_BYTES;
         invocation.kept = ended;
+        invocation.held = false;
         invocation.pending = None;
         invocation.assembly = Assembly::default();
         entries.push(Entry::Phase { index, rank: rank(&invocation.kept.state) });
@@ -372,6 +470,10 @@ impl LiveJob {
         if let Some(outcome) = outcome {
             state.counts.add(&outcome);
         }
+        let State { invocations, tally, .. } = &mut *state;
+        if let Some(invocation) = invocations.get(index) {
+            note_end(tally, &invocation.kept);
+        }
         if state.counts.ended() && !state.invocations.iter().any(|i| i.kept.state.outcome().is_none()) {
             entries.push(Entry::Finished);
         }
@@ -382,6 +484,48 @@ impl LiveJob {
         state.log.extend(entries);
         self.length.send_replace(state.log.len());
     }
+}
+
+/// Counts an invocation among those of its wave, and its end if it has one.
+fn count(tally: &mut Tally, kept: &Invocation) {
+    let Some(wave) = (kept.wave as usize).checked_sub(1) else { return };
+    if tally.waves.len() <= wave {
+        tally.waves.resize(wave + 1, WaveTally::default());
+    }
+    if let Some(wave) = tally.waves.get_mut(wave) {
+        wave.hosts += 1;
+    }
+    note_end(tally, kept);
+}
+
+/// Counts the end of an invocation, if it has one.
+fn note_end(tally: &mut Tally, kept: &Invocation) {
+    let Some(outcome) = kept.state.outcome() else { return };
+    match outcome {
+        Outcome::Failed(_) | Outcome::TimedOut | Outcome::Unknown(_) => tally.errors += 1,
+        Outcome::Unreachable { .. } | Outcome::Expired => tally.unreachable += 1,
+        Outcome::Succeeded
+        | Outcome::Denied { .. }
+        | Outcome::Skipped
+        | Outcome::Cancelled
+        | Outcome::Killed => {}
+    }
+    let wave = (kept.wave as usize).checked_sub(1).and_then(|wave| tally.waves.get_mut(wave));
+    if let Some(wave) = wave {
+        wave.ended += 1;
+        wave.succeeded += u32::from(*outcome == Outcome::Succeeded);
+    }
+}
+
+/// How many invocations are under way at each site.
+fn under_way_by_site(invocations: &[LiveInvocation]) -> BTreeMap<SiteName, u32> {
+    let mut counts = BTreeMap::new();
+    for invocation in invocations {
+        if !invocation.held && invocation.kept.state.outcome().is_none() {
+            *counts.entry(invocation.kept.site.clone()).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// The order in which phases follow each other.

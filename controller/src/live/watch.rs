@@ -190,6 +190,10 @@ impl Watcher {
                 )),
                 None => Told::Nothing,
             },
+            Entry::Job => Told::Events(vec![event(pb::job_event::Event::Progress(job_to_wire(
+                &state.job,
+                &state.counts,
+            )))]),
             Entry::Finished => Told::Finished(Box::new(finished(&state.job, &state.counts))),
         })
     }

@@ -3,10 +3,11 @@
 use super::{AuditEvent, Field, Fields};
 use crate::{
     invocation::Invocation,
-    job::{Origin, Target},
+    job::{CommandInput, Origin, Target},
     name::AgentName,
     outcome::Outcome,
     principal::Principal,
+    rollout::{Rollout, Share},
 };
 
 impl AuditEvent {
@@ -32,6 +33,7 @@ impl AuditEvent {
                 command,
                 request_digest,
                 policy_version,
+                rollout,
             } => {
                 let mut fields = vec![("job", text(job))];
                 fields.extend(who(principal, origin));
@@ -42,6 +44,7 @@ impl AuditEvent {
                     ("request_digest", text(request_digest)),
                     ("policy_version", Field::Number(*policy_version)),
                 ]);
+                fields.extend(terms(rollout));
                 fields
             }
             Self::InvocationIntended { invocation, job, host, site, rule, limits, offered } => vec![
@@ -105,6 +108,23 @@ impl AuditEvent {
             Self::GrantRefused(refusal) => refusal.fields(),
             Self::EvidenceInvalid(bad) => bad.fields(),
             Self::CancelRequested { job, by } => vec![("job", text(job)), ("by", text(by))],
+            Self::JobPaused { job, by } | Self::JobResumed { job, by } => {
+                vec![("job", text(job)), ("by", text(by))]
+            }
+            Self::JobHalted { job, reason, by } => {
+                vec![("job", text(job)), ("reason", text(reason.as_str())), ("by", optional(by.as_ref()))]
+            }
+            Self::WaveEnded { job, wave, soak_until } => vec![
+                ("job", text(job)),
+                ("wave", Field::Number((*wave).into())),
+                ("soak_until", text(soak_until)),
+            ],
+            Self::HealthCheckStarted { job, wave, check } => {
+                vec![("job", text(job)), ("wave", Field::Number((*wave).into())), ("check", text(check))]
+            }
+            Self::WaveBegun { job, wave } => {
+                vec![("job", text(job)), ("wave", Field::Number((*wave).into()))]
+            }
             Self::CallRefused { identity, method, count } => {
                 vec![("identity", text(identity)), ("method", text(method)), ("count", Field::Number(*count))]
             }
@@ -167,6 +187,29 @@ fn ended(invocation: &Invocation, agent: Option<&AgentName>) -> Fields {
         ("stdout_digest", optional(invocation.output.stdout.digest)),
         ("stderr_bytes", Field::Number(invocation.output.stderr.bytes_total)),
         ("stderr_digest", optional(invocation.output.stderr.digest)),
+    ]
+}
+
+/// How a job goes out; nothing when all of it goes out at once.
+fn terms(rollout: &Rollout) -> Fields {
+    if rollout.is_immediate() {
+        return Vec::new();
+    }
+    let Rollout { waves, soak, health_check, max_concurrency, max_errors, max_unreachable, max_per_site } =
+        rollout;
+    let share = |share: &Option<Share>| optional(share.as_ref());
+    let check = health_check.as_ref().map(|check| match check {
+        CommandInput::Argv(words) => words.join(" "),
+        CommandInput::Line(line) => line.clone(),
+    });
+    vec![
+        ("waves", Field::List(waves.iter().map(ToString::to_string).collect())),
+        ("soak_ms", Field::Number(millis(*soak))),
+        ("health_check", optional(check)),
+        ("max_concurrency", share(max_concurrency)),
+        ("max_errors", share(max_errors)),
+        ("max_unreachable", share(max_unreachable)),
+        ("max_per_site", max_per_site.map_or(Field::Absent, |most| Field::Number(most.into()))),
     ]
 }
 

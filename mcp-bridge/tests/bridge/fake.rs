@@ -192,6 +192,8 @@ fn wire_job(request: &pb::SubmitRequest, job: JobId, counts: &Counts) -> pb::Job
         state: state.into(),
         counts: Some(counts.into()),
         cancel_requested: false,
+        rollout: None,
+        progress: None,
     }
 }
 
@@ -280,6 +282,15 @@ impl JobService for Fake {
     }
     async fn list(&self, _: Request<pb::ListRequest>) -> Result<Response<pb::ListResponse>, Status> {
         Err(Status::unimplemented("list"))
+    }
+    async fn pause(&self, _: Request<pb::PauseRequest>) -> Result<Response<pb::Job>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+    async fn resume(&self, _: Request<pb::ResumeRequest>) -> Result<Response<pb::Job>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+    async fn abort(&self, _: Request<pb::AbortRequest>) -> Result<Response<pb::Job>, Status> {
+        Err(Status::unimplemented("not played"))
     }
     async fn read_output(
         &self,

@@ -7,7 +7,10 @@ use lictor_core::{
     limits::{MAX_HOSTS_PER_JOB, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_TIMEOUT, MAX_WORD_BYTES, MAX_WORDS},
 };
 
-use super::{Invalid, at_most, digest, known, millis, parse, required};
+use super::{
+    Invalid, at_most, digest, known, millis, parse, required,
+    rollout::{progress_to_wire, rollout_from_wire, rollout_to_wire},
+};
 use crate::pb;
 
 impl From<&Limits> for pb::Limits {
@@ -109,6 +112,7 @@ impl From<&JobSpec> for pb::SubmitRequest {
             queue_wait,
             idempotency_key,
             plan_digest,
+            rollout,
             origin,
         } = spec;
         Self {
@@ -120,6 +124,7 @@ impl From<&JobSpec> for pb::SubmitRequest {
             idempotency_key: idempotency_key.as_ref().map(|k| k.as_str().to_owned()),
             origin: Some(origin.into()),
             plan_digest: plan_digest.map(|d| d.as_bytes().to_vec()),
+            rollout: rollout_to_wire(rollout),
         }
     }
 }
@@ -136,6 +141,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
             idempotency_key,
             origin,
             plan_digest,
+            rollout,
         } = wire;
         if timeout_ms == Some(0) {
             return Err(Invalid::new("timeout_ms", "it must be above 0"));
@@ -150,6 +156,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
                 .map(|k| IdempotencyKey::new(&k).map_err(|e| Invalid::new("idempotency_key", e)))
                 .transpose()?,
             plan_digest: plan_digest.map(|bytes| digest("plan_digest", &bytes)).transpose()?,
+            rollout: rollout_from_wire(rollout)?,
             origin: required("origin", origin)?.try_into()?,
         })
     }
@@ -166,9 +173,11 @@ pub fn job_to_wire(job: &Job, counts: &Counts) -> pb::Job {
         command_text: job.command.render(),
         policy_version: job.policy_version,
         created_at: job.created_at.as_micros(),
-        state: state_to_wire(counts.state()).into(),
+        state: state_to_wire(job.state(counts)).into(),
         counts: Some(counts.into()),
         cancel_requested: job.cancel_requested.is_some(),
+        rollout: rollout_to_wire(&job.rollout),
+        progress: progress_to_wire(job),
     }
 }
 
@@ -194,6 +203,10 @@ const fn state_to_wire(state: JobState) -> pb::JobState {
         JobState::Failed => pb::JobState::Failed,
         JobState::Cancelled => pb::JobState::Cancelled,
         JobState::Unknown => pb::JobState::Unknown,
+        JobState::Halted => pb::JobState::Halted,
+        JobState::Cancelling => pb::JobState::Cancelling,
+        JobState::Halting => pb::JobState::Halting,
+        JobState::Paused => pb::JobState::Paused,
     }
 }
 
@@ -211,6 +224,10 @@ pub fn job_state_from_wire(wire: i32) -> Result<JobState, Invalid> {
         pb::JobState::Failed => Ok(JobState::Failed),
         pb::JobState::Cancelled => Ok(JobState::Cancelled),
         pb::JobState::Unknown => Ok(JobState::Unknown),
+        pb::JobState::Halted => Ok(JobState::Halted),
+        pb::JobState::Cancelling => Ok(JobState::Cancelling),
+        pb::JobState::Halting => Ok(JobState::Halting),
+        pb::JobState::Paused => Ok(JobState::Paused),
     }
 }
 

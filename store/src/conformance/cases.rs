@@ -17,12 +17,13 @@ use lictor_core::{
     digest::Digest,
     id::{InvocationId, JobId, TokenId},
     invocation::{Invocation, InvocationState},
-    job::{Counts, IdempotencyKey, Job, Limits, Origin, Target},
+    job::{CommandInput, Counts, IdempotencyKey, Job, Limits, Origin, Target},
     merkle::{Frontier, leaf_hash},
     name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
     outcome::{Exit, Outcome},
     output::{Output, StreamSummary},
     principal::{Principal, PrincipalKind, Via},
+    rollout::{Halt, HaltReason, Progress, Rollout, Share},
 };
 
 use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Store, StoreError, Write};
@@ -57,6 +58,23 @@ fn job(n: u8) -> Job {
         queue_until: AT.plus(Duration::from_secs(30)),
         cancel_requested: None,
         invocations: 1,
+        rollout: Rollout {
+            waves: vec![Share::Count(1), Share::Percent(50)],
+            soak: Duration::from_secs(1),
+            health_check: Some(CommandInput::Line("true".into())),
+            max_concurrency: Some(Share::Count(3)),
+            max_errors: Some(Share::Percent(0)),
+            max_unreachable: Some(Share::Count(0)),
+            max_per_site: Some(2),
+        },
+        progress: Progress {
+            wave: 2,
+            waves: 3,
+            soak_until: Some(AT),
+            health_job: Some(JobId::from_bytes([9; 16])),
+            paused: Some((principal(), AT)),
+            halted: Some(Halt { reason: HaltReason::Aborted, by: Some(principal()), at: AT }),
+        },
     }
 }
 
@@ -76,6 +94,7 @@ fn invocation(job: &Job, host: &str) -> Invocation {
         address: None,
         output: Output::default(),
         resolution: None,
+        wave: 2,
     }
 }
 

@@ -40,6 +40,18 @@ pub(crate) struct InvocationV1 {
     stdout: StreamV1,
     stderr: StreamV1,
     resolution: Option<OutcomeV1>,
+    /// 1 where it is absent: every invocation began in the first wave before there were others.
+    #[serde(default = "first_wave", skip_serializing_if = "is_first_wave")]
+    wave: u32,
+}
+
+const fn first_wave() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_first_wave(wave: &u32) -> bool {
+    *wave == 1
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -144,6 +156,7 @@ impl InvocationRecord {
             stdout: StreamV1::new(&invocation.output.stdout, place),
             stderr: StreamV1::new(&invocation.output.stderr, place),
             resolution: invocation.resolution.as_ref().map(Into::into),
+            wave: invocation.wave,
         }))
     }
 
@@ -180,6 +193,7 @@ impl InvocationRecord {
             address: v1.address.clone(),
             output: Output { stdout: v1.stdout.to_summary()?, stderr: v1.stderr.to_summary()? },
             resolution: v1.resolution.as_ref().map(OutcomeV1::to_outcome).transpose()?,
+            wave: v1.wave,
         })
     }
 }

@@ -10,7 +10,10 @@ use lictor_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{corrupt, parse};
+use super::{
+    corrupt, parse,
+    rollout::{ProgressV1, RolloutV1},
+};
 use crate::{KeptJob, KeptKey, StoreError};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,10 +38,15 @@ pub(crate) struct JobV1 {
     invocations: u32,
     counts: Option<[u32; 7]>,
     version: u64,
+    /// Absent for what goes out at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rollout: Option<RolloutV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    progress: Option<ProgressV1>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct PrincipalV1 {
+pub(super) struct PrincipalV1 {
     tenant: String,
     kind: String,
     name: String,
@@ -93,6 +101,8 @@ impl JobRecord {
             counts: counts
                 .map(|c| [c.queued, c.active, c.succeeded, c.failed, c.not_run, c.cancelled, c.unknown]),
             version,
+            rollout: RolloutV1::new(&job.rollout),
+            progress: ProgressV1::new(&job.progress),
         })
     }
 }
@@ -121,6 +131,8 @@ impl TryFrom<JobRecord> for KeptJob {
                 None => None,
             },
             invocations: v1.invocations,
+            rollout: v1.rollout.map(TryInto::try_into).transpose()?.unwrap_or_default(),
+            progress: v1.progress.map(TryInto::try_into).transpose()?.unwrap_or_default(),
         };
         let counts = v1.counts.map(|[queued, active, succeeded, failed, not_run, cancelled, unknown]| {
             Counts { queued, active, succeeded, failed, not_run, cancelled, unknown }
