@@ -11,6 +11,7 @@ use crate::{
     name::{HostAlias, Tag},
     outcome::{Outcome, Ran},
     principal::{Principal, Via},
+    target::TargetExpression,
 };
 
 /// Which hosts; resolved to a fixed list before anything is decided.
@@ -20,6 +21,8 @@ pub enum Target {
     Hosts(Vec<HostAlias>),
     /// Every host with this tag.
     Tag(Tag),
+    /// Every host that an expression means.
+    Expression(TargetExpression),
 }
 
 /// A command as the caller gave it; it becomes a [`Command`] or is refused.
@@ -214,6 +217,9 @@ impl JobSpec {
                 }
             }
             Target::Tag(tag) => builder = builder.part(b"tag").part(tag.as_str().as_bytes()),
+            Target::Expression(expression) => {
+                builder = builder.part(b"expression").part(expression.to_string().as_bytes());
+            }
         }
         match &self.command {
             CommandInput::Argv(words) => {

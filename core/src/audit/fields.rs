@@ -183,6 +183,7 @@ fn target_field(target: &Target) -> Field {
     match target {
         Target::Hosts(hosts) => Field::List(hosts.iter().map(ToString::to_string).collect()),
         Target::Tag(tag) => Field::Text(format!("tag:{tag}")),
+        Target::Expression(expression) => Field::Text(expression.to_string()),
     }
 }
 
