@@ -186,8 +186,12 @@ fn check_target(
     };
     let mut limits = asked;
     if let Some(floor) = &site.floor {
-        let facts =
-            HostFacts { alias: host.alias.clone(), site: grant.site.clone(), tags: host.tags.clone() };
+        let facts = HostFacts {
+            alias: host.alias.clone(),
+            site: grant.site.clone(),
+            tags: host.tags.clone(),
+            labels: host.labels.clone(),
+        };
         let decision = evaluate(
             floor,
             &Request {

@@ -12,6 +12,7 @@ pub fn report(site: &Site) -> pb::Inventory {
         description: host.description.clone(),
         address: host_port(&host.address, host.port),
         user: host.user.clone(),
+        labels: host.labels.to_texts(),
         host_key_fingerprints: site.known_hosts.fingerprints(&host.address, host.port),
     });
     pb::Inventory { hosts: hosts.collect() }

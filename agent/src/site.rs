@@ -9,7 +9,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use lictor_core::name::{HostAlias, Tag};
+use lictor_core::{
+    label::Labels,
+    name::{HostAlias, Tag},
+};
 use lictor_policy::PolicySet;
 use lictor_runtime::shutdown::Shutdown;
 use tokio::sync::watch;
@@ -38,6 +41,8 @@ pub struct Host {
     pub credential: String,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// Its labels.
+    pub labels: Labels,
     /// For people.
     pub description: String,
 }

@@ -195,7 +195,12 @@ fn judge(
     requested: RequestedLimits,
     at: Timestamp,
 ) -> Decision {
-    let facts = HostFacts { alias: host.alias.clone(), site: host.site.clone(), tags: host.tags.clone() };
+    let facts = HostFacts {
+        alias: host.alias.clone(),
+        site: host.site.clone(),
+        tags: host.tags.clone(),
+        labels: host.labels.clone(),
+    };
     lictor_policy::evaluate(set, &Request { principal, via, host: &facts, command, requested, at })
 }
 

@@ -7,6 +7,7 @@
 //!   host: web-1
 //!   site: eu                      # "default" when left out
 //!   tags: [web]
+//!   labels: { env: prod }
 //!   at: "2026-01-05T10:00:00Z"    # needed when the policy has windows or freezes
 //!   command: systemctl restart nginx    # or argv: [systemctl, restart, nginx]
 //!   expect: allow                 # allow, approve or deny
@@ -14,9 +15,12 @@
 //!   code: POLICY_ALLOWED          # optional: the code, also E_… of a refusal
 //! ```
 
+use std::collections::BTreeMap;
+
 use lictor_core::{
     clock::Timestamp,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, SiteName, Tag, TenantName},
     principal::Via,
 };
@@ -81,6 +85,8 @@ struct CaseFile {
     site: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     at: Option<String>,
     command: Option<String>,
     argv: Option<Vec<String>>,
@@ -139,13 +145,14 @@ fn case(line: Option<u64>, file: CaseFile) -> Result<Case, String> {
     let site = SiteName::new(site).map_err(|e| named("site", site, &e))?;
     let tag = |text: &String| Tag::new(text).map_err(|e| named("tags", text, &e));
     let tags = file.tags.iter().map(tag).collect::<Result<_, _>>()?;
+    let labels = Labels::new(&file.labels).map_err(|e| format!("`labels`: {e}"))?;
     let via = file.via.as_deref().unwrap_or(Via::Cli.as_str());
     let via = Via::parse(via).ok_or_else(|| format!("`via` has `{via}`; there are cli, mcp and api"))?;
     let moment = file.at.as_deref().map(time::rfc3339).transpose()?;
     let circumstances = Circumstances {
         principal: verdict::principal(&tenant, &file.principal)?,
         via,
-        host: HostFacts { alias, site, tags },
+        host: HostFacts { alias, site, tags, labels },
         at: moment.unwrap_or(Timestamp::default()),
     };
     let command = match (file.command, file.argv) {

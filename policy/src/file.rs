@@ -209,7 +209,8 @@ pub(crate) enum KindFile {
     Service,
 }
 
-/// Hosts: any that is listed, has a listed tag or is at a listed site.
+/// Hosts: any that is listed, has a listed tag or is at a listed site, or every one where nothing is listed; of these, the
+/// ones with all the labels.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Hosts")]
@@ -220,6 +221,8 @@ pub(crate) struct HostsFile {
     pub(crate) tags: Option<Vec<String>>,
     /// Sites, by name.
     pub(crate) sites: Option<Vec<String>>,
+    /// Labels that each of the hosts must have, all of them; in a value, `*` stands for any characters, as in `env: prod-*`.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
 }
 
 /// `all`, or which hosts.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use lictor_core::{
     clock::Timestamp,
     command::Command,
+    label::Labels,
     name::{HostAlias, SiteName, Tag},
     principal::{Principal, Via},
 };
@@ -18,6 +19,8 @@ pub struct HostFacts {
     pub site: SiteName,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// Its labels.
+    pub labels: Labels,
 }
 
 /// Limits that the caller asks for; a rule may lower them.

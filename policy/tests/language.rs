@@ -7,6 +7,7 @@ use std::time::Duration;
 use lictor_core::{
     clock::Timestamp,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
     principal::{Principal, PrincipalKind, Via},
 };
@@ -54,6 +55,7 @@ impl Ask {
             alias: HostAlias::new(self.host).unwrap(),
             site: SiteName::new(self.site).unwrap(),
             tags: self.tags.iter().map(|tag| Tag::new(tag).unwrap()).collect(),
+            labels: Labels::default(),
         };
         let command = set
             .parse_command(&CommandInput::Line(self.line.into()))

@@ -7,6 +7,7 @@ use lictor_core::{
     command::Command,
     id::{GrantId, JobId},
     job::CommandInput,
+    label::Labels,
     limits::DEFAULT_OUTPUT_BYTES,
     principal::{Principal, PrincipalKind, Via},
 };
@@ -31,6 +32,7 @@ fn site(floor: &str) -> Site {
         user: "ops".into(),
         credential: "key".into(),
         tags: vec!["web".parse().unwrap()],
+        labels: Labels::new([("env", "prod")]).unwrap(),
         description: String::new(),
     };
     Site {
@@ -155,6 +157,18 @@ fn a_condition_of_the_floor_sees_the_door_that_the_request_came_by() {
     let offer = |via| bench.offer(via, Command::from_argv(&["uptime"]).unwrap());
     assert!(bench.judge(&offer(Via::Cli), &site, TEN).is_ok());
     assert_eq!(code(&bench.judge(&offer(Via::Mcp), &site, TEN).unwrap_err()), "FLOOR_DENIED");
+}
+
+#[test]
+fn the_floor_judges_by_the_labels_that_the_site_gives_its_host() {
+    let bench = Bench::new();
+    let floor = |labels: &str| {
+        site(&format!("rules: [{{id: r, effect: allow, where: {{labels: {labels}}}, commands: [uptime]}}]"))
+    };
+    assert!(bench.uptime(&floor("{env: prod}"), TEN).is_ok());
+    for other in ["{env: staging}", "{env: prod, role: db}"] {
+        assert_eq!(code(&bench.uptime(&floor(other), TEN).unwrap_err()), "FLOOR_DENIED", "{other}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ max_concurrency: 256
 
 /// `hosts.yml`
 pub const EXAMPLE_HOSTS: &str = "\
-# The hosts of this site. Controllers see alias, tags, description, address and user; never a credential.
+# The hosts of this site. Controllers see alias, tags, labels, description, address and user; never a credential.
 hosts:
   - alias: web-1
     address: 192.0.2.10        # name or address
@@ -28,12 +28,14 @@ hosts:
     user: deploy
     credential: deploy-key     # a name in credentials.yml
     tags: [web, production]
+    labels: { env: prod, role: web }
     description: first web server
   - alias: db-1
     address: db-1.example.com
     user: operator
     credential: site-agent
     tags: [db]
+    labels: { env: prod, role: db }
 ";
 
 /// `credentials.yml`

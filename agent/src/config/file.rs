@@ -8,6 +8,7 @@ use std::{
 };
 
 use lictor_core::{
+    label::{InvalidLabels, Labels},
     limits::{MAX_HOSTS_PER_SITE, MAX_NOTE_BYTES, MAX_TAGS_PER_HOST},
     name::{HostAlias, Tag},
     secret::Secret,
@@ -54,6 +55,8 @@ struct HostEntry {
     credential: Spanned<String>,
     #[serde(default)]
     tags: Vec<Spanned<String>>,
+    #[serde(default)]
+    labels: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     description: String,
 }
@@ -274,6 +277,15 @@ fn check_host(
             Err(error) => wrong(tag.referenced.line(), error.to_string()),
         }
     }
+    for (key, value) in &entry.labels {
+        if let Err(error) = Labels::new([(key, &value.value)]) {
+            wrong(value.referenced.line(), error.to_string());
+        }
+    }
+    let labels = Labels::new(entry.labels.iter().map(|(key, value)| (key, &value.value)));
+    if labels == Err(InvalidLabels::TooMany) {
+        wrong(entry.alias.referenced.line(), InvalidLabels::TooMany.to_string());
+    }
     let alias = alias.filter(|_| problems.len() == before)?;
     Some(Host {
         alias,
@@ -282,6 +294,7 @@ fn check_host(
         user: entry.user.value,
         credential: entry.credential.value,
         tags,
+        labels: labels.ok()?,
         description: entry.description,
     })
 }

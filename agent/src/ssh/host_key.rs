@@ -304,6 +304,7 @@ mod tests {
             user: "ops".into(),
             credential: "key".into(),
             tags: Vec::new(),
+            labels: lictor_core::label::Labels::default(),
             description: String::new(),
         };
         let trust = HostTrust { pinned: vec![pinned.clone()], ..HostTrust::default() };

@@ -52,10 +52,14 @@ pub(crate) fn facts(job: &JobView, style: Style) -> String {
         .fold(String::new(), |text, (name, value)| text + &style.faint(&format!("{name:<8}")) + value + "\n")
 }
 
+/// Longest expression shown, in characters: more is in the JSON.
+const MAX_EXPRESSION_SHOWN: usize = 60;
+
 /// For which hosts, naming at most `most` of them.
 pub(crate) fn target(target: &Target, most: usize) -> String {
     match target {
         Target::Tag(tag) => format!("tag {tag}"),
+        Target::Expression(expression) => short(&expression.to_string(), MAX_EXPRESSION_SHOWN),
         Target::Hosts(hosts) => {
             let named: Vec<&str> = hosts.iter().take(most).map(|host| host.as_str()).collect();
             let more = hosts.len() - named.len();

@@ -55,6 +55,7 @@ pub(crate) struct JobDocument {
 enum TargetDocument {
     Hosts(Vec<String>),
     Tag(String),
+    Expression(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -147,6 +148,7 @@ impl From<&JobView> for JobDocument {
                     TargetDocument::Hosts(hosts.iter().map(ToString::to_string).collect())
                 }
                 Target::Tag(tag) => TargetDocument::Tag(tag.to_string()),
+                Target::Expression(expression) => TargetDocument::Expression(expression.to_string()),
             },
             command: job.command.to_string(),
             policy_version: job.policy_version,

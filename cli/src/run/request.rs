@@ -1,10 +1,11 @@
-//! What is asked for, as it is typed: hosts or a tag, and a command.
+//! What is asked for, as it is typed: hosts, a tag or an expression, and a command.
 
 use clap::Args;
 use lictor_core::{
     digest::Digest,
     job::{CommandInput, IdempotencyKey, JobSpec, Target},
     name::{HostAlias, Tag},
+    target::TargetExpression,
 };
 use lictor_runtime::human::{HumanBytes, HumanDuration};
 
@@ -17,13 +18,19 @@ pub(crate) struct RequestArguments {
     #[arg(
         value_name = "HOST",
         value_delimiter = ',',
-        required_unless_present = "tag",
-        conflicts_with = "tag"
+        required_unless_present_any = ["tag", "expression"],
+        conflicts_with_all = ["tag", "expression"]
     )]
     hosts: Vec<HostAlias>,
     /// Every host with this tag
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", conflicts_with = "expression")]
     tag: Option<Tag>,
+    /// Every host that this means, in quotes, e.g. 'tag:web and not site:eu'; see lictor hosts --match for which they are
+    ///
+    /// Terms are tag:T, site:S, label:K=V, label:K, host:A or just A, and all; `*` in V and A stands for any
+    /// characters. They are joined by not, and, or, and brackets. A term that is true of no host is refused.
+    #[arg(long = "match", value_name = "EXPRESSION")]
+    expression: Option<TargetExpression>,
     /// Longest time it may run, e.g. 30s; policy may shorten it
     #[arg(long, value_name = "TIME")]
     timeout: Option<HumanDuration>,
@@ -40,9 +47,10 @@ pub(crate) struct RequestArguments {
 impl RequestArguments {
     /// The job that is asked for, exactly as `plan` decided if there is one.
     pub(crate) fn into_spec(self, key: Option<IdempotencyKey>, plan: Option<Digest>) -> JobSpec {
-        let target = match self.tag {
-            Some(tag) => Target::Tag(tag),
-            None => Target::Hosts(self.hosts),
+        let target = match (self.tag, self.expression) {
+            (Some(tag), _) => Target::Tag(tag),
+            (None, Some(expression)) => Target::Expression(expression),
+            (None, None) => Target::Hosts(self.hosts),
         };
         JobSpec {
             timeout: self.timeout.map(HumanDuration::get),

@@ -47,6 +47,10 @@ fn one(builder: Sha256Builder, host: &KeptHost, decision: &Decision) -> Sha256Bu
     let builder = builder.part(host.alias.as_str().as_bytes()).part(host.site.as_str().as_bytes());
     let builder = count(builder, host.tags.len());
     let builder = host.tags.iter().fold(builder, |builder, tag| builder.part(tag.as_str().as_bytes()));
+    let builder = count(builder, host.labels.iter().len());
+    let builder = host.labels.iter().fold(builder, |builder, (key, value)| {
+        builder.part(key.as_str().as_bytes()).part(value.as_str().as_bytes())
+    });
     let builder = builder
         .part(decision.effect.as_str().as_bytes())
         .part(decision.code.as_str().as_bytes())
@@ -93,6 +97,7 @@ mod tests {
     use lictor_core::{
         command::Command,
         job::Limits,
+        label::Labels,
         name::{GroupName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
         principal::PrincipalKind,
     };
@@ -105,6 +110,7 @@ mod tests {
             alias: HostAlias::new("web-1").unwrap(),
             site: SiteName::new("eu").unwrap(),
             tags: vec![Tag::new("web").unwrap()],
+            labels: Labels::new([("env", "prod")]).unwrap(),
             description: "d".into(),
             address: "10.0.0.1:22".into(),
             user: "ops".into(),
@@ -171,6 +177,9 @@ mod tests {
             decided(KeptHost { alias: HostAlias::new("web-2").unwrap(), ..host() }, decision()),
             decided(KeptHost { site: SiteName::new("us").unwrap(), ..host() }, decision()),
             decided(KeptHost { tags: vec![], ..host() }, decision()),
+            decided(KeptHost { labels: Labels::default(), ..host() }, decision()),
+            decided(KeptHost { labels: Labels::new([("env", "test")]).unwrap(), ..host() }, decision()),
+            decided(KeptHost { labels: Labels::new([("envp", "rod")]).unwrap(), ..host() }, decision()),
             decided(host(), Decision { effect: Effect::Deny, ..decision() }),
             decided(host(), Decision { code: DecisionCode::Frozen, ..decision() }),
             decided(host(), Decision { rule: None, ..decision() }),

@@ -309,6 +309,7 @@ impl FleetService for Fake {
             alias: format!("host-{n:04}"),
             site: "berlin".into(),
             tags: vec!["web".into()],
+            labels: [("env".into(), "prod".into())].into(),
             description: "front\u{202e}end".into(),
             agent_connected: true,
             host_key_pinned: true,

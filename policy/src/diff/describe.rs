@@ -63,13 +63,14 @@ pub(super) fn who(who: &Who) -> Vec<String> {
 
 /// Where.
 pub(super) fn hosts(hosts: &Hosts) -> Vec<String> {
-    let Hosts::Some { hosts, tags, sites } = hosts else { return vec!["all".into()] };
+    let Hosts::Some { hosts, tags, sites, labels } = hosts else { return vec!["all".into()] };
     let names = hosts.iter().map(|host| match host {
         HostName::Alias(alias) => alias.to_string(),
         HostName::Pattern(texts) => texts.join("*"),
     });
     let tags = tags.iter().map(|tag| format!("tag:{tag}"));
-    names.chain(tags).chain(sites.iter().map(|site| format!("site:{site}"))).collect()
+    let sites = sites.iter().map(|site| format!("site:{site}"));
+    names.chain(tags).chain(sites).chain(labels.describe()).collect()
 }
 
 /// Which commands.

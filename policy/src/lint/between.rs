@@ -295,10 +295,14 @@ fn is_where_within(narrower: &Hosts, wider: &Hosts) -> bool {
     match (narrower, wider) {
         (_, Hosts::All) => true,
         (Hosts::All, Hosts::Some { .. }) => false,
-        (Hosts::Some { hosts, tags, sites }, Hosts::Some { hosts: h, tags: t, sites: s }) => {
-            hosts.iter().all(|x| h.contains(x))
+        (
+            Hosts::Some { hosts, tags, sites, labels },
+            Hosts::Some { hosts: h, tags: t, sites: s, labels: l },
+        ) => {
+            let lists = hosts.iter().all(|x| h.contains(x))
                 && tags.iter().all(|x| t.contains(x))
-                && sites.iter().all(|x| s.contains(x))
+                && sites.iter().all(|x| s.contains(x));
+            l.cover(labels) && (wider.lists_none() || !narrower.lists_none() && lists)
         }
     }
 }

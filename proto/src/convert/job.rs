@@ -41,6 +41,7 @@ impl From<&Target> for pb::Target {
                 aliases: hosts.iter().map(ToString::to_string).collect(),
             }),
             Target::Tag(tag) => pb::target::Kind::Tag(tag.to_string()),
+            Target::Expression(expression) => pb::target::Kind::Expression(expression.to_string()),
         };
         Self { kind: Some(kind) }
     }
@@ -62,6 +63,7 @@ impl TryFrom<pb::Target> for Target {
                 Ok(Self::Hosts(hosts))
             }
             pb::target::Kind::Tag(tag) => Ok(Self::Tag(parse("target.tag", &tag)?)),
+            pb::target::Kind::Expression(text) => Ok(Self::Expression(parse("target.expression", &text)?)),
         }
     }
 }
@@ -219,6 +221,16 @@ mod tests {
     use lictor_core::{digest::Digest, job::Origin, name::Tag, principal::Via};
 
     use super::*;
+
+    #[test]
+    fn a_target_expression_survives_the_wire_in_its_canonical_form() {
+        let target = Target::Expression("(tag:web)and not web-1".parse().unwrap());
+        let wire = pb::Target::from(&target);
+        assert_eq!(wire.kind, Some(pb::target::Kind::Expression("tag:web and not host:web-1".into())));
+        assert_eq!(Target::try_from(wire), Ok(target));
+        let broken = pb::Target { kind: Some(pb::target::Kind::Expression("tag:web and".into())) };
+        assert_eq!(Target::try_from(broken).map_err(|e| e.field()), Err("target.expression"));
+    }
 
     #[test]
     fn a_request_with_a_plan_survives_the_wire_and_a_digest_of_another_length_is_refused() {

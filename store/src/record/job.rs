@@ -49,6 +49,8 @@ struct PrincipalV1 {
 enum TargetV1 {
     Hosts(Vec<String>),
     Tag(String),
+    /// In its canonical form.
+    Expression(String),
 }
 
 /// One simple command and what joins it to the one before (`""` for the first).
@@ -83,6 +85,7 @@ impl JobRecord {
             target: match &job.target {
                 Target::Hosts(hosts) => TargetV1::Hosts(hosts.iter().map(ToString::to_string).collect()),
                 Target::Tag(tag) => TargetV1::Tag(tag.to_string()),
+                Target::Expression(expression) => TargetV1::Expression(expression.to_string()),
             },
             command: parts(&job.command),
             policy_version: job.policy_version,
@@ -106,6 +109,7 @@ impl TryFrom<JobRecord> for KeptJob {
                 Target::Hosts(hosts.iter().map(|h| parse(h)).collect::<Result<_, _>>()?)
             }
             TargetV1::Tag(tag) => Target::Tag(parse(&tag)?),
+            TargetV1::Expression(text) => Target::Expression(parse(&text)?),
         };
         let job = Job {
             id: parse(&v1.id)?,

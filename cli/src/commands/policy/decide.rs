@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use lictor_core::{
     clock::Timestamp,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, SiteName, Tag},
     principal::{Principal, Via},
 };
@@ -38,7 +39,7 @@ const INPUT_CODE: &str = "E_INPUT";
 
 /// Decide many commands by a policy file, a JSON line for each
 ///
-/// A case is {"id", "host", "tags": [...], "command": "..."}, or "argv": [...] in place of "command";
+/// A case is {"id", "host", "tags": [...], "labels": {...}, "command": "..."}, or "argv": [...] in place of "command";
 /// also "as", "via", "site" and "at". Left out, they are service:decide, api, default and now. Other
 /// keys are passed over. For each case, in order, a line is printed, whatever --output says:
 ///
@@ -77,6 +78,7 @@ struct CaseLine {
     id: Option<Value>,
     host: Option<Value>,
     tags: Option<Value>,
+    labels: Option<Value>,
     command: Option<Value>,
     argv: Option<Value>,
     #[serde(rename = "as")]
@@ -278,6 +280,7 @@ impl CaseLine {
             alias: HostAlias::new(text("host", host)?).map_err(|e| named("host", &e))?,
             site: SiteName::new(site).map_err(|e| named("site", &e))?,
             tags: tags.iter().map(tag).collect::<Result<_, _>>()?,
+            labels: self.labels.as_ref().map(labels).transpose()?.unwrap_or_default(),
         };
         Ok(Circumstances { principal, via, host, at })
     }
@@ -285,6 +288,14 @@ impl CaseLine {
 
 fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, String> {
     value.as_str().ok_or_else(|| format!("`{key}` is not a text"))
+}
+
+/// The labels of a host; a list or a text under that key is what a corpus says of the case.
+fn labels(value: &Value) -> Result<Labels, String> {
+    let Some(pairs) = value.as_object() else { return Ok(Labels::default()) };
+    let texts = pairs.iter().map(|(key, value)| Some((key, value.as_str()?))).collect::<Option<Vec<_>>>();
+    let texts = texts.ok_or("`labels` has a value that is not a text")?;
+    Labels::new(texts).map_err(|e| format!("`labels`: {e}"))
 }
 
 fn texts(key: &str, value: &Value) -> Result<Vec<String>, String> {

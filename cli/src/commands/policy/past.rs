@@ -14,6 +14,7 @@ use clap::Args;
 use lictor_core::{
     clock::Timestamp,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, SiteName, TenantName},
     principal::{Principal, Via},
 };
@@ -215,7 +216,7 @@ impl Reader {
         let rule = text(record, "rule").map(str::to_owned);
         let decided = PastDecision { effect: Effect::Deny, code: code.to_owned(), rule };
         let hosts = match record.get("target") {
-            Some(Value::String(tag)) => self.fleet.with_tag(tag.strip_prefix("tag:").unwrap_or(tag)),
+            Some(Value::String(target)) => self.fleet.meant_by(target),
             Some(Value::Array(hosts)) => {
                 hosts.iter().filter_map(Value::as_str).filter_map(|host| HostAlias::new(host).ok()).collect()
             }
@@ -260,7 +261,7 @@ impl Reader {
             self.extent.unknown_hosts.insert(alias.to_string());
         }
         let site = site.or_else(|| SiteName::new(UNKNOWN_SITE).ok())?;
-        Some(HostFacts { alias: alias.clone(), site, tags: Vec::new() })
+        Some(HostFacts { alias: alias.clone(), site, tags: Vec::new(), labels: Labels::default() })
     }
 }
 
@@ -325,6 +326,7 @@ mod tests {
             alias: HostAlias::new(alias).unwrap(),
             site: SiteName::new("us").unwrap(),
             tags: tags.iter().map(|tag| Tag::new(tag).unwrap()).collect(),
+            labels: Labels::default(),
         };
         Fleet(
             [facts("web-1", &["web"]), facts("web-2", &["web"])]

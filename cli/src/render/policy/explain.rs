@@ -1,6 +1,6 @@
 //! Why a command is decided as it is: the parts of the command, how each rule fits, and what follows.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use lictor_core::job::CommandInput;
 use lictor_policy::{
@@ -37,6 +37,7 @@ pub(crate) struct Document {
     host: String,
     site: String,
     tags: Vec<String>,
+    labels: BTreeMap<String, String>,
     at: String,
     command: String,
     decision: DecisionDocument,
@@ -110,6 +111,7 @@ impl Document {
             host: circumstances.host.alias.to_string(),
             site: circumstances.host.site.to_string(),
             tags: circumstances.host.tags.iter().map(ToString::to_string).collect(),
+            labels: circumstances.host.labels.to_texts(),
             at: circumstances.at.to_string(),
             command,
             decision,
@@ -216,11 +218,13 @@ impl From<&PartExplanation> for PartDocument {
 
 /// The question, the decision, and its grounds.
 pub(crate) fn text(document: &Document, style: Style) -> String {
-    let tags = if document.tags.is_empty() { "no tags".into() } else { document.tags.join(", ") };
+    let labels = document.labels.iter().map(|(key, value)| format!("{key}={value}"));
+    let known: Vec<String> = document.tags.iter().cloned().chain(labels).collect();
+    let known = if known.is_empty() { "no tags".into() } else { known.join(", ") };
     let facts = [
         ("command", style.strong(&one_line(&document.command))),
         ("for", format!("{} by {}", document.principal, document.via)),
-        ("on", format!("{} at site {} ({tags})", document.host, document.site)),
+        ("on", format!("{} at site {} ({known})", document.host, document.site)),
         ("at", document.at.get(..19).unwrap_or(&document.at).replace('T', " ") + " UTC"),
         ("policy", one_line(&document.policy)),
     ];
