@@ -1,9 +1,11 @@
 //! Laws of target expressions.
 
 use lictor_core::{
+    job::{CommandInput, JobSpec, Origin, Target},
     label::Labels,
     limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_TERMS},
     name::{HostAlias, SiteName, Tag},
+    principal::Via,
     target::{InvalidExpression, TargetExpression, TargetFacts},
 };
 use proptest::prelude::*;
@@ -167,6 +169,18 @@ fn an_expression_has_one_canonical_form() {
     ] {
         assert_eq!(parse(text).unwrap().to_string(), canonical, "{text}");
     }
+}
+
+#[test]
+fn a_request_for_another_expression_is_another_request() {
+    let digest = |target| {
+        JobSpec::new(target, CommandInput::Line("uptime".into()), Origin::new(Via::Cli, "test")).digest()
+    };
+    let of = |text: &str| digest(Target::Expression(parse(text).unwrap()));
+    assert_eq!(of("tag:web"), of("(tag:web)"));
+    assert!(
+        of("tag:web") != of("not tag:web") && of("tag:web") != digest(Target::Tag("web".parse().unwrap()))
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     /// Only hosts with this tag
     #[arg(long, value_name = "TAG")]
     tag: Option<Tag>,
-    /// Only the hosts that this means, e.g. 'tag:web and not site:eu': exactly those that lictor run --match runs on
+    /// Only the hosts that this means, e.g. 'tag:web and not site:eu', as with lictor run --match
     #[arg(long = "match", value_name = "EXPRESSION", conflicts_with = "tag")]
     expression: Option<TargetExpression>,
 }

@@ -21,6 +21,7 @@ use crate::{
 ///   lictor run web-1 -- systemctl status nginx
 ///   lictor run web-1,web-2 -- 'uptime; df -h'
 ///   lictor run --tag web --timeout 30s -- journalctl -n 20 --no-pager
+///   lictor run --match 'tag:web and not site:eu' -- uptime
 ///
 /// One host's output is passed through as it comes. Of many hosts, each line has its host's name
 /// before it, and a table at the end says how each ended.

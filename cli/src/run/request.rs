@@ -25,10 +25,11 @@ pub(crate) struct RequestArguments {
     /// Every host with this tag
     #[arg(long, value_name = "TAG", conflicts_with = "expression")]
     tag: Option<Tag>,
-    /// Every host that this means, in quotes, e.g. 'tag:web and not site:eu'; see lictor hosts --match for which they are
+    /// Every host that this means, in quotes, e.g. 'tag:web and not site:eu'
     ///
     /// Terms are tag:T, site:S, label:K=V, label:K, host:A or just A, and all; `*` in V and A stands for any
-    /// characters. They are joined by not, and, or, and brackets. A term that is true of no host is refused.
+    /// characters. They are joined by not, and, or, and brackets. A term that is true of no host is refused. See
+    /// which hosts it means with lictor hosts --match.
     #[arg(long = "match", value_name = "EXPRESSION")]
     expression: Option<TargetExpression>,
     /// Longest time it may run, e.g. 30s; policy may shorten it

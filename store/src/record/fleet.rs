@@ -150,3 +150,18 @@ impl TryFrom<TokenRecord> for KeptToken {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_stored_before_there_were_labels_has_none() {
+        let old = r#"{"v":"1","alias":"web-1","site":"eu","tags":["web"],"description":"","address":"192.0.2.1:22",
+            "user":"ops","host_key_fingerprints":[]}"#;
+        let host = KeptHost::try_from(serde_json::from_str::<HostRecord>(old).unwrap()).unwrap();
+        assert!(host.labels.is_empty());
+        let labelled = KeptHost { labels: Labels::new([("env", "prod")]).unwrap(), ..host };
+        assert_eq!(KeptHost::try_from(HostRecord::from(&labelled)).unwrap(), labelled);
+    }
+}

@@ -39,9 +39,9 @@ const INPUT_CODE: &str = "E_INPUT";
 
 /// Decide many commands by a policy file, a JSON line for each
 ///
-/// A case is {"id", "host", "tags": [...], "labels": {...}, "command": "..."}, or "argv": [...] in place of "command";
-/// also "as", "via", "site" and "at". Left out, they are service:decide, api, default and now. Other
-/// keys are passed over. For each case, in order, a line is printed, whatever --output says:
+/// A case is {"id", "host", "tags": [...], "command": "..."}, or "argv": [...] in place of "command";
+/// also "labels": {...}, "as", "via", "site" and "at". Left out, they are none, service:decide, api,
+/// default and now. Other keys are passed over. For each case, in order, a line is printed, whatever --output says:
 ///
 ///   {"id": ..., "decision": "allow|approve|deny", "code": "...", "rule": ..., "reason": "..."}
 ///

@@ -96,3 +96,29 @@ impl Fleet {
         hosts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorded_target_means_the_hosts_that_fit_it_now() {
+        let host = |alias: &str, tag: &str, env: &str| HostFacts {
+            alias: HostAlias::new(alias).unwrap(),
+            site: SiteName::new("eu").unwrap(),
+            tags: vec![Tag::new(tag).unwrap()],
+            labels: Labels::new([("env", env)]).unwrap(),
+        };
+        let hosts = [host("web-1", "web", "prod"), host("web-2", "web", "test"), host("db-1", "db", "prod")];
+        let fleet = Fleet(hosts.map(|host| (host.alias.clone(), host)).into());
+        for (target, expected) in [
+            ("tag:web", &["web-1", "web-2"][..]),
+            ("tag:web and not label:env=test", &["web-1"]),
+            ("label:env=prod", &["db-1", "web-1"]),
+            ("tag:gone", &[]),
+        ] {
+            let meant = fleet.meant_by(target);
+            assert_eq!(meant.iter().map(HostAlias::as_str).collect::<Vec<_>>(), expected, "{target}");
+        }
+    }
+}
