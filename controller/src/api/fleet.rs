@@ -124,11 +124,10 @@ impl FleetService for FleetApi {
         let now = self.lifecycle.clock.now();
         let fleet = self.lifecycle.fleet.now();
         // By the same code as a job's hosts, so that a preview is what would be run on.
-        let meant = match expression {
-            Some(expression) => fleet.resolve(&Target::Expression(expression)).map_err(status)?,
-            None => fleet.hosts().cloned().collect(),
-        };
-        let wanted = meant.iter().filter(|host| {
+        let meant = expression.map(|expression| fleet.resolve(&Target::Expression(expression)));
+        let meant = meant.transpose().map_err(status)?;
+        let everything = fleet.hosts().filter(|_| meant.is_none());
+        let wanted = meant.iter().flatten().chain(everything).filter(|host| {
             tag.as_ref().is_none_or(|t| host.tags.contains(t))
                 && alias.as_ref().is_none_or(|a| host.alias == *a)
                 && after.as_ref().is_none_or(|a| host.alias > *a)
