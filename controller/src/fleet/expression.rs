@@ -164,7 +164,7 @@ mod tests {
         for (text, term, meant) in [
             ("not tag:wbe", "tag:wbe", Some("tag:web?")),
             ("tag:web or tag:Web", "tag:Web", Some("tag:web?")),
-            ("all and not site:ue", "site:ue", Some("site:eu?")),
+            ("all and not site:ue", "site:ue", Some("site:eu or site:us?")),
             ("not label:evn=prod", "label:evn=prod", Some("label:env?")),
             ("not label:evn", "label:evn", Some("label:env?")),
             ("not label:env=prd", "label:env=prd", Some("label:env=prod?")),
