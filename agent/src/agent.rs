@@ -18,6 +18,7 @@ use crate::{
     enroll::{self, IDENTITY_STEM},
     evidence::Witness,
     exec::Runner,
+    frozen::Frozen,
     journal::{
         Journal, JournalError,
         image::{Image, Stand},
@@ -87,7 +88,9 @@ pub async fn run_with_clock(
     let site = Arc::new(LiveSite::load(config.site.clone())?);
     let (client_sender, client) = watch::channel(None);
     let witness = Witness::new(Arc::clone(&tls), gate.clone());
-    let runner = Arc::new(runner(&config, &site, Uplink::new(client.clone()), witness, &clock).await?);
+    let frozen = Arc::new(Frozen::new(gate.site.clone()));
+    let runner =
+        Arc::new(runner(&config, &site, Uplink::new(client.clone()), witness, frozen, &clock).await?);
     let epoch = link::epoch_in(&config.state_dir)?;
     tracing::info!(site = %gate.site, agent = %gate.agent, hosts = site.current().hosts.len(), controller = config.controller, "agent started");
     let link = Link {
@@ -126,6 +129,7 @@ async fn runner(
     site: &Arc<LiveSite>,
     uplink: Uplink,
     witness: Witness,
+    frozen: Arc<Frozen>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Runner, AgentError> {
     let (journal, image) = Journal::open(&config.state_dir, Arc::clone(clock))?;
@@ -141,6 +145,7 @@ async fn runner(
         budget: Arc::default(),
         uplink,
         witness,
+        frozen,
         permits: Arc::new(Semaphore::new(config.max_concurrency)),
         site: Arc::clone(site),
     })

@@ -24,6 +24,7 @@ use crate::{
     admit::{self, Admitted, denied, expired},
     ended::{Ended, Kept, SpooledOutput},
     evidence::{Basis, Witness},
+    frozen::Frozen,
     journal::{Journal, Ticket, record::Record, spool::Spool},
     output::{budget::Budget, uplink::Uplink},
     site::LiveSite,
@@ -44,6 +45,7 @@ pub(crate) struct Runner {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) site: Arc<LiveSite>,
     pub(crate) witness: Witness,
+    pub(crate) frozen: Arc<Frozen>,
 }
 
 /// How a run ended, before it is written down.
@@ -188,6 +190,7 @@ impl Runner {
         let permit = tokio::select! {
             permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| Outcome::Cancelled)?,
             () = stop.cancelled() => return Err(Outcome::Cancelled),
+            frozen = self.frozen.hits(admitted.host()) => return Err(frozen),
             () = tokio::time::sleep(left) => return Err(expired(admitted.start_by(), self.clock.now())),
         };
         // A floor that was narrowed while it waited holds for it.
@@ -259,8 +262,18 @@ impl Runner {
     async fn exec(&self, admitted: &Admitted, session: Session, stop: CancellationToken) -> Run {
         let address = session.peer().to_string();
         let command = wrapper::render(admitted);
+        // Nothing comes between this look and the request, so a freeze that is confirmed has missed nothing.
+        let look = match self.frozen.look(admitted.host()) {
+            Ok(look) => look,
+            Err(frozen) => {
+                session.close().await;
+                return Run { address, ..Run::not_run(frozen, admitted.basis()) };
+            }
+        };
         let started_at = self.clock.now();
-        if session.exec(command).await.is_err() {
+        let sent = session.exec(command).await;
+        drop(look);
+        if sent.is_err() {
             let detail = "the connection ended before the command was sent".to_owned();
             let outcome = Outcome::Unreachable { reason: Unreachable::ConnectFailed, detail };
             return Run { address, ..Run::not_run(outcome, admitted.basis()) };

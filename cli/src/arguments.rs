@@ -68,6 +68,7 @@ pub(crate) enum Verb {
     Jobs(commands::jobs::Arguments),
     Watch(commands::watch::Arguments),
     Cancel(commands::cancel::Arguments),
+    Freeze(commands::freeze::Arguments),
     Audit(commands::audit::Arguments),
     Policy(commands::policy::Arguments),
     Mcp(commands::mcp::Arguments),

@@ -7,6 +7,7 @@ pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod freeze;
 pub(crate) mod host;
 pub(crate) mod hosts;
 pub(crate) mod import;
@@ -50,6 +51,7 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Jobs(arguments) => jobs::run(arguments, context).await,
         Verb::Watch(arguments) => watch::run(arguments, context).await,
         Verb::Cancel(arguments) => cancel::run(arguments, context).await,
+        Verb::Freeze(arguments) => freeze::run(arguments, context).await,
         Verb::Audit(arguments) => audit::run(arguments, context).await,
         Verb::Policy(arguments) => policy::run(arguments, context).await,
         Verb::Mcp(arguments) => mcp::run(arguments, context).await,

@@ -10,7 +10,6 @@ use lictor_core::{
     job::{Job, JobSpec, Limits},
     limits::{DEFAULT_QUEUE_WAIT, MAX_TIMEOUT, REPLAY_WINDOW},
     name::SiteName,
-    outcome::Outcome,
     output::Output,
 };
 use lictor_store::{Change, KeptHost, Recorded, Store, StoreError, Write};
@@ -158,14 +157,11 @@ fn intended(job: &Job, permitted: &PermittedHost, session: Option<&Arc<Session>>
 }
 
 fn denied(job: &Job, host: &DecidedHost, now: Timestamp) -> Invocation {
-    let decision = &host.decision;
-    let outcome =
-        Outcome::Denied { code: decision.code.as_str().to_owned(), reason: decision.reason.clone() };
     Invocation {
-        state: InvocationState::Ended(outcome),
-        rule: decision.rule.clone(),
+        state: InvocationState::Ended(host.denial()),
+        rule: host.rule(),
         ended_at: Some(now),
-        ..first_attempt(job, &host.host, decision.limits)
+        ..first_attempt(job, &host.host, host.decision.limits)
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod cancel;
 mod close;
+mod freeze;
 mod recount;
 mod recover;
 mod sweep;
 mod take_back;
+
+pub use self::freeze::{CONFIRM_WITHIN, Frozen};
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +28,7 @@ use crate::{
     dispatch::{self, Dispatcher},
     failure::of_store,
     fleet::{Fleet, LiveFleet},
+    freezes::Freezes,
     live::{LiveJob, LiveJobs},
     policies::{Policies, VersionedPolicy},
     quotas::{Asked, Places, Quotas, UsedUp},
@@ -52,6 +56,8 @@ pub struct Lifecycle {
     pub ids: Arc<dyn IdSource>,
     /// The policy in force.
     pub policies: Arc<Policies>,
+    /// What operators have frozen.
+    pub freezes: Arc<Freezes>,
     /// The hosts.
     pub fleet: Arc<LiveFleet>,
     /// The agents that are connected.
@@ -148,7 +154,8 @@ impl Lifecycle {
         fleet: &Fleet,
         now: Timestamp,
     ) -> Result<(Approved, Places), Box<Refused>> {
-        let approved = Approved::by_policy(authz::permit(caller, spec, policy, fleet, now)?)?;
+        let freezes = self.freezes.now();
+        let approved = Approved::by_policy(authz::permit(caller, spec, policy, fleet, &freezes.set, now)?)?;
         let permit = approved.permit();
         let running = permit.permitted().len();
         let asked = Asked { invocations: running + permit.denied().len(), running };

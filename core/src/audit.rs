@@ -7,6 +7,7 @@ use crate::{
     clock::Timestamp,
     command::Command,
     digest::Digest,
+    freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::{Job, Limits, Origin, Target},
@@ -160,6 +161,15 @@ pub enum AuditEvent {
         /// Who.
         by: Principal,
     },
+    /// An operator froze everything, a site or a host: nothing new starts there.
+    FreezeSet(Freeze),
+    /// An operator lifted a freeze.
+    FreezeLifted {
+        /// The freeze.
+        freeze: Freeze,
+        /// Who.
+        by: Principal,
+    },
     /// A call was refused before it was looked at.
     CallRefused {
         /// The caller's identity.
@@ -270,6 +280,8 @@ impl AuditEvent {
             Self::GrantRefused(_) => "grant_refused",
             Self::EvidenceInvalid(_) => "evidence_invalid",
             Self::CancelRequested { .. } => "cancel_requested",
+            Self::FreezeSet(_) => "freeze_set",
+            Self::FreezeLifted { .. } => "freeze_lifted",
             Self::CallRefused { .. } => "call_refused",
             Self::JoinTokenIssued { .. } => "join_token_issued",
             Self::AgentEnrolled { .. } => "agent_enrolled",

@@ -14,6 +14,7 @@ pub mod command;
 pub mod digest;
 pub mod error;
 pub mod frame;
+pub mod freeze;
 pub mod grant;
 pub mod id;
 pub mod invocation;

@@ -16,6 +16,8 @@ pub const MAX_NAME_BYTES: usize = 100;
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 128;
 /// Longest free text that a caller may attach (client name, reason).
 pub const MAX_NOTE_BYTES: usize = 256;
+/// Freezes in force at once: agents are told all of their site in one message, and every request is held against them.
+pub const MAX_FREEZES: usize = 1_000;
 
 /// Runtime of a command when neither request nor policy says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,11 +1,19 @@
 //! What to do next about an invocation that did not simply succeed or fail.
 
-use lictor_core::outcome::{Outcome, Unknown, Unreachable};
+use lictor_core::{
+    freeze::FROZEN,
+    outcome::{Outcome, Unknown, Unreachable},
+};
+
+/// What to do about a freeze: nothing that a model or its arguments can.
+const FROZEN_STEP: &str = "an operator has frozen this: tell the user who did and why; no tool lifts it, and asking again is refused until an \
+     operator does";
 
 /// One sentence; `None` where the outcome speaks for itself.
 pub(crate) fn next_step(outcome: &Outcome) -> Option<&'static str> {
     Some(match outcome {
         Outcome::Succeeded | Outcome::Failed(_) => return None,
+        Outcome::Denied { code, .. } if code == FROZEN => FROZEN_STEP,
         Outcome::Denied { .. } => {
             "see ssh_plan for what is allowed on this host, or tell the user that policy forbids this"
         }

@@ -1,6 +1,7 @@
 //! Conversion between wire and domain. In: `TryFrom`, which refuses whatever is missing, unknown or too large. Out: `From`.
 
 mod command;
+mod freeze;
 mod grant;
 mod invocation;
 mod job;

@@ -19,6 +19,7 @@ use std::{
 
 use async_trait::async_trait;
 use lictor_core::{
+    freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
@@ -38,8 +39,8 @@ use crate::{
     AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Recorded,
     Store, StoreError,
     record::{
-        AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
-        ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
+        AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace,
+        PolicyRecord, ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
     },
 };
 
@@ -264,6 +265,10 @@ impl Store for EmbeddedStore {
 
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
         self.record::<ShadowRecord>(keys::SHADOW)?.map(TryInto::try_into).transpose()
+    }
+
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
+        self.scan::<FreezeRecord, _>(keys::FREEZE)
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

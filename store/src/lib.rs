@@ -17,6 +17,7 @@ pub mod record;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
+    freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
@@ -97,6 +98,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError>;
     /// The policy that is proposed, if one is.
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError>;
+    /// Every freeze that was not lifted.
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
 
     /// At most `limit` audit records from index `from` on.
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;

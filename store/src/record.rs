@@ -2,6 +2,7 @@
 
 mod audit;
 mod fleet;
+mod freeze;
 mod invocation;
 mod job;
 mod policy;
@@ -13,6 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::audit::{MAX_RECORD_BYTES, encode_event};
 pub(crate) use self::{
     fleet::{AgentRecord, HostRecord, TokenRecord},
+    freeze::FreezeRecord,
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
     job::{JobRecord, KeyRecord},
     policy::{PolicyRecord, ShadowRecord},

@@ -47,6 +47,7 @@ pub(crate) enum SessionError {
 /// Everything that can happen in a session.
 enum Event {
     Received(Result<Option<pb::ControllerMessage>, Status>),
+    FreezeTaken(u64),
     SomethingToSend,
     CanSend,
     HeartbeatDue,
@@ -59,6 +60,7 @@ struct Due {
     work: bool,
     heartbeat: bool,
     inventory: bool,
+    frozen: Option<u64>,
 }
 
 /// One session, to its end.
@@ -131,6 +133,7 @@ async fn talk(
 ) -> Result<(), SessionError> {
     let mut due = Due { work: true, ..Due::default() };
     let interval = heartbeat_interval(welcome.heartbeat_ms);
+    let mut confirmed = link.runner.frozen.begin_session();
     let mut heartbeat = pin!(sleep_until(Instant::now() + jittered(interval)));
     loop {
         let progress = link.runner.work.progress_due();
@@ -148,6 +151,10 @@ async fn talk(
             () = link.runner.work.something_to_send(), if !due.work => Event::SomethingToSend,
             () = sleep_until(progress.unwrap_or_else(Instant::now)), if progress.is_some() && !due.work => Event::SomethingToSend,
             () = &mut heartbeat => Event::HeartbeatDue,
+            changed = confirmed.changed() => match changed {
+                Ok(()) => Event::FreezeTaken(*confirmed.borrow_and_update()),
+                Err(_) => return Ok(()),
+            },
             changed = site_changed.changed() => match changed {
                 Ok(()) => Event::SiteChanged,
                 Err(_) => return Ok(()),
@@ -159,6 +166,7 @@ async fn talk(
             Event::Received(Err(status)) => return Err(SessionError::Status(status)),
             Event::SomethingToSend => due.work = true,
             Event::CanSend => {}
+            Event::FreezeTaken(version) => due.frozen = Some(version),
             Event::HeartbeatDue => {
                 due.heartbeat = true;
                 heartbeat.as_mut().reset(Instant::now() + jittered(interval));
@@ -173,6 +181,7 @@ fn receive(link: &Link, epoch: u64, message: pb::ControllerMessage) {
         Some(In::Offer(offer)) => take_offer(link, epoch, &offer),
         Some(In::Stop(stop)) => each_id(&stop.invocation_ids, |id| link.runner.stop(id)),
         Some(In::Committed(committed)) => each_id(&committed.invocation_ids, |id| link.runner.committed(id)),
+        Some(In::Frozen(frozen)) => link.runner.frozen.take(frozen),
         Some(In::Welcome(_)) | None => {
             tracing::warn!("the controller sent a message that is not understood; ignored")
         }
@@ -210,7 +219,13 @@ fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
         full.then(|| denied("AGENT_BUSY", format!("the agent already knows {MAX_KNOWN} invocations")))
     };
     match no_room {
-        None => runner.start(verdict.admitted),
+        None => {
+            let mut admitted = verdict.admitted;
+            for (id, outcome) in runner.frozen.sift(&mut admitted) {
+                runner.turn_away(id, outcome);
+            }
+            runner.start(admitted);
+        }
         Some(outcome) => {
             verdict.admitted.iter().for_each(|one| runner.turn_away(one.invocation(), outcome.clone()))
         }
@@ -233,11 +248,15 @@ fn jittered(interval: Duration) -> Duration {
 
 impl Due {
     const fn any(&self) -> bool {
-        self.work || self.heartbeat || self.inventory
+        self.work || self.heartbeat || self.inventory || self.frozen.is_some()
     }
 
-    /// The next message; results first, for somebody waits for them.
+    /// The next message; a freeze first, for an operator waits for it; then results, for somebody waits for them.
     fn next(&mut self, link: &Link) -> Option<pb::AgentMessage> {
+        if let Some(version) = self.frozen.take() {
+            let taken = Out::FrozenTaken(pb::FrozenTaken { version });
+            return Some(pb::AgentMessage { message: Some(taken) });
+        }
         if self.work {
             if let Some(message) = link.runner.work.next_message() {
                 return Some(message);

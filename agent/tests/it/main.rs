@@ -14,6 +14,7 @@ mod world;
 mod admission;
 mod enrolment;
 mod floor;
+mod freezing;
 mod hosts;
 mod outcomes;
 mod restart;

@@ -13,10 +13,12 @@ use lictor_core::{
 use serde::Serialize;
 
 mod fleet;
+mod freezes;
 mod plan;
 
 pub(crate) use self::{
     fleet::{AgentDocument, HostDocument, SiteDocument},
+    freezes::{FreezeDocument, FreezeDoneDocument},
     plan::{ApprovalDocument, PlanDocument},
 };
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lictor_client::{
     fleet::{HostView, SiteView},
-    operator::{AgentState, AgentView},
+    operator::{AgentState, AgentView, FreezeDone, FreezeView},
     policy::{ApprovalTerms, Effect, HostDecision, Plan, QuotaState},
     views::{InvocationView, JobView, Phase, StreamCounts},
 };
@@ -13,14 +13,15 @@ use lictor_core::{
     command::Command,
     digest::Digest,
     error::{ErrorCode, Failure},
-    id::{InvocationId, JobId},
+    freeze::Freeze,
+    id::{FreezeId, InvocationId, JobId},
     job::{Counts, Limits, Origin, Target},
     name::{AgentName, GroupName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
     outcome::{Exit, Outcome, Unknown, Unreachable},
     principal::{Principal, PrincipalKind, Via},
 };
 
-use super::{audit, failure, fleet, invocations, jobs, json, plan, style::Style};
+use super::{audit, failure, fleet, freezes, invocations, jobs, json, plan, style::Style};
 
 const NOON: Timestamp = Timestamp::from_micros(1_795_348_800_000_000);
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(60), output_bytes: 65_536 };
@@ -227,4 +228,34 @@ fn records_of_the_audit() {
     let ended = br#"{"v":1,"at":"2026-11-22T12:00:00.000000Z","kind":"invocation_ended","agent":"a","detail":"FAILED (exit 3)","exit_code":3,"host":"web-1","outcome":"FAILED","stdout_digest":"00","tenant":"default"}"#;
     let text = [audit::line(7, ended, Style::PLAIN), audit::line(8, b"\x1b[2J", Style::PLAIN)];
     insta::assert_snapshot!("audit", text.concat());
+}
+
+#[test]
+fn freezes_set_listed_and_lifted() {
+    let freeze = |n: u8, scope: &str| Freeze {
+        id: FreezeId::from_bytes([n; 16]),
+        scope: scope.parse().unwrap(),
+        reason: "the migration went wrong".parse().unwrap(),
+        by: job().principal,
+        at: NOON,
+    };
+    let views = [
+        FreezeView { freeze: freeze(1, "all"), recorded: true },
+        FreezeView { freeze: freeze(2, "host:web-1"), recorded: false },
+    ];
+    let done =
+        FreezeDone { freeze: freeze(1, "site:berlin"), unconfirmed_agents: vec!["berlin/agent-1".into()] };
+    let quiet = FreezeDone { unconfirmed_agents: Vec::new(), ..done.clone() };
+    let documents: Vec<json::FreezeDocument> = views.iter().map(Into::into).collect();
+    let text = [
+        freezes::table(&views, NOON.plus(Duration::from_secs(20)), Style::PLAIN),
+        freezes::table(&[], NOON, Style::PLAIN),
+        freezes::done(&quiet, Style::PLAIN),
+        freezes::done(&done, Style::PLAIN),
+        freezes::lifted(&done.freeze, Style::PLAIN),
+        serde_json::to_string_pretty(&documents).unwrap(),
+        serde_json::to_string_pretty(&json::FreezeDoneDocument::from(&done)).unwrap(),
+        serde_json::to_string_pretty(&json::FreezeDocument::from(&done.freeze)).unwrap(),
+    ];
+    insta::assert_snapshot!("freezes", text.join("\n"));
 }

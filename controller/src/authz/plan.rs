@@ -5,9 +5,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use lictor_core::{
     digest::{Digest, Sha256Builder},
+    freeze::FROZEN,
     principal::{Principal, Via},
 };
-use lictor_policy::{ApprovalTerms, Decision, RequestedLimits};
+use lictor_policy::{ApprovalTerms, Decision, Effect, RequestedLimits};
 use lictor_store::KeptHost;
 
 use super::Decided;
@@ -37,19 +38,30 @@ pub(super) fn digest(terms: Terms<'_>, decided: &Decided) -> Digest {
     let hosts = &decided.hosts;
     hosts
         .iter()
-        .fold(count(head, hosts.len()), |builder, (host, decision)| one(builder, host, decision))
+        .fold(count(head, hosts.len()), |builder, (host, decision)| {
+            let verdict = match decided.freeze(&host.alias) {
+                Some(_) => (Effect::Deny.as_str(), FROZEN),
+                None => (decision.effect.as_str(), decision.code.as_str()),
+            };
+            one(builder, host, decision, verdict)
+        })
         .finish()
 }
 
 /// One host: as rules know it, and what was decided for it. Lists come with their length, so that no two lists of
 /// parts are the same.
-fn one(builder: Sha256Builder, host: &KeptHost, decision: &Decision) -> Sha256Builder {
+fn one(
+    builder: Sha256Builder,
+    host: &KeptHost,
+    decision: &Decision,
+    (effect, code): (&str, &str),
+) -> Sha256Builder {
     let builder = builder.part(host.alias.as_str().as_bytes()).part(host.site.as_str().as_bytes());
     let builder = count(builder, host.tags.len());
     let builder = host.tags.iter().fold(builder, |builder, tag| builder.part(tag.as_str().as_bytes()));
     let builder = builder
-        .part(decision.effect.as_str().as_bytes())
-        .part(decision.code.as_str().as_bytes())
+        .part(effect.as_bytes())
+        .part(code.as_bytes())
         .part(decision.rule.as_ref().map(|rule| rule.as_str().as_bytes()).unwrap_or_default())
         .part(&micros(decision.limits.timeout).to_be_bytes())
         .part(&decision.limits.output_bytes.to_be_bytes())
@@ -91,12 +103,15 @@ mod tests {
     use std::sync::Arc;
 
     use lictor_core::{
+        clock::Timestamp,
         command::Command,
+        freeze::{Freeze, FreezeScope, FreezeSet},
+        id::FreezeId,
         job::Limits,
         name::{GroupName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
         principal::PrincipalKind,
     };
-    use lictor_policy::{DecisionCode, Effect};
+    use lictor_policy::DecisionCode;
 
     use super::*;
 
@@ -130,6 +145,13 @@ mod tests {
         }
     }
 
+    fn frozen() -> FreezeSet {
+        let (id, at) = (FreezeId::from_bytes([1; 16]), Timestamp::from_micros(1));
+        let reason = "r".parse().unwrap();
+        let freeze = Freeze { id, scope: FreezeScope::Everything, reason, by: principal("ops"), at };
+        [Arc::new(freeze)].into_iter().collect()
+    }
+
     fn principal(name: &str) -> Principal {
         Principal {
             tenant: TenantName::new("default").unwrap(),
@@ -153,7 +175,8 @@ mod tests {
     }
 
     fn decided(host: KeptHost, decision: Decision) -> Decided {
-        Decided { command: Command::from_argv(&["uptime"]).unwrap(), hosts: vec![(Arc::new(host), decision)] }
+        let command = Command::from_argv(&["uptime"]).unwrap();
+        Decided { command, hosts: vec![(Arc::new(host), decision)], frozen: Default::default() }
     }
 
     #[test]
@@ -173,6 +196,7 @@ mod tests {
             decided(KeptHost { tags: vec![], ..host() }, decision()),
             decided(host(), Decision { effect: Effect::Deny, ..decision() }),
             decided(host(), Decision { code: DecisionCode::Frozen, ..decision() }),
+            decided(host(), decision()).under(&frozen()),
             decided(host(), Decision { rule: None, ..decision() }),
             decided(
                 host(),

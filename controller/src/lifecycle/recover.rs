@@ -310,7 +310,8 @@ impl Lifecycle {
             return Again::End(Outcome::Unreachable { reason: Unreachable::NoSuchHost, detail });
         };
         let (policy, now) = (self.policies.now(), self.clock.now());
-        let permitted = match authz::permit_again(&job, &kept, host, hosts, &policy, now) {
+        let freezes = self.freezes.now();
+        let permitted = match authz::permit_again(&job, &kept, host, hosts, &policy, &freezes.set, now) {
             Ok(permitted) => permitted,
             Err(NoLonger { code, reason }) => return Again::End(Outcome::Denied { code, reason }),
         };

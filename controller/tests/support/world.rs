@@ -16,6 +16,7 @@ use lictor_controller::{
     authn::{Authenticated, Caller},
     dispatch::Dispatcher,
     fleet::LiveFleet,
+    freezes::Freezes,
     lifecycle::{Lifecycle, Submitted},
     live::LiveJob,
     policies::Policies,
@@ -26,6 +27,7 @@ use lictor_core::{
     audit::AuditEvent,
     clock::{Clock, Timestamp},
     error::{ErrorCode, Failure},
+    freeze::Freeze,
     id::{IdSource, InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::{CommandInput, IdempotencyKey, JobSpec, Origin, Target},
@@ -130,6 +132,9 @@ impl Store for HeldStore {
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
         self.inner.shadow_policy().await
     }
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
+        self.inner.freezes().await
+    }
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.inner.audit(from, limit).await
     }
@@ -205,6 +210,7 @@ impl World {
             clock: clock.clone(),
             ids: ids.clone(),
             policies: Arc::new(policies),
+            freezes: Arc::new(Freezes::load(&*store).await.unwrap()),
             fleet,
             sessions: Arc::default(),
             jobs: Arc::default(),
@@ -225,7 +231,7 @@ impl World {
         let (sender, receiver) = mpsc::channel(64);
         let key = (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap());
         let session = Arc::new(Session::new(key, epoch, "test".into(), "1".into(), sender, self.clock.now()));
-        self.lifecycle.sessions.insert(session.clone());
+        self.lifecycle.admit_session(&session);
         if journal_lost {
             self.lifecycle.settle_lost_journal(session.site(), session.agent()).await.unwrap();
         }
@@ -275,6 +281,11 @@ impl Agent {
             }
         }
         ids
+    }
+    /// Every message that has arrived.
+    pub(crate) fn messages(&self) -> Vec<pb::controller_message::Message> {
+        let mut inbox = self.inbox.lock().unwrap();
+        std::iter::from_fn(|| inbox.try_recv().ok()?.ok()?.message).collect()
     }
     pub(crate) fn stops(&self) -> Vec<String> {
         let mut inbox = self.inbox.lock().unwrap();

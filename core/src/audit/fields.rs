@@ -2,6 +2,7 @@
 
 use super::{AuditEvent, Field, Fields};
 use crate::{
+    freeze::Freeze,
     invocation::Invocation,
     job::{Origin, Target},
     name::AgentName,
@@ -105,6 +106,12 @@ impl AuditEvent {
             Self::GrantRefused(refusal) => refusal.fields(),
             Self::EvidenceInvalid(bad) => bad.fields(),
             Self::CancelRequested { job, by } => vec![("job", text(job)), ("by", text(by))],
+            Self::FreezeSet(freeze) => frozen(freeze, "by"),
+            Self::FreezeLifted { freeze, by } => {
+                let mut fields = frozen(freeze, "frozen_by");
+                fields.push(("by", text(by)));
+                fields
+            }
             Self::CallRefused { identity, method, count } => {
                 vec![("identity", text(identity)), ("method", text(method)), ("count", Field::Number(*count))]
             }
@@ -167,6 +174,17 @@ fn ended(invocation: &Invocation, agent: Option<&AgentName>) -> Fields {
         ("stdout_digest", optional(invocation.output.stdout.digest)),
         ("stderr_bytes", Field::Number(invocation.output.stderr.bytes_total)),
         ("stderr_digest", optional(invocation.output.stderr.digest)),
+    ]
+}
+
+/// A freeze; `by` names the field that says who set it.
+fn frozen(freeze: &Freeze, by: &'static str) -> Fields {
+    vec![
+        ("freeze", text(freeze.id)),
+        ("scope", text(&freeze.scope)),
+        ("reason", text(&freeze.reason)),
+        (by, text(&freeze.by)),
+        ("frozen_at", text(freeze.at)),
     ]
 }
 

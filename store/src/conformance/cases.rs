@@ -27,6 +27,10 @@ use lictor_core::{
 
 use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Store, StoreError, Write};
 
+mod freezes;
+
+pub use self::freezes::a_freeze_is_kept_until_it_is_lifted_once;
+
 /// A backend under test.
 pub trait Fixture: Send + Sync {
     /// The store, as it was left.

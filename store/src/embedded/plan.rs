@@ -13,8 +13,8 @@ use super::{
 use crate::{
     Change, KeptKey, StoreError, Write,
     record::{
-        AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
-        ShadowRecord, TokenRecord, encode, encode_event, outputs_to_bytes,
+        AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace,
+        PolicyRecord, ShadowRecord, TokenRecord, encode, encode_event, outputs_to_bytes,
     },
 };
 
@@ -156,6 +156,20 @@ impl Planned {
                 self.ops.push(Op { key: keys::SHADOW.to_vec(), value: None });
                 Ok(())
             }
+            Write::PutFreeze(freeze) => {
+                let (key, record) = (keys::freeze(freeze.id), FreezeRecord::from(&freeze));
+                self.put(key, Expected::Absent, IN_FORCE, &record, || format!("freeze {}", freeze.id))
+            }
+            Write::RemoveFreeze(id) => {
+                let (key, expected) = (keys::freeze(id), Expected::Version(IN_FORCE));
+                self.expectations.push(Expectation {
+                    key: key.clone(),
+                    expected,
+                    what: format!("freeze {id}"),
+                });
+                self.ops.push(Op { key, value: None });
+                Ok(())
+            }
         }
     }
 
@@ -194,6 +208,8 @@ impl Planned {
 const UNVERSIONED: u64 = 0;
 /// Version of a token that nobody has spent.
 const UNSPENT: u64 = 1;
+/// Version of a freeze; it never changes.
+const IN_FORCE: u64 = 1;
 /// Version of a token that has been spent.
 const SPENT: u64 = 2;
 
