@@ -90,10 +90,10 @@ impl Freezes {
         next.version += 1;
         next.set = next.set.with(Arc::clone(freeze));
         next.unrecorded.insert(freeze.id);
-        let version = next.version;
+        let next = Arc::new(next);
+        self.current.store(Arc::clone(&next));
         tell(&next);
-        self.current.store(Arc::new(next));
-        Ok(version)
+        Ok(next.version)
     }
 
     /// Ends a freeze whose end is recorded, and tells that.
@@ -103,6 +103,7 @@ impl Freezes {
         next.version += 1;
         next.set = next.set.without(id);
         next.unrecorded.remove(&id);
+        // Told first: whatever is offered from now on reaches agents that know.
         tell(&next);
         self.current.store(Arc::new(next));
     }

@@ -8,8 +8,6 @@ mod recover;
 mod sweep;
 mod take_back;
 
-pub use self::freeze::{CONFIRM_WITHIN, Frozen};
-
 use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
@@ -20,6 +18,7 @@ use lictor_core::{
 };
 use lictor_store::{KeptJob, Store, StoreError};
 
+pub use self::freeze::{CONFIRM_WITHIN, Frozen};
 use crate::{
     approval::Approved,
     audit::{self, Intended},

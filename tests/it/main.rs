@@ -4,6 +4,7 @@
 mod demo;
 mod documentation;
 mod first_steps;
+mod freeze;
 mod gate;
 mod impostors;
 mod invariants;
