@@ -280,6 +280,10 @@ impl Admitted {
         check_target(&self.grant, &self.target, site, &self.rendered, basis, now)
             .map_err(|outcome| Box::new(Refused { invocation: self.invocation, outcome, basis }))
     }
+    /// Whether it is to be guarded on its host and to outlive the connection and this agent.
+    pub(crate) fn detached(&self) -> bool {
+        self.grant.detached
+    }
     /// The judged command, rendered.
     pub(crate) fn rendered(&self) -> &str {
         &self.rendered

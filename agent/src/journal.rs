@@ -14,6 +14,7 @@ use std::{
 use lictor_core::clock::Clock;
 use tokio::sync::watch;
 
+pub(crate) mod held;
 pub(crate) mod image;
 pub(crate) mod record;
 pub(crate) mod spool;

@@ -111,6 +111,16 @@ impl Work {
         }
     }
 
+    /// Takes over what an earlier run of this agent started and will find again; gives the token by which it is stopped.
+    pub(crate) fn resume(&self, id: InvocationId) -> CancellationToken {
+        let token = CancellationToken::new();
+        let mut inner = self.lock();
+        if inner.entries.insert(id, Entry::Running(token.clone())).is_none() {
+            inner.in_flight += 1;
+        }
+        token
+    }
+
     /// Notes that `id` is about to start.
     pub(crate) fn running(&self, id: InvocationId) {
         let mut inner = self.lock();

@@ -5,6 +5,7 @@ use lictor_core::{
     clock::Timestamp,
     command::Command,
     digest::Digest,
+    guard::Guard,
     id::{InvocationId, JobId},
     job::{Counts, JobState, Limits, Origin, Target},
     name::{AgentName, HostAlias, RuleId, SiteName},
@@ -13,7 +14,9 @@ use lictor_core::{
     principal::Principal,
 };
 use lictor_proto::{
-    convert::{Invalid, counts_from_wire, digest, job_state_from_wire, known, parse, required},
+    convert::{
+        Invalid, counts_from_wire, digest, guard_from_wire, job_state_from_wire, known, parse, required,
+    },
     pb,
 };
 
@@ -40,6 +43,8 @@ pub struct JobView {
     pub counts: Counts,
     /// Somebody asked to cancel it.
     pub cancel_requested: bool,
+    /// Asked for as detached: guarded on its hosts, where they let it.
+    pub detached: bool,
 }
 
 /// Where an invocation stands, without saying how it ended.
@@ -92,6 +97,8 @@ pub struct InvocationView {
     pub stderr: StreamCounts,
     /// What became known after an UNKNOWN end.
     pub resolution: Option<Outcome>,
+    /// What kept it from starting twice.
+    pub guard: Guard,
 }
 
 /// What is known of a stream without its bytes.
@@ -135,6 +142,7 @@ impl TryFrom<pb::Job> for JobView {
             state,
             counts,
             cancel_requested,
+            detached,
         } = wire;
         Ok(Self {
             id: parse("job.id", &id)?,
@@ -147,6 +155,7 @@ impl TryFrom<pb::Job> for JobView {
             state: job_state_from_wire(state)?,
             counts: counts_from_wire(&required("job.counts", counts)?),
             cancel_requested,
+            detached,
         })
     }
 }
@@ -218,6 +227,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             ended_at,
             output,
             resolution,
+            guard,
         } = wire;
         let pb::Output { stdout, stderr } = output.unwrap_or_default();
         let (phase, outcome) = (Phase::from_wire(phase)?, outcome.map(Outcome::try_from).transpose()?);
@@ -241,6 +251,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             stdout: stdout.unwrap_or_default().try_into()?,
             stderr: stderr.unwrap_or_default().try_into()?,
             resolution: resolution.map(Outcome::try_from).transpose()?,
+            guard: guard_from_wire("invocation.guard", guard)?,
         })
     }
 }

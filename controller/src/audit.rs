@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
+    guard::Guard,
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationState},
     job::{Job, JobSpec, Limits},
@@ -60,6 +61,7 @@ pub async fn record_intent(
         queue_until: now.plus(spec.queue_wait.unwrap_or(DEFAULT_QUEUE_WAIT).min(MAX_TIMEOUT)),
         cancel_requested: None,
         invocations: u32::try_from(permit.permitted().len() + permit.denied().len()).unwrap_or(u32::MAX),
+        detached: spec.detached,
     };
     let mut change = Change::new(now, AuditEvent::job_submitted(&job, permit.request_digest()))
         .write(Write::CreateJob(job.clone()));
@@ -186,5 +188,6 @@ fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {
         address: None,
         output: Output::default(),
         resolution: None,
+        guard: Guard::default(),
     }
 }

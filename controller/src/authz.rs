@@ -216,7 +216,10 @@ impl Decided {
     /// The digest of a plan that says this: whoever names it runs exactly this, or nothing.
     pub fn plan_digest(&self, caller: &Authenticated, spec: &JobSpec, set: &PolicySet) -> Digest {
         let (principal, via, policy) = (caller.principal(), spec.origin.via, set.digest());
-        plan::digest(plan::Terms { principal, via, requested: requested(spec), policy }, self)
+        plan::digest(
+            plan::Terms { principal, via, requested: requested(spec), detached: spec.detached, policy },
+            self,
+        )
     }
 }
 

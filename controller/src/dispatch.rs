@@ -122,6 +122,7 @@ impl Dispatcher {
             not_before: now.minus(MAX_CLOCK_SKEW),
             not_after: now.plus(GRANT_VALIDITY),
             targets,
+            detached: job.detached,
         }
     }
 

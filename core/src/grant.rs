@@ -38,6 +38,8 @@ pub struct Grant {
     pub not_after: Timestamp,
     /// The hosts, each with its invocation.
     pub targets: Vec<GrantTarget>,
+    /// Whether they are to be guarded on their hosts and to outlive connections and agent.
+    pub detached: bool,
 }
 
 /// One host of a grant.

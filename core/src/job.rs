@@ -65,6 +65,8 @@ pub struct JobSpec {
     pub idempotency_key: Option<IdempotencyKey>,
     /// Digest of the plan that is to be run exactly; whatever would be decided differently fails as stale.
     pub plan_digest: Option<Digest>,
+    /// Whether it is to be guarded on the host and to outlive the connection and the agent.
+    pub detached: bool,
     /// Where the request came from.
     pub origin: Origin,
 }
@@ -101,6 +103,8 @@ pub struct Job {
     pub cancel_requested: Option<(Principal, Timestamp)>,
     /// How many invocations it has.
     pub invocations: u32,
+    /// Whether it is guarded on its hosts, where they let it, and outlives connections and agents.
+    pub detached: bool,
 }
 
 /// How many invocations stand where.
@@ -199,6 +203,7 @@ impl JobSpec {
             queue_wait: None,
             idempotency_key: None,
             plan_digest: None,
+            detached: false,
             origin,
         }
     }
@@ -232,6 +237,10 @@ impl JobSpec {
             .part(&number(self.queue_wait.map(|d| d.as_micros())));
         if let Some(plan) = &self.plan_digest {
             builder = builder.part(b"plan").part(plan.as_bytes());
+        }
+        // Only where it is asked for: keys that were bound before stand for the same request.
+        if self.detached {
+            builder = builder.part(b"detached");
         }
         builder.finish()
     }
@@ -346,5 +355,7 @@ mod tests {
         );
         let (one, two) = (spec(Some(Digest::of(b"1"))).digest(), spec(Some(Digest::of(b"2"))).digest());
         assert!(one != two && one != spec(None).digest());
+        let detached = JobSpec { detached: true, ..spec(None) };
+        assert!(![spec(None).digest(), one, two].contains(&detached.digest()));
     }
 }

@@ -15,6 +15,7 @@ pub mod digest;
 pub mod error;
 pub mod frame;
 pub mod grant;
+pub mod guard;
 pub mod id;
 pub mod invocation;
 pub mod job;

@@ -94,6 +94,10 @@ pub enum Unknown {
     ConnectionLost,
     /// The command was told to stop and could not be confirmed gone.
     KillUnconfirmed,
+    /// The host was started anew while the command ran, and the command left no exit status.
+    HostRebooted,
+    /// The command was started, and its host has neither it nor its exit status any more.
+    Vanished,
 }
 
 /// The first `most` characters of a text, without control characters.
@@ -251,8 +255,14 @@ impl Unreachable {
 
 impl Unknown {
     /// Every reason, for conversion and tests.
-    pub const ALL: [Self; 4] =
-        [Self::AgentRestarted, Self::AgentLost, Self::ConnectionLost, Self::KillUnconfirmed];
+    pub const ALL: [Self; 6] = [
+        Self::AgentRestarted,
+        Self::AgentLost,
+        Self::ConnectionLost,
+        Self::KillUnconfirmed,
+        Self::HostRebooted,
+        Self::Vanished,
+    ];
     /// The reason as it is written in records and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -260,6 +270,8 @@ impl Unknown {
             Self::AgentLost => "agent_lost",
             Self::ConnectionLost => "connection_lost",
             Self::KillUnconfirmed => "kill_unconfirmed",
+            Self::HostRebooted => "host_rebooted",
+            Self::Vanished => "vanished",
         }
     }
 }

@@ -53,6 +53,12 @@ const fn unknown(reason: Unknown) -> &'static str {
         Unknown::KillUnconfirmed => {
             "it was told to stop and may still be running: look at the host before asking again"
         }
+        Unknown::HostRebooted => {
+            "it was started, and the host was restarted before it ended: look at the host before asking again"
+        }
+        Unknown::Vanished => {
+            "it was started and is gone without an exit status: look at the host before asking again"
+        }
         Unknown::AgentRestarted | Unknown::AgentLost | Unknown::ConnectionLost => {
             "it may or may not have run: look at the host before asking again"
         }

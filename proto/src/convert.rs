@@ -2,6 +2,7 @@
 
 mod command;
 mod grant;
+mod guard;
 mod invocation;
 mod job;
 mod outcome;
@@ -12,6 +13,7 @@ use std::fmt;
 
 pub use self::{
     command::command_text,
+    guard::guard_from_wire,
     invocation::invocation_to_wire,
     job::{counts_from_wire, job_state_from_wire, job_to_wire},
     output::{summary_with_bytes, summary_without_bytes},

@@ -87,6 +87,7 @@ impl Bench {
             not_before: TEN.minus(MAX_CLOCK_SKEW),
             not_after: after(24 * 60),
             targets: vec![target],
+            detached: false,
         };
         let bytes = pb::Grant::from(&grant).encode_to_vec();
         let signature = self.key.sign(Purpose::Grant, &bytes).to_vec();

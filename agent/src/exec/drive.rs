@@ -28,7 +28,7 @@ use crate::{
 /// Time for the last bytes and the exit status after everything is known to be gone.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Part of the output limit that standard error may use; the rest is standard output's.
-const STDERR_SHARE: u64 = 4;
+pub(super) const STDERR_SHARE: u64 = 4;
 
 /// A command under way.
 pub(crate) struct Drive {
@@ -50,7 +50,7 @@ pub(crate) struct Drive {
 
 /// Why a command is being stopped.
 #[derive(Debug, Clone, Copy)]
-enum Why {
+pub(super) enum Why {
     TimeUp,
     Told,
 }

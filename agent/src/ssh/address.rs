@@ -41,6 +41,11 @@ impl Networks {
         self.denied.extend(denied);
     }
 
+    /// The lists of which each must contain the address, and the networks in which it must not lie.
+    pub(crate) fn lists(&self) -> (&[Vec<IpNet>], &[IpNet]) {
+        (&self.allowed, &self.denied)
+    }
+
     /// Whether `address` lies where it may. An IPv4 address inside IPv6 counts as the IPv4 address it is.
     pub fn permit(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -68,6 +68,22 @@ impl Sshd {
         fs::read_to_string(self.dir.join("sshd.log")).unwrap_or_default()
     }
 
+    /// Kills the processes that serve the connections which are open now.
+    pub(crate) fn kill_sessions(&self) {
+        let parent = self.child.id().to_string();
+        let of_ours = |pid: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(parent.as_str())
+        };
+        let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+        let sessions: Vec<String> = all.filter(|pid| of_ours(pid)).collect();
+        assert!(!sessions.is_empty(), "a connection is open");
+        for pid in sessions {
+            // One that has just ended is what is wanted.
+            let _ = Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+        }
+    }
+
     /// Ends the listener; sessions that are open go on.
     pub(crate) fn end_listener(&mut self) {
         self.child.kill().unwrap();

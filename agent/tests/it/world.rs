@@ -138,6 +138,7 @@ impl World {
             not_before: now(),
             not_after: now().plus(GRANT_VALIDITY),
             targets: vec![target],
+            detached: false,
         }
     }
 

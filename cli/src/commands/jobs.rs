@@ -13,7 +13,7 @@ use crate::{
     Done,
     context::Context,
     render::{
-        invocations, jobs,
+        guards, invocations, jobs,
         json::{InvocationDocument, JobDocument},
     },
 };
@@ -56,7 +56,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let hosts = views.iter().map(|view| InvocationDocument::new(view, None)).collect();
     context.show(&JobWithHosts { job: (&job).into(), hosts }, |style| {
         let refs: Vec<&InvocationView> = views.iter().collect();
-        format!("{}\n{}", jobs::facts(&job, style), invocations::table(&refs, style))
+        let facts = jobs::facts(&job, style) + &guards::line(&job, &views, style);
+        format!("{facts}\n{}", invocations::table(&refs, style))
     })?;
     Ok(Exit::Ok.into())
 }

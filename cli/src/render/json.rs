@@ -47,6 +47,7 @@ pub(crate) struct JobDocument {
     policy_version: u64,
     created_at: String,
     cancel_requested: bool,
+    detached: bool,
     counts: CountsDocument,
 }
 
@@ -94,6 +95,7 @@ pub(crate) struct InvocationDocument {
     stderr_truncated: bool,
     stderr_sha256: Option<String>,
     resolution: Option<String>,
+    guard: &'static str,
     #[serde(flatten)]
     text: Option<OutputDocument>,
 }
@@ -152,6 +154,7 @@ impl From<&JobView> for JobDocument {
             policy_version: job.policy_version,
             created_at: job.created_at.to_string(),
             cancel_requested: job.cancel_requested,
+            detached: job.detached,
             counts: CountsDocument {
                 queued: counts.queued,
                 active: counts.active,
@@ -201,6 +204,7 @@ impl InvocationDocument {
             stderr_truncated: truncated(&view.stderr),
             stderr_sha256: view.stderr.digest.map(|d| d.to_string()),
             resolution: view.resolution.as_ref().map(ToString::to_string),
+            guard: view.guard.as_str(),
             text: output,
         }
     }

@@ -13,6 +13,7 @@ use lictor_core::{
     command::Command,
     digest::Digest,
     error::{ErrorCode, Failure},
+    guard::Guard,
     id::{InvocationId, JobId},
     job::{Counts, Limits, Origin, Target},
     name::{AgentName, GroupName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
@@ -20,7 +21,7 @@ use lictor_core::{
     principal::{Principal, PrincipalKind, Via},
 };
 
-use super::{audit, failure, fleet, invocations, jobs, json, plan, style::Style};
+use super::{audit, failure, fleet, guards, invocations, jobs, json, plan, style::Style};
 
 const NOON: Timestamp = Timestamp::from_micros(1_795_348_800_000_000);
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(60), output_bytes: 65_536 };
@@ -47,6 +48,7 @@ fn job() -> JobView {
         state: counts.state(),
         counts,
         cancel_requested: true,
+        detached: false,
     }
 }
 
@@ -69,6 +71,7 @@ fn invocation(alias: &str, outcome: Option<Outcome>) -> InvocationView {
         stdout: StreamCounts { bytes_total: 3_000_000, bytes_kept: 65_536, digest: None },
         stderr: StreamCounts::default(),
         resolution: None,
+        guard: Guard::Journal,
     }
 }
 
@@ -214,6 +217,21 @@ fn failures_for_people_and_for_scripts() {
         .with("host", "db-1");
     let document = serde_json::to_string_pretty(&json::ErrorDocument::from(&failure_of)).unwrap();
     insta::assert_snapshot!("failure", failure::text(&failure_of, Style::PLAIN) + "\n" + &document);
+}
+
+#[test]
+fn the_guard_of_a_detached_job_says_where_it_held_and_where_it_did_not() {
+    let detached = JobView { detached: true, ..job() };
+    let views = [
+        InvocationView { guard: Guard::Host, ..invocation("web-1", Some(Outcome::Succeeded)) },
+        invocation("web-2", Some(Outcome::Failed(Exit::Code(1)))),
+        invocation("web-3", Some(Outcome::Cancelled)),
+    ];
+    assert_eq!(
+        guards::line(&detached, &views, Style::PLAIN),
+        "guard   on the host (web-1); only in the agent's journal, because the host offered no place for it (web-2)\n"
+    );
+    assert_eq!(guards::line(&job(), &views, Style::PLAIN), "");
 }
 
 #[test]

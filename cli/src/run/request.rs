@@ -30,6 +30,9 @@ pub(crate) struct RequestArguments {
     /// Most output to keep of each host, e.g. 1MiB; policy may lower it
     #[arg(long, value_name = "SIZE")]
     output_limit: Option<HumanBytes>,
+    /// Guard it on the host, too, and let it outlive the SSH connection and the agent; for what must never start twice
+    #[arg(long)]
+    detached: bool,
     /// Program and arguments, each taken literally; or one quoted line, e.g. 'uptime; df -h'
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -49,6 +52,7 @@ impl RequestArguments {
             output_bytes: self.output_limit.map(HumanBytes::get),
             idempotency_key: key,
             plan_digest: plan,
+            detached: self.detached,
             ..JobSpec::new(target, command(self.command), origin())
         }
     }

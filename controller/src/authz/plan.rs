@@ -18,6 +18,7 @@ pub(super) struct Terms<'a> {
     pub(super) principal: &'a Principal,
     pub(super) via: Via,
     pub(super) requested: RequestedLimits,
+    pub(super) detached: bool,
     /// The digest of the policy's text.
     pub(super) policy: Digest,
 }
@@ -34,6 +35,7 @@ pub(super) fn digest(terms: Terms<'_>, decided: &Decided) -> Digest {
         .part(&optional(terms.requested.timeout.map(micros)))
         .part(&optional(terms.requested.output_bytes))
         .part(terms.policy.as_bytes());
+    let head = if terms.detached { head.part(b"detached") } else { head };
     let hosts = &decided.hosts;
     hosts
         .iter()
@@ -145,7 +147,7 @@ mod tests {
         policy: &[u8],
         decided: &Decided,
     ) -> Digest {
-        digest(Terms { principal, via, requested, policy: Digest::of(policy) }, decided)
+        digest(Terms { principal, via, requested, detached: false, policy: Digest::of(policy) }, decided)
     }
 
     fn plain(decided: &Decided) -> Digest {
@@ -196,6 +198,16 @@ mod tests {
             of(&principal("ops"), Via::Mcp, none, b"p", &base),
             of(&principal("ops"), Via::Cli, asked, b"p", &base),
             of(&principal("ops"), Via::Cli, none, b"q", &base),
+            digest(
+                Terms {
+                    principal: &principal("ops"),
+                    via: Via::Cli,
+                    requested: none,
+                    detached: true,
+                    policy: Digest::of(b"p"),
+                },
+                &base,
+            ),
         ]);
         let all = digests.len();
         digests.sort_unstable();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
+    guard::Guard,
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationEvent, InvocationState},
     job::{Counts, Job},
@@ -77,6 +78,8 @@ pub struct Report {
     pub address: Option<String>,
     /// What it printed.
     pub output: Output,
+    /// What kept it from starting twice.
+    pub guard: Guard,
     /// What is recorded beside the end, in the same commit.
     pub beside: Option<Box<AuditEvent>>,
 }
@@ -316,6 +319,7 @@ impl LiveJob {
                 ended.ended_at = report.ended_at;
                 ended.address = report.address;
                 ended.output = report.output;
+                ended.guard = report.guard;
             }
             closing.ended.push((index, ended));
         }

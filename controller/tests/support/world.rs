@@ -324,6 +324,7 @@ pub(crate) fn result(id: InvocationId, outcome: &Outcome) -> pb::InvocationResul
         output: Some(pb::Output::default()),
         output_inline: true,
         evidence: None,
+        guard: 0,
     }
 }
 

@@ -167,6 +167,7 @@ fn ended(invocation: &Invocation, agent: Option<&AgentName>) -> Fields {
         ("stdout_digest", optional(invocation.output.stdout.digest)),
         ("stderr_bytes", Field::Number(invocation.output.stderr.bytes_total)),
         ("stderr_digest", optional(invocation.output.stderr.digest)),
+        ("guard", text(invocation.guard.as_str())),
     ]
 }
 

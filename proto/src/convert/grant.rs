@@ -29,6 +29,7 @@ impl From<&Grant> for pb::Grant {
             not_before,
             not_after,
             targets,
+            detached,
         } = grant;
         Self {
             id: id.to_string(),
@@ -45,6 +46,7 @@ impl From<&Grant> for pb::Grant {
             not_after: not_after.as_micros(),
             targets: targets.iter().map(Into::into).collect(),
             command_digest: command.digest().as_bytes().to_vec(),
+            detached: *detached,
         }
     }
 }
@@ -67,6 +69,7 @@ impl TryFrom<pb::Grant> for Grant {
             not_after,
             targets,
             command_digest,
+            detached,
         } = wire;
         at_most("grant.targets", &targets, MAX_TARGETS_PER_GRANT)?;
         let command: Command = required("grant.command", command)?.try_into()?;
@@ -88,6 +91,7 @@ impl TryFrom<pb::Grant> for Grant {
             not_before: Timestamp::from_micros(not_before),
             not_after: Timestamp::from_micros(not_after),
             targets: targets.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            detached,
         })
     }
 }

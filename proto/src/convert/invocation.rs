@@ -30,5 +30,6 @@ pub fn invocation_to_wire(invocation: &Invocation, show_address: bool) -> pb::In
         ended_at: invocation.ended_at.map(lictor_core::clock::Timestamp::as_micros),
         output: Some(summary_without_bytes(&invocation.output)),
         resolution: invocation.resolution.as_ref().map(Into::into),
+        guard: pb::Guard::from(invocation.guard).into(),
     }
 }

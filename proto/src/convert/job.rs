@@ -109,6 +109,7 @@ impl From<&JobSpec> for pb::SubmitRequest {
             queue_wait,
             idempotency_key,
             plan_digest,
+            detached,
             origin,
         } = spec;
         Self {
@@ -120,6 +121,7 @@ impl From<&JobSpec> for pb::SubmitRequest {
             idempotency_key: idempotency_key.as_ref().map(|k| k.as_str().to_owned()),
             origin: Some(origin.into()),
             plan_digest: plan_digest.map(|d| d.as_bytes().to_vec()),
+            detached: *detached,
         }
     }
 }
@@ -136,6 +138,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
             idempotency_key,
             origin,
             plan_digest,
+            detached,
         } = wire;
         if timeout_ms == Some(0) {
             return Err(Invalid::new("timeout_ms", "it must be above 0"));
@@ -150,6 +153,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
                 .map(|k| IdempotencyKey::new(&k).map_err(|e| Invalid::new("idempotency_key", e)))
                 .transpose()?,
             plan_digest: plan_digest.map(|bytes| digest("plan_digest", &bytes)).transpose()?,
+            detached,
             origin: required("origin", origin)?.try_into()?,
         })
     }
@@ -169,6 +173,7 @@ pub fn job_to_wire(job: &Job, counts: &Counts) -> pb::Job {
         state: state_to_wire(counts.state()).into(),
         counts: Some(counts.into()),
         cancel_requested: job.cancel_requested.is_some(),
+        detached: job.detached,
     }
 }
 

@@ -15,6 +15,7 @@ use lictor_core::{
     clock::Timestamp,
     command::Command,
     digest::Digest,
+    guard::Guard,
     id::{InvocationId, JobId, TokenId},
     invocation::{Invocation, InvocationState},
     job::{Counts, IdempotencyKey, Job, Limits, Origin, Target},
@@ -57,6 +58,7 @@ fn job(n: u8) -> Job {
         queue_until: AT.plus(Duration::from_secs(30)),
         cancel_requested: None,
         invocations: 1,
+        detached: true,
     }
 }
 
@@ -76,6 +78,7 @@ fn invocation(job: &Job, host: &str) -> Invocation {
         address: None,
         output: Output::default(),
         resolution: None,
+        guard: Guard::Host,
     }
 }
 

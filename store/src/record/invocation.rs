@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use lictor_core::{
     clock::Timestamp,
+    guard::Guard,
     invocation::{Invocation, InvocationState},
     job::Limits,
     outcome::{Exit, Outcome, Unknown, Unreachable},
@@ -40,6 +41,9 @@ pub(crate) struct InvocationV1 {
     stdout: StreamV1,
     stderr: StreamV1,
     resolution: Option<OutcomeV1>,
+    /// Absent: the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    guard: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -144,6 +148,7 @@ impl InvocationRecord {
             stdout: StreamV1::new(&invocation.output.stdout, place),
             stderr: StreamV1::new(&invocation.output.stderr, place),
             resolution: invocation.resolution.as_ref().map(Into::into),
+            guard: (invocation.guard != Guard::Journal).then(|| invocation.guard.as_str().to_owned()),
         }))
     }
 
@@ -180,6 +185,10 @@ impl InvocationRecord {
             address: v1.address.clone(),
             output: Output { stdout: v1.stdout.to_summary()?, stderr: v1.stderr.to_summary()? },
             resolution: v1.resolution.as_ref().map(OutcomeV1::to_outcome).transpose()?,
+            guard: match v1.guard.as_deref() {
+                None => Guard::Journal,
+                Some(text) => Guard::parse(text).ok_or_else(|| corrupt("unknown guard"))?,
+            },
         })
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct JobV1 {
     invocations: u32,
     counts: Option<[u32; 7]>,
     version: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    detached: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,6 +95,7 @@ impl JobRecord {
             counts: counts
                 .map(|c| [c.queued, c.active, c.succeeded, c.failed, c.not_run, c.cancelled, c.unknown]),
             version,
+            detached: job.detached,
         })
     }
 }
@@ -121,6 +124,7 @@ impl TryFrom<JobRecord> for KeptJob {
                 None => None,
             },
             invocations: v1.invocations,
+            detached: v1.detached,
         };
         let counts = v1.counts.map(|[queued, active, succeeded, failed, not_run, cancelled, unknown]| {
             Counts { queued, active, succeeded, failed, not_run, cancelled, unknown }
