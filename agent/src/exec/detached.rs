@@ -73,7 +73,8 @@ impl Runner {
                 not_run(Unreachable::SessionRefused, "the host refused to run a command (see its sshd log)")
             }
             Went::Nowhere => self.exec_without_guard(admitted, stop).await,
-            Went::Ended(Followed { outcome, output, address, guard }) => {
+            Went::Ended(followed) => {
+                let Followed { outcome, output, address, guard } = *followed;
                 self.remains.note(&held);
                 let started_at = (outcome.ran() != Ran::NotRun).then_some(started_at);
                 Run { outcome, started_at, address, output, guard, basis: admitted.basis() }

@@ -78,7 +78,7 @@ pub(super) enum Went {
     Refused,
     /// The host has no place for a guard; nothing was started.
     Nowhere,
-    Ended(Followed),
+    Ended(Box<Followed>),
 }
 
 /// Why an answer is not read on.
@@ -120,9 +120,9 @@ impl<'a> Follow<'a> {
             (Attended::Closed, None) if answer.refused => Went::Refused,
             (Attended::Closed, _) => {
                 answer.session.close().await;
-                Went::Ended(self.run(true).await)
+                Went::Ended(Box::new(self.run(true).await))
             }
-            (Attended::Halted(why), _) => Went::Ended(self.stop_it(why, Some(answer)).await),
+            (Attended::Halted(why), _) => Went::Ended(Box::new(self.stop_it(why, Some(answer)).await)),
         }
     }
 
@@ -139,10 +139,11 @@ impl<'a> Follow<'a> {
     async fn run(mut self, mut look: bool) -> Followed {
         loop {
             // Without an answer before, there is nothing to compare with what the host has.
-            if look && let Some(stand) = self.look().await {
-                if let Some(outcome) = self.judge(&stand) {
-                    return self.finish(outcome, Some(&stand));
-                }
+            if look
+                && let Some(stand) = self.look().await
+                && let Some(outcome) = self.judge(&stand)
+            {
+                return self.finish(outcome, Some(&stand));
             }
             let mut answer = match self.reach().await {
                 Ok(answer) => answer,
