@@ -10,4 +10,5 @@ mod invariants;
 mod kills;
 mod memory;
 mod python;
+mod simulator;
 mod tidy;

@@ -7,6 +7,7 @@ pub mod binaries;
 pub mod hosts;
 pub mod mcp;
 pub mod process;
+pub mod simulator;
 pub mod wire;
 pub mod world;
 

@@ -78,14 +78,6 @@ impl World {
         Self::prepare(aliases)?.set_up().await
     }
 
-    /// A system whose hosts keep no exec log: for figures.
-    ///
-    /// # Errors
-    /// When any part does not start.
-    pub async fn start_unlogged(aliases: &[&str]) -> anyhow::Result<Self> {
-        Self::prepare_hosts(aliases, false)?.set_up().await
-    }
-
     async fn set_up(self) -> anyhow::Result<Self> {
         let mut world = self;
         world.scan()?;
@@ -101,6 +93,14 @@ impl World {
     /// When a host does not start.
     pub fn prepare(aliases: &[&str]) -> anyhow::Result<Self> {
         Self::prepare_hosts(aliases, true)
+    }
+
+    /// As [`Self::prepare`], with hosts that keep no exec log: for figures.
+    ///
+    /// # Errors
+    /// When a host does not start.
+    pub fn prepare_unlogged(aliases: &[&str]) -> anyhow::Result<Self> {
+        Self::prepare_hosts(aliases, false)
     }
 
     fn prepare_hosts(aliases: &[&str], logged: bool) -> anyhow::Result<Self> {
