@@ -1,7 +1,7 @@
 //! One live job: its invocations, its counts, and the log of what watchers are told.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -297,10 +297,11 @@ impl LiveJob {
         let state = self.state();
         let mut counts = state.counts;
         let mut closing = Closing::default();
+        let mut taken = HashSet::with_capacity(ends.len());
         for (index, event, report) in ends {
             let Some(invocation) = state.invocations.get(index) else { continue };
             let Ok(next) = invocation.kept.state.step(event) else { continue };
-            if closing.ended.iter().any(|(taken, _)| *taken == index) {
+            if !taken.insert(index) {
                 continue;
             }
             let queued = invocation.kept.state == InvocationState::Queued;
