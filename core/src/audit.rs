@@ -6,6 +6,7 @@
 use crate::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     digest::Digest,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
@@ -63,6 +64,8 @@ pub enum AuditEvent {
         target: Target,
         /// The judged command.
         command: Command,
+        /// In what it runs, values of variables included.
+        context: Context,
         /// Digest of the request as it came.
         request_digest: Digest,
         /// The version of the policy that decided.
@@ -111,6 +114,8 @@ pub enum AuditEvent {
         target: Target,
         /// The command: as judged, or as given when it did not parse, cut to 1,024 characters.
         command: String,
+        /// In what it would have run, values of variables included.
+        context: Context,
         /// Digest of the request as it came.
         request_digest: Digest,
         /// The code, e.g. `E_EXPANSION`, `POLICY_DEFAULT_DENY`.
@@ -288,6 +293,7 @@ impl AuditEvent {
             origin: job.origin.clone(),
             target: job.target.clone(),
             command: job.command.clone(),
+            context: job.context.clone(),
             request_digest,
             policy_version: job.policy_version,
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     digest::{Digest, Sha256Builder},
     id::JobId,
     limits::{MAX_IDEMPOTENCY_KEY_BYTES, MAX_NOTE_BYTES},
@@ -55,6 +56,8 @@ pub struct JobSpec {
     pub target: Target,
     /// What.
     pub command: CommandInput,
+    /// In what; policy has to permit all of it.
+    pub context: Context,
     /// For how long at most; policy may shorten it. `None`: what policy says.
     pub timeout: Option<Duration>,
     /// How many bytes of output to keep; policy may lower it. `None`: what policy says.
@@ -91,6 +94,8 @@ pub struct Job {
     pub target: Target,
     /// The judged command.
     pub command: Command,
+    /// In what it runs, as judged.
+    pub context: Context,
     /// The version of the policy that decided.
     pub policy_version: u64,
     /// When it was recorded.
@@ -190,10 +195,11 @@ impl Origin {
 
 impl JobSpec {
     /// A request with nothing beyond what is necessary: policy says the rest.
-    pub const fn new(target: Target, command: CommandInput, origin: Origin) -> Self {
+    pub fn new(target: Target, command: CommandInput, origin: Origin) -> Self {
         Self {
             target,
             command,
+            context: Context::default(),
             timeout: None,
             output_bytes: None,
             queue_wait: None,
@@ -233,7 +239,7 @@ impl JobSpec {
         if let Some(plan) = &self.plan_digest {
             builder = builder.part(b"plan").part(plan.as_bytes());
         }
-        builder.finish()
+        self.context.digest_into(builder).finish()
     }
 }
 
@@ -346,5 +352,24 @@ mod tests {
         );
         let (one, two) = (spec(Some(Digest::of(b"1"))).digest(), spec(Some(Digest::of(b"2"))).digest());
         assert!(one != two && one != spec(None).digest());
+    }
+
+    #[test]
+    fn a_context_is_part_of_a_request_only_where_there_is_one() {
+        let plain = JobSpec::new(
+            Target::Tag(Tag::new("web").unwrap()),
+            CommandInput::Argv(vec!["uptime".into()]),
+            Origin::new(Via::Cli, "test"),
+        );
+        let login = |name: &str| JobSpec {
+            context: Context {
+                run_as: Some(crate::context::LoginName::new(name).unwrap()),
+                ..Context::default()
+            },
+            ..plain.clone()
+        };
+        // The digest of the other test: keys that were bound before there were contexts keep their request.
+        assert!(plain.digest().to_string().starts_with("a99357cc8ca1c9b8"));
+        assert!(login("a").digest() != plain.digest() && login("a").digest() != login("b").digest());
     }
 }

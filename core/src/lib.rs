@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod clock;
 pub mod command;
+pub mod context;
 pub mod digest;
 pub mod error;
 pub mod frame;

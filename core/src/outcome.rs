@@ -34,7 +34,7 @@ pub enum Outcome {
     Skipped,
     /// Cancelled before it started.
     Cancelled,
-    /// The host could not be reached, identified or logged in to; no exec request was sent.
+    /// The host could not be reached, identified, logged in to, or made ready for the command, which was not started.
     Unreachable {
         /// Why.
         reason: Unreachable,
@@ -81,6 +81,10 @@ pub enum Unreachable {
     AuthenticationFailed,
     /// The host accepted the login and refused a session or the exec request.
     SessionRefused,
+    /// The working directory could not be entered.
+    WorkingDirectory,
+    /// The host did not let the login user run anything as the login that was asked for.
+    RunAs,
 }
 
 /// Why nobody can know.
@@ -222,7 +226,7 @@ impl fmt::Display for Outcome {
 
 impl Unreachable {
     /// Every reason, for conversion and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::NoSuchHost,
         Self::ConnectFailed,
         Self::AddressDenied,
@@ -231,6 +235,8 @@ impl Unreachable {
         Self::CredentialMissing,
         Self::AuthenticationFailed,
         Self::SessionRefused,
+        Self::WorkingDirectory,
+        Self::RunAs,
     ];
     /// The reason as it is written in records and JSON.
     pub const fn as_str(self) -> &'static str {
@@ -243,6 +249,8 @@ impl Unreachable {
             Self::CredentialMissing => "credential_missing",
             Self::AuthenticationFailed => "authentication_failed",
             Self::SessionRefused => "session_refused",
+            Self::WorkingDirectory => "working_directory",
+            Self::RunAs => "run_as",
         }
     }
 }

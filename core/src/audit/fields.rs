@@ -2,6 +2,7 @@
 
 use super::{AuditEvent, Field, Fields};
 use crate::{
+    context::Context,
     invocation::Invocation,
     job::{Origin, Target},
     name::AgentName,
@@ -30,6 +31,7 @@ impl AuditEvent {
                 origin,
                 target,
                 command,
+                context,
                 request_digest,
                 policy_version,
             } => {
@@ -42,6 +44,7 @@ impl AuditEvent {
                     ("request_digest", text(request_digest)),
                     ("policy_version", Field::Number(*policy_version)),
                 ]);
+                fields.extend(in_what(context));
                 fields
             }
             Self::InvocationIntended { invocation, job, host, site, rule, limits, offered } => vec![
@@ -70,6 +73,7 @@ impl AuditEvent {
                 origin,
                 target,
                 command,
+                context,
                 request_digest,
                 code,
                 reason,
@@ -86,6 +90,7 @@ impl AuditEvent {
                     ("rule", optional(rule.as_ref())),
                     ("policy_version", Field::Number(*policy_version)),
                 ]);
+                fields.extend(in_what(context));
                 fields
             }
             Self::InvocationEnded { invocation, agent } => ended(invocation, agent.as_ref()),
@@ -177,6 +182,19 @@ fn who(principal: &Principal, origin: &Origin) -> Fields {
         ("via", text(origin.via.as_str())),
         ("client", text(&origin.client)),
     ]
+}
+
+/// Only what is asked for: a record of a request without a context says nothing of one.
+fn in_what(context: &Context) -> Fields {
+    let Context { environment, working_directory, run_as } = context;
+    let mut fields = Fields::new();
+    if !environment.is_empty() {
+        let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
+        fields.push(("environment", Field::List(variables.collect())));
+    }
+    fields.extend(working_directory.as_ref().map(|directory| ("working_directory", text(directory))));
+    fields.extend(run_as.as_ref().map(|login| ("run_as", text(login))));
+    fields
 }
 
 fn target_field(target: &Target) -> Field {
