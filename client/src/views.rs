@@ -4,6 +4,7 @@ use bytes::Bytes;
 use lictor_core::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     digest::Digest,
     id::{InvocationId, JobId},
     job::{Counts, JobState, Limits, Origin, Target},
@@ -13,7 +14,9 @@ use lictor_core::{
     principal::Principal,
 };
 use lictor_proto::{
-    convert::{Invalid, counts_from_wire, digest, job_state_from_wire, known, parse, required},
+    convert::{
+        Invalid, context_from_wire, counts_from_wire, digest, job_state_from_wire, known, parse, required,
+    },
     pb,
 };
 
@@ -30,6 +33,8 @@ pub struct JobView {
     pub target: Target,
     /// The judged command.
     pub command: Command,
+    /// In what it runs.
+    pub context: Context,
     /// The version of the policy that decided.
     pub policy_version: u64,
     /// When it was recorded.
@@ -135,6 +140,7 @@ impl TryFrom<pb::Job> for JobView {
             state,
             counts,
             cancel_requested,
+            context,
         } = wire;
         Ok(Self {
             id: parse("job.id", &id)?,
@@ -142,6 +148,7 @@ impl TryFrom<pb::Job> for JobView {
             origin: required("job.origin", origin)?.try_into()?,
             target: required("job.target", target)?.try_into()?,
             command: required("job.command", command)?.try_into()?,
+            context: context_from_wire(context)?,
             policy_version,
             created_at: Timestamp::from_micros(created_at),
             state: job_state_from_wire(state)?,

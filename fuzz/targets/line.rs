@@ -83,6 +83,7 @@ fn holds(command: &Command) {
         via: Via::Cli,
         host: &judge.host,
         command,
+        context: lictor_core::context::Context::none(),
         requested,
         at: Timestamp::default(),
     };

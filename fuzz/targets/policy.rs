@@ -63,6 +63,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             via: Via::Mcp,
             host: &asked.host,
             command,
+            context: lictor_core::context::Context::none(),
             requested,
             at: Timestamp::default(),
         };

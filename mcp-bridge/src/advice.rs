@@ -45,6 +45,10 @@ const fn unreachable(reason: Unreachable) -> &'static str {
         Unreachable::SessionRefused => {
             "the host refuses to run commands for this login: an operator has to look"
         }
+        Unreachable::WorkingDirectory => "the working directory cannot be entered on this host: name another",
+        Unreachable::RunAs => {
+            "the host does not let the site's login run anything as that user: an operator has to permit it there"
+        }
     }
 }
 

@@ -8,14 +8,18 @@
 //!   site: eu                      # "default" when left out
 //!   tags: [web]
 //!   at: "2026-01-05T10:00:00Z"    # needed when the policy has windows or freezes
+//!   run_as: deploy                # optional, as environment: {NAME: value} and working_directory
 //!   command: systemctl restart nginx    # or argv: [systemctl, restart, nginx]
 //!   expect: allow                 # allow, approve or deny
 //!   rule: restart-web             # optional: the rule that decides
 //!   code: POLICY_ALLOWED          # optional: the code, also E_… of a refusal
 //! ```
 
+use std::collections::BTreeMap;
+
 use lictor_core::{
     clock::Timestamp,
+    context::{Context, Environment, InvalidContext},
     job::CommandInput,
     name::{HostAlias, SiteName, Tag, TenantName},
     principal::Via,
@@ -82,6 +86,10 @@ struct CaseFile {
     #[serde(default)]
     tags: Vec<String>,
     at: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    working_directory: Option<String>,
+    run_as: Option<String>,
     command: Option<String>,
     argv: Option<Vec<String>>,
     expect: String,
@@ -146,6 +154,7 @@ fn case(line: Option<u64>, file: CaseFile) -> Result<Case, String> {
         principal: verdict::principal(&tenant, &file.principal)?,
         via,
         host: HostFacts { alias, site, tags },
+        context: context(&file)?,
         at: moment.unwrap_or(Timestamp::default()),
     };
     let command = match (file.command, file.argv) {
@@ -169,6 +178,17 @@ fn case(line: Option<u64>, file: CaseFile) -> Result<Case, String> {
         expect,
         rule: file.rule,
         code: file.code,
+    })
+}
+
+fn context(file: &CaseFile) -> Result<Context, String> {
+    let named = |key: &str, why: InvalidContext| format!("`{key}`: {why}");
+    let directory = file.working_directory.as_deref().map(str::parse).transpose();
+    let login = file.run_as.as_deref().map(str::parse).transpose();
+    Ok(Context {
+        environment: Environment::from_pairs(&file.environment).map_err(|why| named("environment", why))?,
+        working_directory: directory.map_err(|why| named("working_directory", why))?,
+        run_as: login.map_err(|why| named("run_as", why))?,
     })
 }
 

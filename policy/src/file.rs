@@ -93,6 +93,15 @@ pub(crate) struct RuleFile {
     pub(crate) hosts: WhereFile,
     /// Which commands: a list of patterns, or (deny only) `any`.
     pub(crate) commands: CommandsFile,
+    /// Variables that a request may set: `NAME`, `BEGINNING_*`, `NAME=value` or `NAME=<slot>`; left out: none. In a deny
+    /// rule: only requests that set one of these.
+    pub(crate) environment: Option<Vec<String>>,
+    /// Directories in which a request may start it, as `/srv/app` or `<path:/srv/app>`; left out: none but the login's
+    /// own. In a deny rule: only requests for one of these.
+    pub(crate) working_directory: Option<Vec<String>>,
+    /// Logins as which a request may run it; left out: none but the site's own. In a deny rule: only requests for one of
+    /// these.
+    pub(crate) run_as: Option<Vec<String>>,
     /// When; left out: always.
     pub(crate) when: Option<WhenFile>,
     /// Only if this expression (CEL) is true.
@@ -166,6 +175,8 @@ pub(crate) enum AcknowledgeFile {
     DenyListOfOptions,
     /// The rule has no `not_match`.
     NoExamples,
+    /// The rule lets commands run as root.
+    RunsAsRoot,
 }
 
 /// Doors by which requests come in.

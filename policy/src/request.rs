@@ -5,6 +5,7 @@ use std::time::Duration;
 use lictor_core::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     name::{HostAlias, SiteName, Tag},
     principal::{Principal, Via},
 };
@@ -40,6 +41,8 @@ pub struct Request<'a> {
     pub host: &'a HostFacts,
     /// What.
     pub command: &'a Command,
+    /// In what.
+    pub context: &'a Context,
     /// Within which limits.
     pub requested: RequestedLimits,
     /// When.

@@ -16,7 +16,10 @@ use crate::{
     lint::Notes,
     pattern::{Pattern, deny},
     request::HostFacts,
+    rule::context::InContext,
 };
+
+pub(crate) mod context;
 
 /// One rule of a policy.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Rule {
     pub(crate) commands: Commands,
     /// Commands that it allows besides; none in deny rules.
     pub(crate) classes: Vec<ClassName>,
+    /// In what.
+    pub(crate) context: InContext,
     pub(crate) when: When,
     pub(crate) condition: Option<Condition>,
     /// Path slots with `...` take globs.

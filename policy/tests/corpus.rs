@@ -132,6 +132,7 @@ impl Asker {
                     via: *via,
                     host: &self.host,
                     command,
+                    context: lictor_core::context::Context::none(),
                     requested,
                     at: Timestamp::default(),
                 },

@@ -43,6 +43,7 @@ fn decide_as(set: &PolicySet, who: &Principal, via: Via, text: &str, requested: 
             via,
             host: &host(),
             command: &line(text),
+            context: lictor_core::context::Context::none(),
             requested,
             at: lictor_core::clock::Timestamp::default(),
         },

@@ -35,6 +35,7 @@ fn denies(set: &PolicySet, code: DecisionCode, lines: &[&str]) {
             via: Via::Cli,
             host: &host,
             command: &command,
+            context: lictor_core::context::Context::none(),
             requested,
             at: lictor_core::clock::Timestamp::default(),
         };

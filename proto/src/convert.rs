@@ -1,6 +1,7 @@
 //! Conversion between wire and domain. In: `TryFrom`, which refuses whatever is missing, unknown or too large. Out: `From`.
 
 mod command;
+mod context;
 mod grant;
 mod invocation;
 mod job;
@@ -12,6 +13,7 @@ use std::fmt;
 
 pub use self::{
     command::command_text,
+    context::{context_from_wire, context_to_wire},
     invocation::invocation_to_wire,
     job::{counts_from_wire, job_state_from_wire, job_to_wire},
     output::{summary_with_bytes, summary_without_bytes},

@@ -1,6 +1,7 @@
 //! Stored types: versioned JSON, apart from the nouns they hold. What was written by an older version stays readable.
 
 mod audit;
+mod context;
 mod fleet;
 mod invocation;
 mod job;

@@ -83,6 +83,7 @@ impl Bench {
             },
             via,
             command,
+            context: lictor_core::context::Context::default(),
             policy_version: 1,
             not_before: TEN.minus(MAX_CLOCK_SKEW),
             not_after: after(24 * 60),

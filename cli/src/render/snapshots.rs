@@ -42,6 +42,7 @@ fn job() -> JobView {
         origin: Origin::new(Via::Cli, "lictor/0.1.0"),
         target: Target::Hosts(vec![host("web-1"), host("web-2")]),
         command: command(&["systemctl", "status", "nginx", "a; b"]),
+        context: lictor_core::context::Context::default(),
         policy_version: 3,
         created_at: NOON,
         state: counts.state(),

@@ -192,6 +192,7 @@ fn wire_job(request: &pb::SubmitRequest, job: JobId, counts: &Counts) -> pb::Job
         state: state.into(),
         counts: Some(counts.into()),
         cancel_requested: false,
+        context: None,
     }
 }
 

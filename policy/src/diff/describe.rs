@@ -26,6 +26,9 @@ pub(super) fn rule(set: &PolicySet, rule: &Rule) -> String {
     };
     fact("when", Some(when(set, &rule.when).join(", ")).filter(|when| when != "always"));
     fact("condition", rule.condition.as_ref().map(|condition| condition.as_str().trim_end().to_owned()));
+    for (key, entries) in rule.context.keys() {
+        fact(key, entries.map(|entries| entries.join(", ")));
+    }
     fact("globs", rule.globs.then(|| "yes".to_owned()));
     fact("approve", rule.approval.as_ref().map(approval));
     fact("limits.timeout", rule.limits.timeout.map(duration));

@@ -34,6 +34,7 @@ fn by(who: &str, via: Via, host: &str, site: &str, tags: &[&str], hour: u64) -> 
             site: SiteName::new(site).unwrap(),
             tags: tags.iter().map(|tag| Tag::new(tag).unwrap()).collect(),
         },
+        context: lictor_core::context::Context::default(),
         // Monday, 5 January 2026.
         at: Timestamp::from_micros((1_767_571_200 + hour * 3_600) * 1_000_000),
     }

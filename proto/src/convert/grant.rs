@@ -7,7 +7,7 @@ use lictor_core::{
     limits::MAX_TARGETS_PER_GRANT,
 };
 
-use super::{Invalid, at_most, digest, known, parse, required};
+use super::{Invalid, at_most, context_from_wire, context_to_wire, digest, known, parse, required};
 use crate::pb;
 
 /// Most networks on one list of a target.
@@ -25,6 +25,7 @@ impl From<&Grant> for pb::Grant {
             principal,
             via,
             command,
+            context,
             policy_version,
             not_before,
             not_after,
@@ -44,7 +45,8 @@ impl From<&Grant> for pb::Grant {
             not_before: not_before.as_micros(),
             not_after: not_after.as_micros(),
             targets: targets.iter().map(Into::into).collect(),
-            command_digest: command.digest().as_bytes().to_vec(),
+            command_digest: context.bind(command.digest()).as_bytes().to_vec(),
+            context: context_to_wire(context),
         }
     }
 }
@@ -67,10 +69,12 @@ impl TryFrom<pb::Grant> for Grant {
             not_after,
             targets,
             command_digest,
+            context,
         } = wire;
         at_most("grant.targets", &targets, MAX_TARGETS_PER_GRANT)?;
         let command: Command = required("grant.command", command)?.try_into()?;
-        if digest("grant.command_digest", &command_digest)? != command.digest() {
+        let context = context_from_wire(context)?;
+        if digest("grant.command_digest", &command_digest)? != context.bind(command.digest()) {
             return Err(Invalid::new("grant.command_digest", "it is not the digest of the command"));
         }
         let via: pb::Via = known("grant.via", via)?;
@@ -84,6 +88,7 @@ impl TryFrom<pb::Grant> for Grant {
             principal: required("grant.principal", principal)?.try_into()?,
             via: via.try_into()?,
             command,
+            context,
             policy_version,
             not_before: Timestamp::from_micros(not_before),
             not_after: Timestamp::from_micros(not_after),

@@ -7,7 +7,7 @@ use lictor_core::{
     limits::{MAX_HOSTS_PER_JOB, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_TIMEOUT, MAX_WORD_BYTES, MAX_WORDS},
 };
 
-use super::{Invalid, at_most, digest, known, millis, parse, required};
+use super::{Invalid, at_most, context_from_wire, context_to_wire, digest, known, millis, parse, required};
 use crate::pb;
 
 impl From<&Limits> for pb::Limits {
@@ -104,6 +104,7 @@ impl From<&JobSpec> for pb::SubmitRequest {
         let JobSpec {
             target,
             command,
+            context,
             timeout,
             output_bytes,
             queue_wait,
@@ -120,6 +121,7 @@ impl From<&JobSpec> for pb::SubmitRequest {
             idempotency_key: idempotency_key.as_ref().map(|k| k.as_str().to_owned()),
             origin: Some(origin.into()),
             plan_digest: plan_digest.map(|d| d.as_bytes().to_vec()),
+            context: context_to_wire(context),
         }
     }
 }
@@ -136,6 +138,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
             idempotency_key,
             origin,
             plan_digest,
+            context,
         } = wire;
         if timeout_ms == Some(0) {
             return Err(Invalid::new("timeout_ms", "it must be above 0"));
@@ -143,6 +146,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
         Ok(Self {
             target: required("target", target)?.try_into()?,
             command: required("command", command)?.try_into()?,
+            context: context_from_wire(context)?,
             timeout: timeout_ms.map(Duration::from_millis),
             output_bytes,
             queue_wait: queue_wait_ms.map(Duration::from_millis),
@@ -169,6 +173,7 @@ pub fn job_to_wire(job: &Job, counts: &Counts) -> pb::Job {
         state: state_to_wire(counts.state()).into(),
         counts: Some(counts.into()),
         cancel_requested: job.cancel_requested.is_some(),
+        context: context_to_wire(&job.context),
     }
 }
 

@@ -14,6 +14,7 @@ use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
     command::Command,
+    context::{Context, Environment},
     digest::Digest,
     id::{InvocationId, JobId, TokenId},
     invocation::{Invocation, InvocationState},
@@ -45,6 +46,18 @@ fn principal() -> Principal {
     }
 }
 
+/// Every other job has one.
+fn context(n: u8) -> Context {
+    if n.is_multiple_of(2) {
+        return Context::default();
+    }
+    Context {
+        environment: Environment::from_pairs([("LANG", "C"), ("APP_ENV", "it's")]).unwrap(),
+        working_directory: Some("/srv/app".parse().unwrap()),
+        run_as: Some("deploy".parse().unwrap()),
+    }
+}
+
 fn job(n: u8) -> Job {
     Job {
         id: JobId::from_bytes([n; 16]),
@@ -52,6 +65,7 @@ fn job(n: u8) -> Job {
         origin: Origin::new(Via::Cli, "test 1"),
         target: Target::Tag(Tag::new("web").unwrap()),
         command: Command::from_argv(&["echo", "it's", ""]).unwrap(),
+        context: context(n),
         policy_version: 3,
         created_at: AT,
         queue_until: AT.plus(Duration::from_secs(30)),

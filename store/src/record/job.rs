@@ -10,7 +10,7 @@ use lictor_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{corrupt, parse};
+use super::{context::ContextV1, corrupt, parse};
 use crate::{KeptJob, KeptKey, StoreError};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub(crate) struct JobV1 {
     client: String,
     target: TargetV1,
     command: Vec<PartV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context: Option<ContextV1>,
     policy_version: u64,
     created_at: u64,
     queue_until: u64,
@@ -85,6 +87,7 @@ impl JobRecord {
                 Target::Tag(tag) => TargetV1::Tag(tag.to_string()),
             },
             command: parts(&job.command),
+            context: ContextV1::of(&job.context),
             policy_version: job.policy_version,
             created_at: job.created_at.as_micros(),
             queue_until: job.queue_until.as_micros(),
@@ -113,6 +116,7 @@ impl TryFrom<JobRecord> for KeptJob {
             origin: Origin::new(Via::parse(&v1.via).ok_or_else(|| corrupt("unknown door"))?, &v1.client),
             target,
             command: command(v1.command)?,
+            context: v1.context.unwrap_or_default().try_into()?,
             policy_version: v1.policy_version,
             created_at: Timestamp::from_micros(v1.created_at),
             queue_until: Timestamp::from_micros(v1.queue_until),

@@ -91,6 +91,7 @@ fn request<'a>(principal: &'a Principal, host: &'a HostFacts, command: &'a Comma
         via: Via::Cli,
         host,
         command,
+        context: lictor_core::context::Context::none(),
         requested: RequestedLimits::default(),
         at: Timestamp::default(),
     }

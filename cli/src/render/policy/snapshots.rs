@@ -62,6 +62,7 @@ fn ada_on(host: &str) -> Circumstances {
             site: SiteName::new("eu").unwrap(),
             tags: vec![Tag::new("web").unwrap()],
         },
+        context: lictor_core::context::Context::default(),
         at: NOON,
     }
 }
