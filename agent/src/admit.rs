@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use lictor_certs::signer::{PublicKey, Purpose};
 use lictor_core::{
     clock::Timestamp,
+    context::Context,
     digest::Digest,
     grant::{Grant, GrantTarget},
     id::InvocationId,
@@ -195,6 +196,7 @@ fn check_target(
                 via: grant.via,
                 host: &facts,
                 command: &grant.command,
+                context: &grant.context,
                 requested: RequestedLimits {
                     timeout: Some(asked.timeout),
                     output_bytes: Some(asked.output_bytes),
@@ -279,6 +281,10 @@ impl Admitted {
         let basis = Basis::of(self.basis.grant, site);
         check_target(&self.grant, &self.target, site, &self.rendered, basis, now)
             .map_err(|outcome| Box::new(Refused { invocation: self.invocation, outcome, basis }))
+    }
+    /// In what it runs.
+    pub(crate) fn context(&self) -> &Context {
+        &self.grant.context
     }
     /// The judged command, rendered.
     pub(crate) fn rendered(&self) -> &str {

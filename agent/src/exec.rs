@@ -15,8 +15,10 @@ use lictor_proto::limits::INLINE_OUTPUT_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) mod context;
 pub(crate) mod drive;
 pub(crate) mod marker;
+pub(crate) mod started;
 pub(crate) mod stop;
 pub(crate) mod wrapper;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use lictor_core::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     digest::Digest,
     error::ErrorCode,
     invocation::Invocation,
@@ -96,7 +97,8 @@ pub fn decide(
     let hosts = hosts
         .into_iter()
         .map(|host| {
-            let decision = judge(set, caller.principal(), spec.origin.via, &host, &command, requested, now);
+            let what = (&command, &spec.context);
+            let decision = judge(set, caller.principal(), spec.origin.via, &host, what, requested, now);
             (host, decision)
         })
         .collect();
@@ -169,7 +171,8 @@ pub fn permit_again(
         timeout: Some(invocation.limits.timeout),
         output_bytes: Some(invocation.limits.output_bytes),
     };
-    let decision = judge(&policy.set, &job.principal, job.origin.via, host, &job.command, requested, now);
+    let what = (&job.command, &job.context);
+    let decision = judge(&policy.set, &job.principal, job.origin.via, host, what, requested, now);
     if !decision.is_allowed() {
         return Err(NoLonger { code: decision.code.as_str().to_owned(), reason: decision.reason });
     }
@@ -191,12 +194,12 @@ fn judge(
     principal: &Principal,
     via: Via,
     host: &KeptHost,
-    command: &Command,
+    (command, context): (&Command, &Context),
     requested: RequestedLimits,
     at: Timestamp,
 ) -> Decision {
     let facts = HostFacts { alias: host.alias.clone(), site: host.site.clone(), tags: host.tags.clone() };
-    lictor_policy::evaluate(set, &Request { principal, via, host: &facts, command, requested, at })
+    lictor_policy::evaluate(set, &Request { principal, via, host: &facts, command, context, requested, at })
 }
 
 fn permitted_host(host: Arc<KeptHost>, decision: Decision) -> PermittedHost {
@@ -216,7 +219,8 @@ impl Decided {
     /// The digest of a plan that says this: whoever names it runs exactly this, or nothing.
     pub fn plan_digest(&self, caller: &Authenticated, spec: &JobSpec, set: &PolicySet) -> Digest {
         let (principal, via, policy) = (caller.principal(), spec.origin.via, set.digest());
-        plan::digest(plan::Terms { principal, via, requested: requested(spec), policy }, self)
+        let (context, requested) = (&spec.context, requested(spec));
+        plan::digest(plan::Terms { principal, via, context, requested, policy }, self)
     }
 }
 

@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
+    context::LoginName,
     id::InvocationId,
     limits::{KILL_CONFIRM, TERM_GRACE},
 };
 
+use super::context::as_login;
 use crate::ssh::{
     address::Networks,
     pool::{Beside, Pool},
@@ -75,12 +77,13 @@ impl Quarry {
     }
 }
 
-/// The exec request that stops `quarry`.
-fn render(quarry: Quarry) -> String {
+/// The exec request that stops `quarry`. What runs as another login only that login can see and signal.
+fn render(quarry: Quarry, login: Option<&LoginName>) -> String {
     let tenths = |d: Duration| d.as_millis() / 100;
     let one_line = SCRIPT.replace('\n', " ");
     format!(
-        "exec /bin/sh -c '{one_line}' lictor-stop {} {} {} {}",
+        "exec {}/bin/sh -c '{one_line}' lictor-stop {} {} {} {}",
+        as_login(login),
         quarry.session.unwrap_or(0),
         quarry.invocation,
         tenths(TERM_GRACE),
@@ -89,20 +92,32 @@ fn render(quarry: Quarry) -> String {
 }
 
 /// Runs the script beside the command, on its connection or a fresh one.
-pub(crate) async fn stop(pool: Arc<Pool>, beside: Beside, networks: Networks, quarry: Quarry) -> Stopped {
+pub(crate) async fn stop(
+    pool: Arc<Pool>,
+    beside: Beside,
+    networks: Networks,
+    quarry: Quarry,
+    login: Option<LoginName>,
+) -> Stopped {
     let whole = TERM_GRACE + KILL_CONFIRM + LADDER_SLACK;
-    match tokio::time::timeout(whole, ask(&pool, &beside, &networks, quarry)).await {
+    match tokio::time::timeout(whole, ask(&pool, &beside, &networks, quarry, login.as_ref())).await {
         Ok(stopped) => stopped,
         Err(_) => Stopped::Unconfirmed("the host did not say in time whether the command is gone".into()),
     }
 }
 
-async fn ask(pool: &Pool, beside: &Beside, networks: &Networks, quarry: Quarry) -> Stopped {
+async fn ask(
+    pool: &Pool,
+    beside: &Beside,
+    networks: &Networks,
+    quarry: Quarry,
+    login: Option<&LoginName>,
+) -> Stopped {
     let (mut session, fresh) = match pool.open_beside(beside, networks).await {
         Ok(opened) => opened,
         Err(refused) => return Stopped::Unconfirmed(refused.detail),
     };
-    if session.exec(render(quarry.over(fresh))).await.is_err() {
+    if session.exec(render(quarry.over(fresh), login)).await.is_err() {
         return Stopped::Unconfirmed("the connection ended before the command could be stopped".into());
     }
     let mut report = Vec::new();
@@ -133,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_script_survives_its_quotes_and_a_report_is_only_what_the_script_says() {
-        let text = render(Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) });
+        let text = render(Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) }, None);
         assert_eq!(text.matches('\'').count(), 2);
         assert!(!text.contains('\n') && text.contains(" lictor-stop 77 inv_"));
         let quarry = Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) };

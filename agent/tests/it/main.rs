@@ -12,6 +12,7 @@ mod sshd;
 mod world;
 
 mod admission;
+mod context;
 mod enrolment;
 mod floor;
 mod hosts;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use lictor_core::{
+    context::Context,
     digest::{Digest, Sha256Builder},
     principal::{Principal, Via},
 };
@@ -17,6 +18,8 @@ use super::Decided;
 pub(super) struct Terms<'a> {
     pub(super) principal: &'a Principal,
     pub(super) via: Via,
+    /// In what the command would run.
+    pub(super) context: &'a Context,
     pub(super) requested: RequestedLimits,
     /// The digest of the policy's text.
     pub(super) policy: Digest,
@@ -30,7 +33,7 @@ pub(super) fn digest(terms: Terms<'_>, decided: &Decided) -> Digest {
         .part(kind.as_str().as_bytes())
         .part(name.as_str().as_bytes())
         .part(terms.via.as_str().as_bytes())
-        .part(decided.command.digest().as_bytes())
+        .part(terms.context.bind(decided.command.digest()).as_bytes())
         .part(&optional(terms.requested.timeout.map(micros)))
         .part(&optional(terms.requested.output_bytes))
         .part(terms.policy.as_bytes());
@@ -145,7 +148,10 @@ mod tests {
         policy: &[u8],
         decided: &Decided,
     ) -> Digest {
-        digest(Terms { principal, via, requested, policy: Digest::of(policy) }, decided)
+        digest(
+            Terms { principal, via, context: Context::none(), requested, policy: Digest::of(policy) },
+            decided,
+        )
     }
 
     fn plain(decided: &Decided) -> Digest {
@@ -197,6 +203,15 @@ mod tests {
             of(&principal("ops"), Via::Cli, asked, b"p", &base),
             of(&principal("ops"), Via::Cli, none, b"q", &base),
         ]);
+        for login in ["deploy", "root"] {
+            let context = Context { run_as: Some(login.parse().unwrap()), ..Context::default() };
+            let principal = &principal("ops");
+            let policy = Digest::of(b"p");
+            digests.push(digest(
+                Terms { principal, via: Via::Cli, context: &context, requested: none, policy },
+                &base,
+            ));
+        }
         let all = digests.len();
         digests.sort_unstable();
         digests.dedup();
