@@ -69,7 +69,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let Arguments { request, idempotency_key, plan, detach, exit_status } = arguments;
     let connected = context.connect()?;
     let client = connected.client();
-    let spec = request.into_spec(idempotency_key, plan);
+    let spec = request.into_spec(idempotency_key, plan)?;
     if detach {
         let submitted = client.submit(&spec).await?;
         let document = Detached { job: (&submitted.job).into(), replayed: submitted.replayed };

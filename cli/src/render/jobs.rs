@@ -47,8 +47,11 @@ pub(crate) fn facts(job: &JobView, style: Style) -> String {
         ("when", format!("{} UTC", time::moment(job.created_at))),
         ("policy", format!("version {}", job.policy_version)),
     ];
+    let items = Some(one_line(&job.context.items().join(", "))).filter(|items| !items.is_empty());
+    let with = items.map(|items| ("with", items));
     facts
         .iter()
+        .chain(&with)
         .fold(String::new(), |text, (name, value)| text + &style.faint(&format!("{name:<8}")) + value + "\n")
 }
 

@@ -12,6 +12,8 @@ use lictor_core::{
 };
 use serde::Serialize;
 
+use crate::run::in_context::ContextDocument;
+
 mod fleet;
 mod plan;
 
@@ -44,6 +46,8 @@ pub(crate) struct JobDocument {
     client: String,
     target: TargetDocument,
     command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<ContextDocument>,
     policy_version: u64,
     created_at: String,
     cancel_requested: bool,
@@ -149,6 +153,7 @@ impl From<&JobView> for JobDocument {
                 Target::Tag(tag) => TargetDocument::Tag(tag.to_string()),
             },
             command: job.command.to_string(),
+            context: ContextDocument::of(&job.context),
             policy_version: job.policy_version,
             created_at: job.created_at.to_string(),
             cancel_requested: job.cancel_requested,

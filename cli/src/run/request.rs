@@ -8,7 +8,8 @@ use lictor_core::{
 };
 use lictor_runtime::human::{HumanBytes, HumanDuration};
 
-use crate::context::origin;
+use super::in_context::ContextArguments;
+use crate::{context::origin, trouble::Trouble};
 
 /// Where and what.
 #[derive(Debug, Args)]
@@ -30,6 +31,8 @@ pub(crate) struct RequestArguments {
     /// Most output to keep of each host, e.g. 1MiB; policy may lower it
     #[arg(long, value_name = "SIZE")]
     output_limit: Option<HumanBytes>,
+    #[command(flatten)]
+    context: ContextArguments,
     /// Program and arguments, each taken literally; or one quoted line, e.g. 'uptime; df -h'
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -39,18 +42,26 @@ pub(crate) struct RequestArguments {
 
 impl RequestArguments {
     /// The job that is asked for, exactly as `plan` decided if there is one.
-    pub(crate) fn into_spec(self, key: Option<IdempotencyKey>, plan: Option<Digest>) -> JobSpec {
+    ///
+    /// # Errors
+    /// When more is asked for than one request may.
+    pub(crate) fn into_spec(
+        self,
+        key: Option<IdempotencyKey>,
+        plan: Option<Digest>,
+    ) -> Result<JobSpec, Trouble> {
         let target = match self.tag {
             Some(tag) => Target::Tag(tag),
             None => Target::Hosts(self.hosts),
         };
-        JobSpec {
+        Ok(JobSpec {
+            context: self.context.into_context()?,
             timeout: self.timeout.map(HumanDuration::get),
             output_bytes: self.output_limit.map(HumanBytes::get),
             idempotency_key: key,
             plan_digest: plan,
             ..JobSpec::new(target, command(self.command), origin())
-        }
+        })
     }
 }
 

@@ -266,15 +266,18 @@ impl World {
 impl Agent {
     /// The invocations of the offers that have arrived.
     pub(crate) fn offers(&self) -> Vec<InvocationId> {
+        let id = |target: &pb::GrantTarget| target.invocation_id.parse::<InvocationId>().unwrap();
+        self.grants().iter().flat_map(|grant| grant.targets.iter().map(id)).collect()
+    }
+    pub(crate) fn grants(&self) -> Vec<pb::Grant> {
         let mut inbox = self.inbox.lock().unwrap();
-        let mut ids = Vec::new();
+        let mut grants = Vec::new();
         while let Ok(Ok(message)) = inbox.try_recv() {
             if let Some(pb::controller_message::Message::Offer(offer)) = message.message {
-                let grant: pb::Grant = prost::Message::decode(offer.grant).unwrap();
-                ids.extend(grant.targets.iter().map(|t| t.invocation_id.parse::<InvocationId>().unwrap()));
+                grants.push(prost::Message::decode(offer.grant).unwrap());
             }
         }
-        ids
+        grants
     }
     pub(crate) fn stops(&self) -> Vec<String> {
         let mut inbox = self.inbox.lock().unwrap();

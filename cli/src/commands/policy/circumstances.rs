@@ -9,7 +9,7 @@ use lictor_core::{
 use lictor_policy::{HostFacts, time, verdict};
 use lictor_runtime::clock::SystemClock;
 
-use crate::trouble::Trouble;
+use crate::{run::in_context::ContextArguments, trouble::Trouble};
 
 /// The tenant of questions about files: no rule asks for it.
 const TENANT: &str = "default";
@@ -41,6 +41,8 @@ pub(super) struct CircumstancesArguments {
     /// When, e.g. 2026-12-24T18:00:00Z; left out: now
     #[arg(long, value_name = "MOMENT", value_parser = time::rfc3339)]
     pub(super) at: Option<Timestamp>,
+    #[command(flatten)]
+    pub(super) context: ContextArguments,
 }
 
 /// Reads `user:NAME` or `service:NAME`.
@@ -83,6 +85,7 @@ impl CircumstancesArguments {
             Some(principal) => principal.clone(),
             None => parse_principal(ANYBODY).map_err(|e| broken(&e))?,
         };
-        Ok(verdict::Circumstances { principal, via: self.via, host, at: self.at.unwrap_or_else(now) })
+        let (context, at) = (self.context.clone().into_context()?, self.at.unwrap_or_else(now));
+        Ok(verdict::Circumstances { principal, via: self.via, host, context, at })
     }
 }

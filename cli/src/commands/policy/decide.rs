@@ -9,6 +9,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use lictor_core::{
     clock::Timestamp,
+    context::Context,
     job::CommandInput,
     name::{HostAlias, SiteName, Tag},
     principal::{Principal, Via},
@@ -25,7 +26,7 @@ use super::{
     circumstances::{now, parse_principal, parse_via},
     source,
 };
-use crate::{Done, trouble::Trouble};
+use crate::{Done, run::in_context::ContextArguments, trouble::Trouble};
 
 /// Longest line of a case: a command of the longest words, each byte escaped, with room for its tags.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
@@ -58,6 +59,8 @@ pub(super) struct Arguments {
     /// The cases; `-` for standard input
     #[arg(long, value_name = "FILE")]
     cases: PathBuf,
+    #[command(flatten)]
+    context: ContextArguments,
 }
 
 /// The languages of policies.
@@ -99,12 +102,12 @@ struct Answer<'a> {
 /// Decides.
 pub(super) fn run(arguments: &Arguments) -> Done {
     let set = read_policy(&arguments.policy, arguments.dialect)?;
-    let at = now();
+    let given = Given { at: now(), context: arguments.context.clone().into_context()? };
     if arguments.cases == Path::new("-") {
-        decide(&set, io::stdin().lock(), &arguments.cases, at)
+        decide(&set, io::stdin().lock(), &arguments.cases, &given)
     } else {
         let file = File::open(&arguments.cases).map_err(|e| Trouble::file("read", &arguments.cases, &e))?;
-        decide(&set, BufReader::new(file), &arguments.cases, at)
+        decide(&set, BufReader::new(file), &arguments.cases, &given)
     }
 }
 
@@ -136,7 +139,7 @@ fn read_policy(path: &Path, dialect: Option<Dialect>) -> Result<PolicySet, Troub
 }
 
 /// Reads cases to the end and answers each as it comes.
-fn decide(set: &PolicySet, mut cases: impl BufRead, path: &Path, at: Timestamp) -> Done {
+fn decide(set: &PolicySet, mut cases: impl BufRead, path: &Path, given: &Given) -> Done {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut line = Vec::new();
     loop {
@@ -145,7 +148,7 @@ fn decide(set: &PolicySet, mut cases: impl BufRead, path: &Path, at: Timestamp) 
             Line::End => break,
             Line::Blank => continue,
             Line::TooLong => write_answer(&mut out, None, &too_long())?,
-            Line::Whole => answer(set, &line, at, &mut out)?,
+            Line::Whole => answer(set, &line, given, &mut out)?,
         }
     }
     out.flush()?;
@@ -193,13 +196,20 @@ fn too_long() -> Outcome {
     Outcome::Wrong(format!("the line is longer than {MAX_LINE_BYTES} bytes"))
 }
 
+/// What holds for every case that does not say otherwise.
+#[derive(Debug, Default)]
+struct Given {
+    at: Timestamp,
+    context: Context,
+}
+
 /// A verdict, or why there is none.
 enum Outcome {
     Judged(Verdict),
     Wrong(String),
 }
 
-fn answer(set: &PolicySet, line: &[u8], at: Timestamp, out: &mut impl io::Write) -> io::Result<()> {
+fn answer(set: &PolicySet, line: &[u8], given: &Given, out: &mut impl io::Write) -> io::Result<()> {
     let case: CaseLine = match serde_json::from_slice(line) {
         Ok(case) => case,
         Err(error) => {
@@ -209,7 +219,7 @@ fn answer(set: &PolicySet, line: &[u8], at: Timestamp, out: &mut impl io::Write)
             return write_answer(out, id.as_ref().filter(|id| is_id(id)), &wrong);
         }
     };
-    let outcome = match case.judge(set, at) {
+    let outcome = match case.judge(set, given) {
         Ok(verdict) => Outcome::Judged(verdict),
         Err(why) => Outcome::Wrong(why),
     };
@@ -239,9 +249,9 @@ fn write_answer(out: &mut impl io::Write, id: Option<&Value>, outcome: &Outcome)
 // === impl CaseLine ===
 
 impl CaseLine {
-    fn judge(&self, set: &PolicySet, now: Timestamp) -> Result<Verdict, String> {
+    fn judge(&self, set: &PolicySet, given: &Given) -> Result<Verdict, String> {
         let command = self.command()?;
-        let circumstances = self.circumstances(now)?;
+        let circumstances = self.circumstances(given)?;
         Ok(judge(set, &command, &circumstances))
     }
 
@@ -253,7 +263,7 @@ impl CaseLine {
         }
     }
 
-    fn circumstances(&self, now: Timestamp) -> Result<Circumstances, String> {
+    fn circumstances(&self, given: &Given) -> Result<Circumstances, String> {
         let host = self.host.as_ref().ok_or("a case has a `host`")?;
         let named = |key: &str, e: &dyn std::fmt::Display| format!("`{key}`: {e}");
         let principal: Principal = match &self.principal {
@@ -270,7 +280,7 @@ impl CaseLine {
         };
         let at = match &self.at {
             Some(at) => time::rfc3339(text("at", at)?)?,
-            None => now,
+            None => given.at,
         };
         let tags = self.tags.as_ref().map(|tags| texts("tags", tags)).transpose()?.unwrap_or_default();
         let tag = |tag: &String| Tag::new(tag).map_err(|e| named("tags", &format!("`{tag}` is {e}")));
@@ -279,7 +289,7 @@ impl CaseLine {
             site: SiteName::new(site).map_err(|e| named("site", &e))?,
             tags: tags.iter().map(tag).collect::<Result<_, _>>()?,
         };
-        Ok(Circumstances { principal, via, host, at })
+        Ok(Circumstances { principal, via, host, context: given.context.clone(), at })
     }
 }
 
@@ -303,7 +313,7 @@ mod tests {
         .unwrap();
         let mut out = Vec::new();
         for line in input.lines() {
-            answer(&set, line.as_bytes(), Timestamp::default(), &mut out).unwrap();
+            answer(&set, line.as_bytes(), &Given::default(), &mut out).unwrap();
         }
         let text = String::from_utf8(out).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

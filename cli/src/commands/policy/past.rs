@@ -4,6 +4,7 @@
 //! Records say neither tags nor requested limits: tags are those that hosts have now.
 
 mod fleet;
+mod in_context;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -13,6 +14,7 @@ use std::{
 use clap::Args;
 use lictor_core::{
     clock::Timestamp,
+    context::Context as JobContext,
     job::CommandInput,
     name::{HostAlias, SiteName, TenantName},
     principal::{Principal, Via},
@@ -86,6 +88,7 @@ struct Asked {
     principal: Principal,
     via: Via,
     command: String,
+    context: JobContext,
     cut: bool,
     at: Timestamp,
 }
@@ -249,6 +252,7 @@ impl Reader {
                 principal: asked.principal.clone(),
                 via: asked.via,
                 host,
+                context: asked.context.clone(),
                 at: asked.at,
             },
             decided,
@@ -282,10 +286,14 @@ impl Asked {
             }
             _ => return None,
         };
+        // What was cut, or is not understood, cannot be judged again.
+        let (context, cut) =
+            in_context::of(record).map_or_else(|| (JobContext::default(), true), |context| (context, cut));
         Some(Self {
             principal: verdict::principal(&tenant, text(record, "principal")?).ok()?,
             via: Via::parse(text(record, "via")?)?,
             command,
+            context,
             cut,
             at: time::rfc3339(text(record, "at")?).ok()?,
         })

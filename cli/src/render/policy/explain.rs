@@ -11,12 +11,15 @@ use lictor_policy::{
 use lictor_runtime::human::{HumanBytes, HumanDuration};
 use serde::Serialize;
 
-use crate::render::{
-    bytes::one_line,
-    json::ApprovalDocument,
-    style::{Style, Tone},
-    table::{Cell, Table},
-    time::count,
+use crate::{
+    render::{
+        bytes::one_line,
+        json::ApprovalDocument,
+        style::{Style, Tone},
+        table::{Cell, Table},
+        time::count,
+    },
+    run::in_context::ContextDocument,
 };
 
 /// Of which policy, about whom, where and when.
@@ -39,6 +42,10 @@ pub(crate) struct Document {
     tags: Vec<String>,
     at: String,
     command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<ContextDocument>,
+    #[serde(skip)]
+    items: Vec<String>,
     decision: DecisionDocument,
     parts: Vec<PartDocument>,
     other_rules: usize,
@@ -112,6 +119,8 @@ impl Document {
             tags: circumstances.host.tags.iter().map(ToString::to_string).collect(),
             at: circumstances.at.to_string(),
             command,
+            context: ContextDocument::of(&circumstances.context),
+            items: circumstances.context.items(),
             decision,
             parts,
             other_rules,
@@ -224,8 +233,11 @@ pub(crate) fn text(document: &Document, style: Style) -> String {
         ("at", document.at.get(..19).unwrap_or(&document.at).replace('T', " ") + " UTC"),
         ("policy", one_line(&document.policy)),
     ];
+    let items = Some(one_line(&document.items.join(", "))).filter(|items| !items.is_empty());
+    let with = items.map(|items| ("with", items));
     let mut text = facts
         .iter()
+        .chain(&with)
         .fold(String::new(), |text, (name, value)| text + &style.faint(&format!("{name:<9}")) + value + "\n");
     text += "\n";
     text += &decision(&document.decision, document.effect, style);
