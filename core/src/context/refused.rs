@@ -23,312 +23,98 @@ const FILES: &str = "it makes programs read other start-up or configuration file
 const NAMES: &str = "it changes how names of hosts or users are looked up";
 const RECORD: &str = "it changes what is recorded, or marks what Lictor has started";
 
-/// Whole names.
-const EXACT: [(&str, &[&str]); 9] = [
-    (
-        PROGRAMS,
-        &[
-            "PATH",
-            "CDPATH",
-            "FPATH",
-            "MANPATH",
-            "MODULE_PATH",
-            "EXECIGNORE",
-            "GCC_EXEC_PREFIX",
-            "COMPILER_PATH",
-        ],
-    ),
+/// Whole names, by reason.
+const EXACT: [(&str, &str); 9] = [
+    (PROGRAMS, "PATH CDPATH FPATH MANPATH MODULE_PATH EXECIGNORE GCC_EXEC_PREFIX COMPILER_PATH"),
     (
         LIBRARIES,
-        &[
-            "LIBPATH",
-            "SHLIB_PATH",
-            "GLIBC_TUNABLES",
-            "GCONV_PATH",
-            "GETCONF_DIR",
-            "LOCPATH",
-            "NLSPATH",
-            "PATH_LOCALE",
-            "LIBRARY_PATH",
-            "OPENSSL_CONF",
-            "OPENSSL_MODULES",
-            "OPENSSL_ENGINES",
-            "SSLKEYLOGFILE",
-            "QT_PLUGIN_PATH",
-            "GTK_PATH",
-            "GTK_MODULES",
-            "GIO_EXTRA_MODULES",
-        ],
+        "LIBPATH SHLIB_PATH GLIBC_TUNABLES GCONV_PATH GETCONF_DIR LOCPATH NLSPATH PATH_LOCALE \
+         LIBRARY_PATH OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES SSLKEYLOGFILE QT_PLUGIN_PATH GTK_PATH \
+         GTK_MODULES GIO_EXTRA_MODULES",
     ),
     (
         SHELL,
-        &[
-            "IFS",
-            "ENV",
-            "PS0",
-            "PS1",
-            "PS2",
-            "PS3",
-            "PS4",
-            "SHELLOPTS",
-            "BASHOPTS",
-            "GLOBIGNORE",
-            "GLOBSORT",
-            "POSIXLY_CORRECT",
-            "PROMPT_COMMAND",
-            "NULLCMD",
-            "READNULLCMD",
-            "ZDOTDIR",
-            "TMPPREFIX",
-            "TMOUT",
-            "INPUTRC",
-            "FIGNORE",
-            "COMP_WORDBREAKS",
-        ],
+        "IFS ENV PS0 PS1 PS2 PS3 PS4 SHELLOPTS BASHOPTS GLOBIGNORE GLOBSORT POSIXLY_CORRECT \
+         PROMPT_COMMAND NULLCMD READNULLCMD ZDOTDIR TMPPREFIX TMOUT INPUTRC FIGNORE COMP_WORDBREAKS",
     ),
     (
         OWN,
-        &[
-            "HOME",
-            "USER",
-            "LOGNAME",
-            "USERNAME",
-            "SHELL",
-            "PWD",
-            "OLDPWD",
-            "UID",
-            "EUID",
-            "GID",
-            "EGID",
-            "PPID",
-            "GROUPS",
-            "SHLVL",
-            "RANDOM",
-            "SRANDOM",
-            "SECONDS",
-            "EPOCHSECONDS",
-            "EPOCHREALTIME",
-            "LINENO",
-            "FUNCNAME",
-            "OPTIND",
-            "OPTARG",
-            "OPTERR",
-            "PIPESTATUS",
-            "DIRSTACK",
-            "HISTCMD",
-            "HOSTNAME",
-            "HOSTTYPE",
-            "MACHTYPE",
-            "OSTYPE",
-            "MAIL",
-            "MAILPATH",
-            "MAILCHECK",
-            "KSH_VERSION",
-            "_",
-        ],
+        "HOME USER LOGNAME USERNAME SHELL PWD OLDPWD UID EUID GID EGID PPID GROUPS SHLVL RANDOM SRANDOM \
+         SECONDS EPOCHSECONDS EPOCHREALTIME LINENO FUNCNAME OPTIND OPTARG OPTERR PIPESTATUS DIRSTACK \
+         HISTCMD HOSTNAME HOSTTYPE MACHTYPE OSTYPE MAIL MAILPATH MAILCHECK KSH_VERSION _",
     ),
     (
         CODE,
-        &[
-            "CLASSPATH",
-            "JAVA_HOME",
-            "JAVA_OPTS",
-            "JAVA_OPTIONS",
-            "_JAVA_OPTIONS",
-            "JAVA_TOOL_OPTIONS",
-            "JDK_JAVA_OPTIONS",
-            "CATALINA_OPTS",
-            "MAVEN_OPTS",
-            "GRADLE_OPTS",
-            "PHPRC",
-            "PHP_INI_SCAN_DIR",
-            "TCLLIBPATH",
-            "R_PROFILE",
-            "R_PROFILE_USER",
-            "R_ENVIRON",
-            "R_ENVIRON_USER",
-            "GUILE_LOAD_PATH",
-            "GUILE_LOAD_COMPILED_PATH",
-            "EMACSLOADPATH",
-            "AWKPATH",
-            "AWKLIBPATH",
-            "VIMINIT",
-            "GVIMINIT",
-            "EXINIT",
-            "VIMRUNTIME",
-            "MYVIMRC",
-            "MAKEFLAGS",
-            "MFLAGS",
-            "GNUMAKEFLAGS",
-            "MAKEFILES",
-            "DOTNET_STARTUP_HOOKS",
-            "ERL_AFLAGS",
-            "ERL_FLAGS",
-            "ERL_ZFLAGS",
-            "NODE_OPTIONS",
-            "NODE_PATH",
-            "NODE_EXTRA_CA_CERTS",
-            "NODE_REPL_EXTERNAL_MODULE",
-            "NODE_REPL_HISTORY",
-            "NODE_CHANNEL_FD",
-            "NODE_ICU_DATA",
-            "NODE_COMPILE_CACHE",
-            "RUSTFLAGS",
-            "ELIXIR_ERL_OPTIONS",
-            "JULIA_LOAD_PATH",
-            "JULIA_DEPOT_PATH",
-        ],
+        "CLASSPATH JAVA_HOME JAVA_OPTS JAVA_OPTIONS _JAVA_OPTIONS JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS \
+         CATALINA_OPTS MAVEN_OPTS GRADLE_OPTS PHPRC PHP_INI_SCAN_DIR TCLLIBPATH R_PROFILE R_PROFILE_USER \
+         R_ENVIRON R_ENVIRON_USER GUILE_LOAD_PATH GUILE_LOAD_COMPILED_PATH EMACSLOADPATH AWKPATH \
+         AWKLIBPATH VIMINIT GVIMINIT EXINIT VIMRUNTIME MYVIMRC MAKEFLAGS MFLAGS GNUMAKEFLAGS MAKEFILES \
+         DOTNET_STARTUP_HOOKS ERL_AFLAGS ERL_FLAGS ERL_ZFLAGS NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS \
+         NODE_REPL_EXTERNAL_MODULE NODE_REPL_HISTORY NODE_CHANNEL_FD NODE_ICU_DATA NODE_COMPILE_CACHE \
+         RUSTFLAGS ELIXIR_ERL_OPTIONS JULIA_LOAD_PATH JULIA_DEPOT_PATH",
     ),
     (
         STARTS,
-        &[
-            "EDITOR",
-            "VISUAL",
-            "FCEDIT",
-            "HGEDITOR",
-            "PAGER",
-            "MANPAGER",
-            "BAT_PAGER",
-            "SYSTEMD_PAGER",
-            "SYSTEMD_EDITOR",
-            "LESS",
-            "LESSOPEN",
-            "LESSCLOSE",
-            "LESSEDIT",
-            "LESSKEY",
-            "LESSKEYIN",
-            "LESSKEY_CONTENT",
-            "MORE",
-            "BROWSER",
-            "TAR_OPTIONS",
-            "TAPE",
-            "RSH",
-            "CVS_RSH",
-            "SVN_SSH",
-            "HG",
-            "HGPLAIN",
-            "HGRCPATH",
-            "PSQL_PAGER",
-            "PSQL_EDITOR",
-            "PSQL_EDITOR_LINENUMBER_ARG",
-            "DBUS_SESSION_BUS_ADDRESS",
-            "DBUS_SYSTEM_BUS_ADDRESS",
-            "FAKEROOTKEY",
-            "STRACE_OPTS",
-        ],
+        "EDITOR VISUAL FCEDIT HGEDITOR PAGER MANPAGER BAT_PAGER SYSTEMD_PAGER SYSTEMD_EDITOR LESS \
+         LESSOPEN LESSCLOSE LESSEDIT LESSKEY LESSKEYIN LESSKEY_CONTENT MORE BROWSER TAR_OPTIONS TAPE RSH \
+         CVS_RSH SVN_SSH HG HGPLAIN HGRCPATH PSQL_PAGER PSQL_EDITOR PSQL_EDITOR_LINENUMBER_ARG \
+         DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS FAKEROOTKEY STRACE_OPTS",
     ),
     (
         FILES,
-        &[
-            "PSQLRC",
-            "PGSYSCONFDIR",
-            "PGSERVICEFILE",
-            "PGPASSFILE",
-            "MYSQL_HOME",
-            "MYSQL_HISTFILE",
-            "MYSQL_TEST_LOGIN_FILE",
-            "WGETRC",
-            "SYSTEM_WGETRC",
-            "CURL_HOME",
-            "NETRC",
-            "KUBECONFIG",
-            "AWS_CONFIG_FILE",
-            "AWS_SHARED_CREDENTIALS_FILE",
-            "BOTO_CONFIG",
-            "TERMINFO",
-            "TERMINFO_DIRS",
-            "TERMPATH",
-            "TERMCAP",
-            "TZDIR",
-            "LESSHISTFILE",
-            "SCREENRC",
-            "NANORC",
-            "GNUPGHOME",
-            "CHARSETALIASDIR",
-        ],
+        "PSQLRC PGSYSCONFDIR PGSERVICEFILE PGPASSFILE MYSQL_HOME MYSQL_HISTFILE MYSQL_TEST_LOGIN_FILE \
+         WGETRC SYSTEM_WGETRC CURL_HOME NETRC KUBECONFIG AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE \
+         BOTO_CONFIG TERMINFO TERMINFO_DIRS TERMPATH TERMCAP TZDIR LESSHISTFILE SCREENRC NANORC \
+         GNUPGHOME CHARSETALIASDIR",
     ),
     (
         NAMES,
-        &[
-            "HOSTALIASES",
-            "LOCALDOMAIN",
-            "RES_OPTIONS",
-            "RESOLV_HOST_CONF",
-            "RESOLV_ADD_TRIM_DOMAINS",
-            "NSS_WRAPPER_PASSWD",
-            "NSS_WRAPPER_GROUP",
-        ],
+        "HOSTALIASES LOCALDOMAIN RES_OPTIONS RESOLV_HOST_CONF RESOLV_ADD_TRIM_DOMAINS NSS_WRAPPER_PASSWD \
+         NSS_WRAPPER_GROUP",
     ),
     (
         RECORD,
-        &[
-            "HISTFILE",
-            "HISTFILESIZE",
-            "HISTSIZE",
-            "HISTCONTROL",
-            "HISTIGNORE",
-            "HISTTIMEFORMAT",
-            "PERLIO_DEBUG",
-            "MALLOC_TRACE",
-            "RES_LOG",
-        ],
+        "HISTFILE HISTFILESIZE HISTSIZE HISTCONTROL HISTIGNORE HISTTIMEFORMAT PERLIO_DEBUG MALLOC_TRACE \
+         RES_LOG",
     ),
 ];
 
-/// Beginnings of names.
-const BEGINNINGS: [(&str, &[&str]); 6] = [
-    (LIBRARIES, &["LD_", "DYLD_", "_RLD", "LDR_", "GST_PLUGIN", "LIBGL_"]),
-    (SHELL, &["BASH_", "ZSH", "KSH_", "FISH_", "__FISH"]),
+/// Beginnings of names, by reason.
+const BEGINNINGS: [(&str, &str); 6] = [
+    (LIBRARIES, "LD_ DYLD_ _RLD LDR_ GST_PLUGIN LIBGL_"),
+    (SHELL, "BASH_ ZSH KSH_ FISH_ __FISH"),
     (
         CODE,
-        &[
-            "PYTHON",
-            "PERL",
-            "RUBY",
-            "GEM_",
-            "BUNDLE",
-            "NPM_CONFIG_",
-            "LUA_",
-            "CARGO_",
-            "RUSTC",
-            "RUSTUP_",
-            "GOFLAGS",
-            "DENO_",
-            "BUN_",
-            "PHP_",
-            "COR_",
-            "CORECLR_",
-        ],
+        "PYTHON PERL RUBY GEM_ BUNDLE NPM_CONFIG_ LUA_ CARGO_ RUSTC RUSTUP_ GOFLAGS DENO_ BUN_ PHP_ COR_ \
+         CORECLR_",
     ),
-    (
-        STARTS,
-        &["GIT_", "SSH_", "SUDO_", "RSYNC_", "ANSIBLE_", "DOCKER_", "GIO_", "TMUX", "SYSTEMD_", "LESS_"],
-    ),
-    (FILES, &["XDG_CONFIG_", "XDG_DATA_", "VIM", "NVIM"]),
-    (RECORD, &["LICTOR_"]),
+    (STARTS, "GIT_ SSH_ SUDO_ RSYNC_ ANSIBLE_ DOCKER_ GIO_ TMUX SYSTEMD_ LESS_"),
+    (FILES, "XDG_CONFIG_ XDG_DATA_ VIM NVIM"),
+    (RECORD, "LICTOR_"),
 ];
 
 /// Why a variable of this name cannot be set; `None` when it can, if policy permits it.
 pub fn refused(name: &str) -> Option<Refused> {
     let name = name.to_ascii_uppercase();
-    let exact = EXACT.iter().flat_map(|(reason, names)| names.iter().map(move |name| (*name, *reason)));
-    let mut whole = exact.filter(|(refused, _)| *refused == name);
-    let mut begun = beginnings().filter(|(beginning, _)| name.starts_with(beginning));
+    let mut whole = listed(&EXACT).filter(|(refused, _)| *refused == name);
+    let mut begun = listed(&BEGINNINGS).filter(|(beginning, _)| name.starts_with(beginning));
     whole.next().or_else(|| begun.next()).map(|(name, reason)| Refused { name, reason })
 }
 
 /// A name that begins with `beginning` and that is refused, if there is one.
 pub fn refused_like(beginning: &str) -> Option<Refused> {
     let beginning = beginning.to_ascii_uppercase();
-    let exact = EXACT.iter().flat_map(|(reason, names)| names.iter().map(move |name| (*name, *reason)));
-    let mut whole = exact.filter(|(refused, _)| refused.starts_with(&beginning));
+    let mut whole = listed(&EXACT).filter(|(refused, _)| refused.starts_with(&beginning));
     let meets = |refused: &str| refused.starts_with(&beginning) || beginning.starts_with(refused);
-    let mut begun = beginnings().filter(|(refused, _)| meets(refused));
+    let mut begun = listed(&BEGINNINGS).filter(|(refused, _)| meets(refused));
     whole.next().or_else(|| begun.next()).map(|(name, reason)| Refused { name, reason })
 }
 
-fn beginnings() -> impl Iterator<Item = (&'static str, &'static str)> {
-    BEGINNINGS.iter().flat_map(|(reason, names)| names.iter().map(move |name| (*name, *reason)))
+/// Each name of a list with its reason.
+fn listed(
+    lists: &'static [(&'static str, &'static str)],
+) -> impl Iterator<Item = (&'static str, &'static str)> {
+    lists.iter().flat_map(|(reason, names)| names.split_whitespace().map(move |name| (name, *reason)))
 }
 
 #[cfg(test)]
