@@ -27,7 +27,7 @@ use crate::{
     link::{self, Link, renew::Renewal},
     output::uplink::Uplink,
     site::LiveSite,
-    ssh::pool::Pool,
+    ssh::{open_files, pool::Pool},
     work::Work,
 };
 
@@ -133,7 +133,7 @@ async fn runner(
     let spool =
         Spool::open(&config.state_dir, |id| ended.iter().any(|e| e.invocation == id && e.is_spooled()))?;
     Ok(Runner {
-        pool: Arc::new(Pool::new(Arc::clone(site))),
+        pool: Arc::new(Pool::new(Arc::clone(site), open_files::fit(config.connections.clone()))),
         journal,
         work: Arc::new(Work::restore(ended, tombstones)),
         spool,

@@ -247,7 +247,7 @@ impl Runner {
     /// The last look before the exec request: the site may have changed since the first.
     fn judge_again(&self, admitted: Admitted, session: &Session) -> Result<Admitted, Box<admit::Refused>> {
         let admitted = admitted.judged_by(&self.site.current(), self.clock.now())?;
-        if admitted.networks().permit(session.peer().ip()) {
+        if session.peer().permitted(admitted.networks()) {
             return Ok(admitted);
         }
         let detail = format!("{} lies outside the permitted networks by now", session.peer());

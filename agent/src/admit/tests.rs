@@ -30,6 +30,10 @@ fn site(floor: &str) -> Site {
         port: 22,
         user: "ops".into(),
         credential: "key".into(),
+        via: None,
+        host_key_alias: None,
+        max_connections: None,
+        max_channels: None,
         tags: vec!["web".parse().unwrap()],
         description: String::new(),
     };

@@ -15,6 +15,8 @@ mod admission;
 mod enrolment;
 mod floor;
 mod hosts;
+mod jumps;
+mod limits;
 mod outcomes;
 mod restart;
 mod stopping;

@@ -77,6 +77,8 @@ pub(super) async fn reach_hosts(home: &Home) -> Vec<Finding> {
     let tried: Vec<_> = site
         .hosts
         .values()
+        // From here, what is behind a jump host is not reached; `lictor host scan` goes through it.
+        .filter(|host| host.via.is_none())
         .take(MAX_TRIED)
         .map(|host| {
             let (alias, address, port) = (host.alias.to_string(), host.address.clone(), host.port);
