@@ -102,6 +102,26 @@ async fn at_the_limit_of_the_agent_the_longest_idle_connection_makes_room() {
 }
 
 #[tokio::test]
+async fn when_none_becomes_idle_in_time_a_host_is_unreachable_and_says_why() {
+    let mut world = World::new().await;
+    configure(&world, "max_connections: 1\n");
+    aliases(&world, &["b"], "");
+    let agent = world.start();
+    let mut session = world.controller.session().await;
+    let mut grant = world.grant(&session, "web-1", &["sleep", "600"]);
+    grant.targets[0].limits.timeout = Duration::from_secs(600);
+    let busy = world.offer(&session, &grant).await;
+    session.started(&busy).await;
+    let result = world.run_on(&mut session, "b", &["true"]).await;
+    assert_eq!((kind(&result), reason(&result)), (OutcomeKind::Unreachable, "connect_failed"));
+    assert!(result.outcome.unwrap().detail.contains("all of its 1 connections"));
+    // What stops a command is not held up by the limit, nor by anybody who waits for it.
+    session.stop(&busy).await;
+    assert_eq!(kind(&session.result(&busy).await), OutcomeKind::Killed);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_and_the_jump_host_of_it_after_it() {
     let mut world = World::new().await;
     configure(&world, "idle_close: 1s\n");
