@@ -16,6 +16,7 @@ pub mod inventory;
 pub mod keys;
 pub mod lifecycle;
 pub mod live;
+pub mod output;
 pub mod policies;
 pub mod quotas;
 pub mod renewal;

@@ -4,6 +4,7 @@
 
 mod assembly;
 mod job;
+mod log;
 mod watch;
 
 use std::{

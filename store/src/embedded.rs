@@ -18,12 +18,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use lictor_core::{
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
     merkle::{Frontier, TreeHead},
     name::{AgentName, HostAlias, SiteName},
+    output::StreamName,
     principal::Principal,
 };
 use serde::de::DeserializeOwned;
@@ -35,8 +37,8 @@ use self::{
     plan::Planned,
 };
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Recorded,
-    Store, StoreError,
+    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Outline,
+    Recorded, Store, StoreError, outline,
     record::{
         AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
         ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
@@ -211,6 +213,29 @@ impl Store for EmbeddedStore {
             outputs_from_bytes(&record, &self.outputs.read(id).await?, &mut invocation.output)?;
         }
         Ok(Some(invocation))
+    }
+
+    async fn outline(&self, id: InvocationId) -> Result<Option<Outline>, StoreError> {
+        let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else { return Ok(None) };
+        let kept = record.kept();
+        Ok(Some(Outline { kept, ..Outline::of(record.to_invocation()?) }))
+    }
+
+    async fn output(
+        &self,
+        id: InvocationId,
+        stream: StreamName,
+        from: u64,
+        to: u64,
+    ) -> Result<Bytes, StoreError> {
+        let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else {
+            return Ok(Bytes::new());
+        };
+        if record.place() == OutputPlace::InRecord {
+            return Ok(outline::slice(&record.to_invocation()?.output, stream, from, to));
+        }
+        let at = record.kept().place_in_file(stream, from);
+        self.outputs.read_part(id, at, to.saturating_sub(from)).await.map(Bytes::from)
     }
 
     async fn invocation_ids(

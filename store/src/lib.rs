@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod embedded;
 pub mod kept;
 pub mod memory;
+pub mod outline;
 pub mod record;
 
 use async_trait::async_trait;
@@ -22,12 +23,14 @@ use lictor_core::{
     job::IdempotencyKey,
     merkle::TreeHead,
     name::{AgentName, HostAlias, SiteName},
+    output::StreamName,
     principal::Principal,
 };
 
 pub use self::{
     change::{Change, Recorded, Write},
     kept::{KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
+    outline::{KeptOutput, KeptStream, Outline},
 };
 
 /// One record of the audit log.
@@ -75,6 +78,21 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// An invocation with its output.
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError>;
+    /// An invocation without the bytes that it printed.
+    async fn outline(&self, id: InvocationId) -> Result<Option<Outline>, StoreError> {
+        Ok(self.invocation(id).await?.map(Outline::of))
+    }
+    /// The kept bytes of a stream from `from` to `to`, a range as [`KeptStream::next`] gives it.
+    async fn output(
+        &self,
+        id: InvocationId,
+        stream: StreamName,
+        from: u64,
+        to: u64,
+    ) -> Result<Bytes, StoreError> {
+        let invocation = self.invocation(id).await?;
+        Ok(invocation.map(|i| outline::slice(&i.output, stream, from, to)).unwrap_or_default())
+    }
     /// At most `limit` invocations of a job, ordered by host, on hosts after `after`.
     async fn invocation_ids(
         &self,

@@ -164,7 +164,7 @@ impl Lifecycle {
                 return Ok(counts);
             }
             for id in page {
-                let Some(invocation) = self.store.invocation(id).await? else { continue };
+                let Some(invocation) = self.store.outline(id).await?.map(|o| o.invocation) else { continue };
                 match &invocation.state {
                     InvocationState::Queued => counts.queued += 1,
                     InvocationState::Ended(outcome) => counts.add(outcome),

@@ -18,9 +18,13 @@ use lictor_core::{
     principal::{Principal, Via},
 };
 use lictor_proto::limits::MAX_CHUNK_BYTES;
+use lictor_store::{KeptOutput, KeptStream, Outline};
 use tokio::sync::watch;
 
-use super::assembly::{Assembly, Claim};
+use super::{
+    assembly::{Assembly, Claim},
+    log::{Entry, Log},
+};
 
 /// A job that has not ended (or just has).
 #[derive(Debug)]
@@ -29,8 +33,8 @@ pub struct LiveJob {
     state: Mutex<State>,
     /// Held while a transition is read, committed and applied, so that transitions of one job follow each other.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Length of the log; whoever waits for more listens here.
-    length: watch::Sender<usize>,
+    /// Grows with the log; whoever waits for more listens here.
+    length: watch::Sender<u64>,
 }
 
 /// The turn of some jobs: whoever holds it may move them.
@@ -62,8 +66,8 @@ pub struct LiveInvocation {
     pub assembly: Assembly,
     /// A result whose output is still on its way: (the end, what it claims, since when).
     pub pending: Option<Pending>,
-    /// Its output was dropped from memory; the store has it.
-    pub output_in_store: bool,
+    /// Its output was dropped from memory; these bytes the store has.
+    pub in_store: Option<KeptOutput>,
 }
 
 /// What an agent reported beside the outcome.
@@ -94,24 +98,13 @@ pub struct Pending {
     pub since: Timestamp,
 }
 
-/// What watchers are told, in order. Small: what is large is looked up when it is read.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Entry {
-    /// An invocation reached this phase (by rank).
-    Phase { index: usize, rank: u8 },
-    /// A part of a stream is there.
-    Output { index: usize, stream: StreamName, from: u64, to: u64 },
-    /// The job has ended.
-    Finished,
-}
-
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) job: Job,
     pub(super) version: u64,
     pub(super) counts: Counts,
     pub(super) invocations: Vec<LiveInvocation>,
-    pub(super) log: Vec<Entry>,
+    pub(super) log: Log,
 }
 
 /// Output up to this size stays in memory after its invocation has ended, so that most watchers need no read.
@@ -136,16 +129,30 @@ impl Turn {
 // === impl LiveJob ===
 
 impl LiveJob {
-    /// A job with its invocations as they are recorded.
+    /// A job whose invocations were just recorded.
     pub fn new(job: Job, version: u64, invocations: Vec<Invocation>, now: Timestamp) -> Self {
+        let in_memory = invocations.into_iter().map(|kept| (kept, None));
+        Self::of(job, version, in_memory, now)
+    }
+
+    /// A job with its invocations as they are in the store, which keeps their output.
+    pub fn recovered(job: Job, version: u64, invocations: Vec<Outline>, now: Timestamp) -> Self {
+        let in_store = invocations.into_iter().map(|outline| (outline.invocation, Some(outline.kept)));
+        Self::of(job, version, in_store, now)
+    }
+
+    fn of(
+        job: Job,
+        version: u64,
+        invocations: impl Iterator<Item = (Invocation, Option<KeptOutput>)>,
+        now: Timestamp,
+    ) -> Self {
         let id = job.id;
         let mut counts = Counts::default();
-        let mut log = Vec::new();
+        let mut log = Log::default();
         let live = invocations
-            .into_iter()
             .enumerate()
-            .map(|(index, kept)| {
-                log.push(Entry::Phase { index, rank: rank(&kept.state) });
+            .map(|(index, (kept, in_store))| {
                 match &kept.state {
                     InvocationState::Queued => counts.queued += 1,
                     InvocationState::Offered { .. }
@@ -154,18 +161,23 @@ impl LiveJob {
                     InvocationState::Ended(outcome) => counts.add(outcome),
                 }
                 let offered_at = kept.state.agent().map(|_| now);
-                let output_in_store = kept.state.outcome().is_some();
+                let in_store = in_store.filter(|_| kept.state.outcome().is_some());
+                if in_store.is_some_and(|kept| kept.bytes() > 0) {
+                    log.push(Entry::Output { index, stream: StreamName::Stdout });
+                    log.push(Entry::Output { index, stream: StreamName::Stderr });
+                }
+                log.push(Entry::Phase { index });
                 LiveInvocation {
                     kept,
                     quarantined: false,
                     offered_at,
                     assembly: Assembly::default(),
                     pending: None,
-                    output_in_store,
+                    in_store,
                 }
             })
             .collect();
-        let length = watch::Sender::new(log.len());
+        let length = watch::Sender::new(log.next());
         let state = Mutex::new(State { job, version, counts, invocations: live, log });
         Self { id, state, turn: Arc::default(), length }
     }
@@ -179,7 +191,7 @@ impl LiveJob {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn listen(&self) -> watch::Receiver<usize> {
+    pub(super) fn listen(&self) -> watch::Receiver<u64> {
         self.length.subscribe()
     }
 
@@ -223,7 +235,7 @@ impl LiveJob {
 
     /// Whether every invocation has ended, durably.
     pub fn has_ended(&self) -> bool {
-        matches!(self.state().log.last(), Some(Entry::Finished))
+        self.state().log.is_finished()
     }
 
     /// Looks at every invocation.
@@ -249,8 +261,7 @@ impl LiveJob {
             return;
         }
         invocation.kept.state = next;
-        let entry = Entry::Phase { index, rank: rank(&invocation.kept.state) };
-        self.tell(&mut state, [entry]);
+        self.tell(&mut state, [Entry::Phase { index }]);
     }
 
     /// Takes over an invocation that was recorded as queued or offered again.
@@ -261,7 +272,6 @@ impl LiveJob {
         let is_queued = kept.state == InvocationState::Queued;
         invocation.offered_at = kept.state.agent().map(|_| now);
         invocation.kept = kept;
-        let entry = Entry::Phase { index, rank: rank(&invocation.kept.state) };
         match (was_queued, is_queued) {
             (true, false) => {
                 state.counts.queued = state.counts.queued.saturating_sub(1);
@@ -273,7 +283,7 @@ impl LiveJob {
             }
             (true, true) | (false, false) => {}
         }
-        self.tell(&mut state, [entry]);
+        self.tell(&mut state, [Entry::Phase { index }]);
     }
 
     /// Takes output that arrived while the command runs: at most twice what is kept and a chunk, because pieces that
@@ -286,8 +296,8 @@ impl LiveJob {
         }
         let cap =
             invocation.kept.limits.output_bytes.saturating_mul(2).saturating_add(MAX_CHUNK_BYTES as u64);
-        if let Some((from, to)) = invocation.assembly.push(stream, offset, data, cap) {
-            self.tell(&mut state, [Entry::Output { index, stream, from, to }]);
+        if invocation.assembly.push(stream, offset, data, cap) {
+            self.tell(&mut state, [Entry::Output { index, stream }]);
         }
     }
 
@@ -341,32 +351,20 @@ impl LiveJob {
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         let was_queued = invocation.kept.state == InvocationState::Queued;
+        let kept = KeptOutput::of(&ended.output);
         let mut entries = Vec::new();
         for stream in [StreamName::Stdout, StreamName::Stderr] {
-            let summary = ended.output.stream(stream);
-            let told = invocation.assembly.head_len(stream);
-            let head = summary.head.len() as u64;
-            if head > told {
-                entries.push(Entry::Output { index, stream, from: told, to: head });
-            }
-            if !summary.tail.is_empty() {
-                let from = summary.bytes_total - summary.tail.len() as u64;
-                entries.push(Entry::Output { index, stream, from, to: summary.bytes_total });
+            if kept.stream(stream).next(0, 1).is_some() {
+                entries.push(Entry::Output { index, stream });
             }
         }
-        let kept_bytes = ended.output.stdout.bytes_kept() + ended.output.stderr.bytes_kept();
-        invocation.output_in_store = kept_bytes > KEEP_IN_MEMORY_BYTES;
+        entries.push(Entry::Phase { index });
         invocation.kept = ended;
         invocation.pending = None;
         invocation.assembly = Assembly::default();
-        entries.push(Entry::Phase { index, rank: rank(&invocation.kept.state) });
+        invocation.in_store =
+            (kept.bytes() > KEEP_IN_MEMORY_BYTES).then(|| KeptOutput::take_from(&mut invocation.kept.output));
         let outcome = invocation.kept.state.outcome().cloned();
-        if invocation.output_in_store {
-            for stream in [&mut invocation.kept.output.stdout, &mut invocation.kept.output.stderr] {
-                stream.head = Vec::new();
-                stream.tail = Vec::new();
-            }
-        }
         let slot = if was_queued { &mut state.counts.queued } else { &mut state.counts.active };
         *slot = slot.saturating_sub(1);
         if let Some(outcome) = outcome {
@@ -379,18 +377,23 @@ impl LiveJob {
     }
 
     fn tell(&self, state: &mut State, entries: impl IntoIterator<Item = Entry>) {
-        state.log.extend(entries);
-        self.length.send_replace(state.log.len());
+        for entry in entries {
+            state.log.push(entry);
+        }
+        self.length.send_replace(state.log.next());
     }
 }
 
-/// The order in which phases follow each other.
-pub(super) const fn rank(state: &InvocationState) -> u8 {
-    match state {
-        InvocationState::Queued => 0,
-        InvocationState::Offered { .. } => 1,
-        InvocationState::Accepted { .. } => 2,
-        InvocationState::Running { .. } => 3,
-        InvocationState::Ended(_) => 4,
+// === impl LiveInvocation ===
+
+impl LiveInvocation {
+    /// Which bytes of a stream there are: those that have arrived without a gap, or once it has ended those that are kept.
+    pub(super) fn stream(&self, name: StreamName) -> KeptStream {
+        if self.kept.state.outcome().is_none() {
+            let head = self.assembly.head_len(name);
+            return KeptStream { total: head, head, tail: 0 };
+        }
+        let in_memory = || KeptOutput::of(&self.kept.output);
+        *self.in_store.unwrap_or_else(in_memory).stream(name)
     }
 }

@@ -21,11 +21,13 @@ use lictor_core::{
     merkle::{Frontier, leaf_hash},
     name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
     outcome::{Exit, Outcome},
-    output::{Output, StreamSummary},
+    output::{Output, StreamName, StreamSummary},
     principal::{Principal, PrincipalKind, Via},
 };
 
-use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Store, StoreError, Write};
+use crate::{
+    Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Outline, Store, StoreError, Write,
+};
 
 /// A backend under test.
 pub trait Fixture: Send + Sync {
@@ -292,7 +294,18 @@ pub async fn large_and_binary_output_comes_back_byte_for_byte(mut fixture: impl 
         inv.state = InvocationState::Ended(Outcome::Succeeded);
         inv.output = Output { stdout: stream(&bytes), stderr: stream(&bytes[bytes.len() / 2..]) };
         let _ = store.commit(change().write(Write::CreateInvocation(inv.clone()))).await.unwrap();
-        assert_eq!(store.invocation(inv.id).await.unwrap(), Some(inv));
+        assert_eq!(store.invocation(inv.id).await.unwrap(), Some(inv.clone()));
+        let outline = store.outline(inv.id).await.unwrap().unwrap();
+        assert_eq!(outline, Outline::of(inv.clone()));
+        for name in [StreamName::Stdout, StreamName::Stderr] {
+            let (kept, mut read, mut position) = (outline.kept.stream(name), Vec::new(), 0);
+            while let Some((from, to)) = kept.next(position, 70_000) {
+                read.extend_from_slice(&store.output(inv.id, name, from, to).await.unwrap());
+                position = to;
+            }
+            let stream = inv.output.stream(name);
+            assert_eq!(read, [&stream.head[..], &stream.tail[..]].concat(), "{size} {name:?}");
+        }
     }
 }
 

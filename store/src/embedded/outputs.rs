@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -43,6 +43,27 @@ impl OutputFiles {
         read.map_err(|e| StoreError::Unavailable(e.to_string()))?
             .map_err(|e| StoreError::Corrupt(e.to_string()))
     }
+
+    /// Reads `length` bytes of the file from `at` on.
+    pub(super) async fn read_part(
+        &self,
+        id: InvocationId,
+        at: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, StoreError> {
+        let path = self.path(id);
+        let read = tokio::task::spawn_blocking(move || read_part(&path, at, length)).await;
+        read.map_err(|e| StoreError::Unavailable(e.to_string()))?
+            .map_err(|e| StoreError::Corrupt(e.to_string()))
+    }
+}
+
+fn read_part(path: &Path, at: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(at))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    if (bytes.len() as u64) < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

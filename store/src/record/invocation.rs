@@ -13,7 +13,7 @@ use lictor_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{corrupt, parse};
-use crate::StoreError;
+use crate::{KeptOutput, KeptStream, StoreError};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "v")]
@@ -153,6 +153,12 @@ impl InvocationRecord {
         if v1.stdout.head.is_some() { OutputPlace::InRecord } else { OutputPlace::InFile }
     }
 
+    /// Which bytes are kept.
+    pub(crate) const fn kept(&self) -> KeptOutput {
+        let Self::V1(v1) = self;
+        KeptOutput { stdout: v1.stdout.kept(), stderr: v1.stderr.kept() }
+    }
+
     /// The invocation; without kept bytes if they are in a file.
     pub(crate) fn to_invocation(&self) -> Result<Invocation, StoreError> {
         let Self::V1(v1) = self;
@@ -246,6 +252,10 @@ impl StreamV1 {
             head: text(&summary.head),
             tail: text(&summary.tail),
         }
+    }
+
+    const fn kept(&self) -> KeptStream {
+        KeptStream { total: self.total, head: self.head_bytes as u64, tail: self.tail_bytes as u64 }
     }
 
     fn to_summary(&self) -> Result<StreamSummary, StoreError> {
