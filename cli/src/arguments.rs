@@ -66,6 +66,7 @@ pub(crate) enum Verb {
     Agents,
     Agent(commands::agent::Arguments),
     Jobs(commands::jobs::Arguments),
+    Output(commands::output::Arguments),
     Watch(commands::watch::Arguments),
     Cancel(commands::cancel::Arguments),
     Audit(commands::audit::Arguments),

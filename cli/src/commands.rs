@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod jobs;
 pub(crate) mod mcp;
+pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod run;
@@ -48,6 +49,7 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Agents => agents::run(context).await,
         Verb::Agent(arguments) => agent::run(arguments, context).await,
         Verb::Jobs(arguments) => jobs::run(arguments, context).await,
+        Verb::Output(arguments) => output::run(arguments, context).await,
         Verb::Watch(arguments) => watch::run(arguments, context).await,
         Verb::Cancel(arguments) => cancel::run(arguments, context).await,
         Verb::Audit(arguments) => audit::run(arguments, context).await,

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod bytes;
 pub(crate) mod failure;
 pub(crate) mod fleet;
+pub(crate) mod groups;
 pub(crate) mod invocations;
 pub(crate) mod jobs;
 pub(crate) mod json;

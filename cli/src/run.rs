@@ -2,6 +2,7 @@
 
 pub(crate) mod ending;
 pub(crate) mod follow;
+pub(crate) mod grouping;
 pub(crate) mod live;
 pub(crate) mod prefix;
 pub(crate) mod progress;

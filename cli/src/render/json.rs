@@ -13,10 +13,12 @@ use lictor_core::{
 use serde::Serialize;
 
 mod fleet;
+mod output;
 mod plan;
 
 pub(crate) use self::{
     fleet::{AgentDocument, HostDocument, SiteDocument},
+    output::{GroupDocument, StreamDocument, stream_name},
     plan::{ApprovalDocument, PlanDocument},
 };
 
@@ -115,6 +117,8 @@ pub(crate) struct RunDocument {
     pub(crate) job: JobDocument,
     pub(crate) replayed: bool,
     pub(crate) hosts: Vec<InvocationDocument>,
+    /// The hosts by what they have in common; what they printed is above.
+    pub(crate) groups: Vec<GroupDocument>,
 }
 
 // === conversions ===
