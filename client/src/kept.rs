@@ -75,6 +75,11 @@ impl Client {
 // === impl KeptBytes ===
 
 impl KeptBytes {
+    /// All that is kept of a stream of `total` bytes.
+    pub const fn of(total: u64, parts: Vec<Part>) -> Self {
+        Self { total, parts, from: 0, to_the_end: true }
+    }
+
     fn take(&mut self, offset: u64, data: &[u8]) {
         match self.parts.last_mut() {
             Some(last) if last.end() == offset => last.bytes.extend_from_slice(data),

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod collect;
 pub mod connect;
 pub mod fleet;
+pub mod grep;
 pub mod groups;
 pub mod jobs;
 pub mod kept;

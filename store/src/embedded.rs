@@ -33,15 +33,15 @@ use serde::de::DeserializeOwned;
 use self::{
     committer::Committer,
     journal::{Journal, Position},
-    outputs::OutputFiles,
+    outputs::{FileName, OutputFiles},
     plan::Planned,
 };
 use crate::{
     AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Outline,
     Recorded, Store, StoreError, outline,
     record::{
-        AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
-        ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
+        AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, PolicyRecord, ShadowRecord,
+        TokenRecord, corrupt, decode, outputs_from_bytes,
     },
 };
 
@@ -176,9 +176,9 @@ fn read_frontier(tree: &sled::Tree) -> Result<Frontier, StoreError> {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn commit(&self, change: Change) -> Result<Recorded, StoreError> {
-        let planned = Planned::new(change)?;
-        for (invocation, bytes) in &planned.files {
-            self.outputs.write(*invocation, bytes.clone()).await?;
+        let mut planned = Planned::new(change)?;
+        for (digest, bytes) in std::mem::take(&mut planned.files) {
+            self.outputs.write(digest, bytes).await?;
         }
         self.committer.commit(planned).await
     }
@@ -209,8 +209,8 @@ impl Store for EmbeddedStore {
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
         let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else { return Ok(None) };
         let mut invocation = record.to_invocation()?;
-        if record.place() == OutputPlace::InFile {
-            outputs_from_bytes(&record, &self.outputs.read(id).await?, &mut invocation.output)?;
+        if let Some(name) = FileName::of(id, record.place()?) {
+            outputs_from_bytes(&record, &self.outputs.read(name).await?, &mut invocation.output)?;
         }
         Ok(Some(invocation))
     }
@@ -231,11 +231,11 @@ impl Store for EmbeddedStore {
         let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else {
             return Ok(Bytes::new());
         };
-        if record.place() == OutputPlace::InRecord {
+        let Some(name) = FileName::of(id, record.place()?) else {
             return Ok(outline::slice(&record.to_invocation()?.output, stream, from, to));
-        }
+        };
         let at = record.kept().place_in_file(stream, from);
-        self.outputs.read_part(id, at, to.saturating_sub(from)).await.map(Bytes::from)
+        self.outputs.read_part(name, at, to.saturating_sub(from)).await.map(Bytes::from)
     }
 
     async fn invocation_ids(

@@ -11,3 +11,4 @@ mod kills;
 mod memory;
 mod python;
 mod tidy;
+mod watchers;

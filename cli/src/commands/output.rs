@@ -1,7 +1,13 @@
 //! `lictor output`: what a job printed, from what was kept.
 
 use clap::Args;
-use lictor_client::{connect::Client, groups::groups, kept::KeptBytes, views::InvocationView};
+use lictor_client::{
+    connect::Client,
+    grep::{Found, grep},
+    groups::groups,
+    kept::KeptBytes,
+    views::InvocationView,
+};
 use lictor_core::{
     error::{ErrorCode, Failure},
     id::JobId,
@@ -18,7 +24,6 @@ use crate::{
     context::Context,
     output::{
         diff::unified,
-        grep::{Found, grep},
         groups as grouped,
         show::{self, Place},
     },

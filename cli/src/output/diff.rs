@@ -51,9 +51,9 @@ mod tests {
     use super::*;
 
     fn kept(parts: &[(u64, &str)]) -> KeptBytes {
-        let parts =
-            parts.iter().map(|(offset, text)| Part { offset: *offset, bytes: text.as_bytes().to_vec() });
-        KeptBytes { parts: parts.collect(), ..KeptBytes::default() }
+        let part = |(offset, text): &(u64, &str)| Part { offset: *offset, bytes: text.as_bytes().to_vec() };
+        let parts: Vec<Part> = parts.iter().map(part).collect();
+        KeptBytes::of(parts.last().map_or(0, Part::end), parts)
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! A change made ready outside the committer: expectations and operations on keys, encoded and hashed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use lictor_core::{
-    clock::Timestamp, digest::Digest, id::InvocationId, invocation::Invocation, merkle::leaf_hash,
-};
+use lictor_core::{clock::Timestamp, digest::Digest, invocation::Invocation, merkle::leaf_hash};
 
 use super::{
     batch::{self, Op, value},
@@ -46,7 +44,7 @@ pub(super) struct Planned {
     /// Audit records with their leaf hashes; their indices are the committer's to give.
     pub(super) leaves: Vec<(Vec<u8>, Digest)>,
     /// Kept output that goes to files before the commit.
-    pub(super) files: Vec<(InvocationId, Vec<u8>)>,
+    pub(super) files: HashMap<Digest, Vec<u8>>,
     /// Keys that this change removes: they are absent for its later writes.
     removed: HashSet<Vec<u8>>,
 }
@@ -163,11 +161,13 @@ impl Planned {
         let open = invocation.state.outcome().is_none();
         self.ops.push(Op { key: keys::open(invocation.id), value: open.then(Vec::new) });
         let kept = outputs_to_bytes(&invocation.output);
-        let place =
-            if kept.len() <= INLINE_OUTPUT_BYTES { OutputPlace::InRecord } else { OutputPlace::InFile };
-        if place == OutputPlace::InFile {
-            self.files.push((invocation.id, kept));
-        }
+        let place = if kept.len() <= INLINE_OUTPUT_BYTES {
+            OutputPlace::InRecord
+        } else {
+            let digest = Digest::of(&kept);
+            self.files.insert(digest, kept);
+            OutputPlace::InFile(digest)
+        };
         let record = InvocationRecord::new(invocation, place);
         self.put(keys::invocation(invocation.id), expected, invocation.version, &record, || {
             format!("invocation {}", invocation.id)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use lictor_core::{
     clock::Timestamp,
+    digest::Digest,
     invocation::{Invocation, InvocationState},
     job::Limits,
     outcome::{Exit, Outcome, Unknown, Unreachable},
@@ -40,6 +41,10 @@ pub(crate) struct InvocationV1 {
     stdout: StreamV1,
     stderr: StreamV1,
     resolution: Option<OutcomeV1>,
+    /// SHA-256 of the file with the kept bytes, which is its name; absent where they are in the record, and where the file
+    /// is named by the invocation, as it was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_file: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,11 +84,14 @@ struct StreamV1 {
     tail: Option<String>,
 }
 
-/// Where the kept bytes of an invocation go.
+/// Where the kept bytes of an invocation are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputPlace {
     InRecord,
-    InFile,
+    /// In the file named by their digest.
+    InFile(Digest),
+    /// In a file named by the invocation.
+    InOwnFile,
 }
 
 /// The kept bytes of both streams, one after the other, as they are in a file.
@@ -144,13 +152,25 @@ impl InvocationRecord {
             stdout: StreamV1::new(&invocation.output.stdout, place),
             stderr: StreamV1::new(&invocation.output.stderr, place),
             resolution: invocation.resolution.as_ref().map(Into::into),
+            output_file: match place {
+                OutputPlace::InFile(digest) => Some(digest.to_string()),
+                OutputPlace::InRecord | OutputPlace::InOwnFile => None,
+            },
         }))
     }
 
     /// Where the kept bytes are.
-    pub(crate) const fn place(&self) -> OutputPlace {
+    pub(crate) fn place(&self) -> Result<OutputPlace, StoreError> {
         let Self::V1(v1) = self;
-        if v1.stdout.head.is_some() { OutputPlace::InRecord } else { OutputPlace::InFile }
+        if v1.stdout.head.is_some() {
+            return Ok(OutputPlace::InRecord);
+        }
+        Ok(v1
+            .output_file
+            .as_deref()
+            .map(parse)
+            .transpose()?
+            .map_or(OutputPlace::InOwnFile, OutputPlace::InFile))
     }
 
     /// Which bytes are kept.

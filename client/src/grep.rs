@@ -2,31 +2,27 @@
 
 use std::collections::VecDeque;
 
-use lictor_client::kept::KeptBytes;
 use regex::bytes::Regex;
+
+use crate::kept::KeptBytes;
 
 /// A line that matches, or one beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found<'a> {
+pub struct Found<'a> {
     /// Its number, from 1; `None` behind a gap.
-    pub(crate) line: Option<u64>,
+    pub line: Option<u64>,
     /// Position of its first byte in the whole stream.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// The line, without its end.
-    pub(crate) text: &'a [u8],
+    pub text: &'a [u8],
     /// It matches; otherwise it is told for its neighbour's sake.
-    pub(crate) matches: bool,
+    pub matches: bool,
     /// It does not follow the line told before it.
-    pub(crate) apart: bool,
+    pub apart: bool,
 }
 
 /// Tells the lines that match `pattern`, each with `context` lines around it, in order. Lines are not joined over a gap.
-pub(crate) fn grep<'a>(
-    kept: &'a KeptBytes,
-    pattern: &Regex,
-    context: usize,
-    mut tell: impl FnMut(Found<'a>),
-) {
+pub fn grep<'a>(kept: &'a KeptBytes, pattern: &Regex, context: usize, mut tell: impl FnMut(Found<'a>)) {
     let mut line = Some(1_u64);
     for (index, part) in kept.parts.iter().enumerate() {
         if kept.gap_before(index).is_some() || part.offset > 0 && index == 0 {
@@ -64,14 +60,13 @@ pub(crate) fn grep<'a>(
 
 #[cfg(test)]
 mod tests {
-    use lictor_client::kept::Part;
-
     use super::*;
+    use crate::kept::Part;
 
     fn found(text: &[(u64, &str)], pattern: &str, context: usize) -> Vec<String> {
-        let parts =
-            text.iter().map(|(offset, text)| Part { offset: *offset, bytes: text.as_bytes().to_vec() });
-        let kept = KeptBytes { parts: parts.collect(), ..KeptBytes::default() };
+        let part = |(offset, text): &(u64, &str)| Part { offset: *offset, bytes: text.as_bytes().to_vec() };
+        let parts: Vec<Part> = text.iter().map(part).collect();
+        let kept = KeptBytes::of(parts.last().map_or(0, Part::end), parts);
         let mut lines = Vec::new();
         grep(&kept, &Regex::new(pattern).unwrap(), context, |found| {
             let number = found.line.map_or("?".into(), |line| line.to_string());
