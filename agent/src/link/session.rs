@@ -2,11 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use lictor_core::{
-    clock::Timestamp,
-    id::InvocationId,
-    limits::{HEARTBEAT_INTERVAL, MAX_CLOCK_SKEW},
-};
+use lictor_core::{clock::Timestamp, id::InvocationId, limits::HEARTBEAT_INTERVAL};
 use lictor_proto::{
     limits::MAX_IDS_PER_MESSAGE,
     pb::{self, agent_message::Message as Out, controller_message::Message as In},
@@ -19,7 +15,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{Link, dial::dial, epoch::EpochError};
+use super::{Link, clocks::Clocks, dial::dial, epoch::EpochError};
 use crate::{admit::denied, exec::journal_down, inventory, output::upload, work::MAX_KNOWN};
 
 /// Messages handed to the connection and not yet sent; more wait where they can still be merged into one.
@@ -73,15 +69,19 @@ pub(crate) async fn run(
     let hello = hello(link);
     // The queue is empty and its other end is here.
     let _ = outbox.try_send(pb::AgentMessage { message: Some(Out::Hello(hello)) });
+    let asked = std::time::Instant::now();
     let opening = timeout(WELCOME_TIMEOUT, open(&mut client, messages)).await;
     let (mut inbound, welcome) = opening.map_err(|_| SessionError::NoWelcome)??;
     link.epoch.take(welcome.epoch).map_err(SessionError::Epoch)?;
     *welcomed = true;
     tracing::info!(epoch = welcome.epoch, "session with the controller is up");
-    compare_clocks(link, welcome.now);
+    let clocks = Clocks::compare(asked, Timestamp::from_micros(welcome.now));
+    if let Some(outcome) = clocks.refusal(link.clock.now()) {
+        tracing::error!(%outcome, "whatever is offered will be refused");
+    }
     link.client.send_replace(Some(client.clone()));
     let uploads = upload::run(Arc::clone(&link.runner.work), link.runner.spool.clone(), client);
-    let talking = talk(link, &mut inbound, &outbox, &welcome, &mut site_changed);
+    let talking = talk(link, &mut inbound, &outbox, (&welcome, &clocks), &mut site_changed);
     tokio::select! {
         ended = talking => ended,
         () = uploads => Ok(()),
@@ -110,23 +110,12 @@ async fn open(
     }
 }
 
-fn compare_clocks(link: &Link, theirs: u64) {
-    let (ours, theirs) = (link.clock.now(), Timestamp::from_micros(theirs));
-    let apart = ours.since(theirs).max(theirs.since(ours));
-    if apart > MAX_CLOCK_SKEW {
-        tracing::error!(
-            ?apart,
-            "the clocks of controller and agent differ; grants will be refused until they agree"
-        );
-    }
-}
-
 /// The loop. Nothing in it waits for the network, so a cancel is read while results are being sent.
 async fn talk(
     link: &Link,
     inbound: &mut Streaming<pb::ControllerMessage>,
     outbox: &mpsc::Sender<pb::AgentMessage>,
-    welcome: &pb::Welcome,
+    (welcome, clocks): (&pb::Welcome, &Clocks),
     site_changed: &mut tokio::sync::watch::Receiver<u64>,
 ) -> Result<(), SessionError> {
     let mut due = Due { work: true, ..Due::default() };
@@ -154,7 +143,7 @@ async fn talk(
             },
         };
         match event {
-            Event::Received(Ok(Some(message))) => receive(link, welcome.epoch, message),
+            Event::Received(Ok(Some(message))) => receive(link, welcome.epoch, clocks, message),
             Event::Received(Ok(None)) => return Ok(()),
             Event::Received(Err(status)) => return Err(SessionError::Status(status)),
             Event::SomethingToSend => due.work = true,
@@ -168,9 +157,9 @@ async fn talk(
     }
 }
 
-fn receive(link: &Link, epoch: u64, message: pb::ControllerMessage) {
+fn receive(link: &Link, epoch: u64, clocks: &Clocks, message: pb::ControllerMessage) {
     match message.message {
-        Some(In::Offer(offer)) => take_offer(link, epoch, &offer),
+        Some(In::Offer(offer)) => take_offer(link, epoch, clocks, &offer),
         Some(In::Stop(stop)) => each_id(&stop.invocation_ids, |id| link.runner.stop(id)),
         Some(In::Committed(committed)) => each_id(&committed.invocation_ids, |id| link.runner.committed(id)),
         Some(In::Welcome(_)) | None => {
@@ -191,7 +180,7 @@ fn each_id(texts: &[String], mut act: impl FnMut(InvocationId)) {
     }
 }
 
-fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
+fn take_offer(link: &Link, epoch: u64, clocks: &Clocks, offer: &pb::Offer) {
     let runner = &link.runner;
     // A floor that was narrowed, or a key that was pinned, a moment ago holds for this offer already.
     link.site.reload_if_changed();
@@ -206,8 +195,10 @@ fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
     runner.refuse(verdict.refused);
     let no_room = if !runner.journal.accepts() {
         Some(journal_down())
+    } else if full {
+        Some(denied("AGENT_BUSY", format!("the agent already knows {MAX_KNOWN} invocations")))
     } else {
-        full.then(|| denied("AGENT_BUSY", format!("the agent already knows {MAX_KNOWN} invocations")))
+        clocks.refusal(link.clock.now())
     };
     match no_room {
         None => runner.start(verdict.admitted),
