@@ -146,8 +146,8 @@ async fn runner(
     })
 }
 
-/// What the last run left: ends to be reported, and for what was started and has no end, an UNKNOWN that is on disk
-/// before anybody hears of it.
+/// What the last run left: ends to be reported, and for what has no end, one that is on disk before anybody hears of
+/// it: UNKNOWN for what was started, and a refusal for what certainly was not.
 async fn settle(
     journal: &Journal,
     image: Image,
@@ -159,7 +159,14 @@ async fn settle(
     let mut records = Vec::new();
     for (id, stand) in live {
         match stand {
-            Stand::Accepted => {}
+            Stand::Accepted => {
+                let reason = "the agent was restarted before it started this; nothing ran".to_owned();
+                let outcome = Outcome::Denied { code: "AGENT_RESTARTED".to_owned(), reason };
+                tracing::info!(invocation = %id, "was accepted before the last stop and never started");
+                let never = Ended::not_run(id, outcome, now);
+                records.push(Record::Done(Box::new(never.clone())));
+                ended.push(never);
+            }
             Stand::Done(done) => ended.push(*done),
             Stand::Starting(at) => {
                 let outcome = Outcome::Unknown(Unknown::AgentRestarted);

@@ -94,11 +94,6 @@ impl Image {
         self.tombstones.expire(now);
     }
 
-    /// Drops what was accepted and never started: it certainly did not run, and may be offered again.
-    pub(crate) fn drop_never_started(&mut self) {
-        self.live.retain(|_, stand| *stand != Stand::Accepted);
-    }
-
     /// Gives up the state: what is live, and what must never start again.
     pub(crate) fn into_parts(self) -> (HashMap<InvocationId, Stand>, Tombstones) {
         (self.live, self.tombstones)
