@@ -10,6 +10,7 @@ mod journal;
 mod keys;
 mod outputs;
 mod plan;
+mod room;
 
 use std::{
     fs::File,
@@ -152,6 +153,15 @@ impl EmbeddedStore {
     }
 }
 
+/// One record that cannot be read must not hide the others of a list. Whoever asks for it by itself is told.
+fn readable<T>(record: &Result<T, StoreError>) -> bool {
+    if let Err(error @ StoreError::Corrupt(_)) = record {
+        tracing::error!(%error, "a record cannot be read; it is left out of a list, restore it from a backup");
+        return false;
+    }
+    true
+}
+
 fn open_error(dir: &Path, source: StoreError) -> OpenError {
     let path = dir.to_owned();
     match source {
@@ -191,8 +201,9 @@ impl Store for EmbeddedStore {
             .range(keys::first_job().to_vec()..end)
             .values()
             .rev()
-            .take(limit)
             .map(|value| decode::<JobRecord>(batch::record_of(&value.map_err(corrupt)?)?)?.try_into())
+            .filter(readable)
+            .take(limit)
             .collect()
     }
 
