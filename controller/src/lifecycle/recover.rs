@@ -64,9 +64,7 @@ impl Lifecycle {
             let mut after: Option<HostAlias> = None;
             loop {
                 let page = self.store.invocation_ids(*id, after.as_ref(), PAGE).await?;
-                if page.is_empty() {
-                    break;
-                }
+                let (last, from) = (page.len() < PAGE, after.clone());
                 for id in page {
                     let mut invocation = match self.store.invocation(id).await {
                         Ok(Some(invocation)) => invocation,
@@ -80,6 +78,10 @@ impl Lifecycle {
                     invocation.output = lictor_core::output::Output::default();
                     after = Some(invocation.host.clone());
                     invocations.push(invocation);
+                }
+                // A whole page that cannot be read names no host to go on from.
+                if last || after == from {
+                    break;
                 }
             }
             self.jobs.insert(&Arc::new(LiveJob::new(kept.job, kept.version, invocations, now)));
