@@ -43,12 +43,15 @@ pub(crate) struct Quarry {
 /// buried do not count, unless threads of theirs live on. "None left" is said after two looks, and only where every
 /// process can be seen: not without `/proc`, and not when it hides others' processes (`hidepid`).
 ///
+/// Looking takes time, on a busy host more than the naps between: where `/proc/uptime` tells, it counts.
+///
 /// Arguments: session (0: unknown), invocation, tenths of a second for TERM, the same for KILL. No single quotes inside,
 /// and every line end is a space. `/proc/PID/stat` after the name: 1 state, 2 parent, 3 group, 4 session, 20 start.
 const SCRIPT: &str = r#"p=$1; c=LICTOR_INVOCATION=$2; g=$3; k=$4; t=0; m=; K=; o=; b=; n=$(printf "\nx"); n=${n%x};
 [ "$p" -gt 1 ] && K=" s$p ";
 [ -r /proc/1/stat ] && command -v grep >/dev/null && command -v cat >/dev/null || b=1;
-nap() { if sleep 0.1 2>/dev/null; then t=$((t+1)); else sleep 1; t=$((t+10)); fi; };
+up() { read -r u x 2>/dev/null </proc/uptime || return 1; u=${u%?}; u=${u%.*}${u#*.}; };
+nap() { if sleep 0.1 2>/dev/null; then t=$((t+1)); else sleep 1; t=$((t+10)); fi; up && [ $((u-z)) -gt $t ] && t=$((u-z)); };
 scan() { a=; C=" "; for f in $(grep -lsF "$c" /proc/[0-9]*/environ 2>/dev/null); do f=${f#/proc/}; C="${C}c${f%/environ} "; done;
  C="$K$C"; set -f; IFS=$n; for l in $(set +f; cat /proc/[0-9]*/stat 2>/dev/null); do unset IFS;
  s=${l%% *}; set -- ${l##*) }; i=$1 q=$2 r=$3 w=$4 y=${20};
@@ -62,10 +65,10 @@ note() { for s in $m; do eval "w=\$W$s y=\$Y$s"; case $K in *" r$s:$y "*) ;; *) 
 group() { [ "$p" -gt 1 ] || return; if e=$(LC_ALL=C kill -s 0 -- "-$p" 2>&1); then m="-$p"; else case $e in *"o such process"*) ;; *) m="-$p";; esac; fi; };
 members() { m=; if [ -r /proc/self/stat ]; then scan; kin; note; else group; fi; };
 look() { members; [ -n "$m" ] || members; };
-look; v=none;
+up || u=0; z=$u; look; v=none;
 if [ -n "$m" ]; then v=gone; kill -s TERM -- $m 2>/dev/null; look;
 while [ -n "$m" ] && [ $t -lt $g ]; do nap; look; done;
-t=0; while [ -n "$m" ] && [ $t -lt $k ]; do kill -s KILL -- $m 2>/dev/null; nap; look; done; fi;
+t=0; up; z=$u; while [ -n "$m" ] && [ $t -lt $k ]; do kill -s KILL -- $m 2>/dev/null; nap; look; done; fi;
 if [ -n "$m" ]; then echo "lictor-stop survivors$m"; elif [ -n "$b" ]; then echo "lictor-stop survivors unknown"; else echo "lictor-stop $v"; fi"#;
 
 impl Quarry {
