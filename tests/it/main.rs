@@ -3,6 +3,7 @@
 
 mod demo;
 mod documentation;
+mod failures;
 mod first_steps;
 mod gate;
 mod impostors;

@@ -25,14 +25,16 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(program: &Path, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+        Self::spawn(Command::new(program).args(arguments), log)
+    }
+    /// Starts `command`; its standard error goes to the file `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+        let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn();
+        let child = started.with_context(|| format!("cannot start {}", command.get_program().display()))?;
         Ok(Self { child, log: log.to_owned() })
     }
     /// Its process number.
@@ -77,10 +79,22 @@ pub fn resident_kib(id: u32) -> anyhow::Result<u64> {
 ///
 /// # Errors
 /// When it never does.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+pub async fn eventually(what: &str, holds: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+    within(PATIENCE, what, holds).await
+}
+
+/// Waits until `holds`, for what has to take its time.
+///
+/// # Errors
+/// When it does not within `patience`.
+pub async fn within(
+    patience: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> bool,
+) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !holds().await {
-        anyhow::ensure!(begun.elapsed() < PATIENCE, "it never happened that {what}");
+        anyhow::ensure!(begun.elapsed() < patience, "it never happened that {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())

@@ -86,7 +86,11 @@ impl World {
         Self::prepare_hosts(aliases, false)?.set_up().await
     }
 
-    async fn set_up(self) -> anyhow::Result<Self> {
+    /// Starts everything of a prepared system.
+    ///
+    /// # Errors
+    /// When any part does not start.
+    pub async fn set_up(self) -> anyhow::Result<Self> {
         let mut world = self;
         world.scan()?;
         world.start_controller().await?;
@@ -194,6 +198,14 @@ impl World {
         let program = binaries::path("lictor-controller")?;
         self.controller =
             Some(Process::start(&program, &["--config", &config], &self.file("controller.log"))?);
+        self.controller_answers().await
+    }
+
+    /// Waits until the controller answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn controller_answers(&self) -> anyhow::Result<()> {
         let operator = self.operator()?;
         eventually("the controller answers", async || operator.agents().await.is_ok())
             .await
