@@ -11,7 +11,12 @@ mod results;
 mod stopped;
 mod storm;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lictor_client::{
     operator::AgentState,
@@ -64,7 +69,7 @@ async fn running(world: &World, host: &str) -> (JobId, String, PathBuf) {
 }
 
 /// Lets what runs come to its end, and waits for its own word that it has.
-async fn finish(world: &World, id: &str, go: &PathBuf) {
+async fn finish(world: &World, id: &str, go: &Path) {
     fs::write(go, "").unwrap();
     eventually("the command ends on its host", async || world.seen_of(id).done == 1).await.unwrap();
 }

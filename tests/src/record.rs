@@ -45,7 +45,7 @@ pub struct Seen {
     pub done: usize,
 }
 
-/// How many invocations ended in which way.
+/// How many invocations ended in which way, named as outcomes print themselves, without the detail.
 pub type Tally = BTreeMap<String, usize>;
 
 impl World {
@@ -98,7 +98,9 @@ impl World {
             let outcome = invocation.outcome.as_ref().context("an ended job has an open invocation")?;
             let id = invocation.id.to_string();
             agree(invocation, outcome, seen.get(&id).copied().unwrap_or_default())?;
-            *tally.entry(outcome.to_string()).or_default() += 1;
+            // Without the detail for people.
+            let said = outcome.to_string();
+            *tally.entry(said.split(": ").next().unwrap_or(&said).to_owned()).or_default() += 1;
         }
         let ours: BTreeSet<String> = all.iter().map(|i| i.id.to_string()).collect();
         self.audit_agrees(&ours).await?;

@@ -1,6 +1,6 @@
 //! The agent's clock is wrong, by libfaketime (Debian package `faketime`).
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
 use lictor_tests::{binaries, process::Process};
 
