@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use lictor_certs::signer::{PublicKey, Purpose};
 use lictor_core::{
     clock::Timestamp,
+    context::Context,
     digest::Digest,
     grant::{Grant, GrantTarget},
     id::InvocationId,
@@ -186,8 +187,12 @@ fn check_target(
     };
     let mut limits = asked;
     if let Some(floor) = &site.floor {
-        let facts =
-            HostFacts { alias: host.alias.clone(), site: grant.site.clone(), tags: host.tags.clone() };
+        let facts = HostFacts {
+            alias: host.alias.clone(),
+            site: grant.site.clone(),
+            tags: host.tags.clone(),
+            labels: host.labels.clone(),
+        };
         let decision = evaluate(
             floor,
             &Request {
@@ -195,6 +200,7 @@ fn check_target(
                 via: grant.via,
                 host: &facts,
                 command: &grant.command,
+                context: &grant.context,
                 requested: RequestedLimits {
                     timeout: Some(asked.timeout),
                     output_bytes: Some(asked.output_bytes),
@@ -279,6 +285,14 @@ impl Admitted {
         let basis = Basis::of(self.basis.grant, site);
         check_target(&self.grant, &self.target, site, &self.rendered, basis, now)
             .map_err(|outcome| Box::new(Refused { invocation: self.invocation, outcome, basis }))
+    }
+    /// Whether it is to be guarded on its host and to outlive the connection and this agent.
+    pub(crate) fn detached(&self) -> bool {
+        self.grant.detached
+    }
+    /// In what it runs.
+    pub(crate) fn context(&self) -> &Context {
+        &self.grant.context
     }
     /// The judged command, rendered.
     pub(crate) fn rendered(&self) -> &str {

@@ -18,8 +18,10 @@ use crate::{
     enroll::{self, IDENTITY_STEM},
     evidence::Witness,
     exec::Runner,
+    frozen::Frozen,
     journal::{
         Journal, JournalError,
+        held::Held,
         image::{Image, Stand},
         record::Record,
         spool::Spool,
@@ -27,7 +29,7 @@ use crate::{
     link::{self, Link, renew::Renewal},
     output::uplink::Uplink,
     site::LiveSite,
-    ssh::pool::Pool,
+    ssh::{open_files, pool::Pool},
     work::Work,
 };
 
@@ -87,7 +89,11 @@ pub async fn run_with_clock(
     let site = Arc::new(LiveSite::load(config.site.clone())?);
     let (client_sender, client) = watch::channel(None);
     let witness = Witness::new(Arc::clone(&tls), gate.clone());
-    let runner = Arc::new(runner(&config, &site, Uplink::new(client.clone()), witness, &clock).await?);
+    let frozen = Arc::new(Frozen::new(gate.site.clone()));
+    let uplink = Uplink::new(client.clone());
+    let (runner, resumed) = runner(&config, &site, uplink, witness, frozen, &clock).await?;
+    let runner = Arc::new(runner);
+    runner.resume(resumed);
     let epoch = link::epoch_in(&config.state_dir)?;
     tracing::info!(site = %gate.site, agent = %gate.agent, hosts = site.current().hosts.len(), controller = config.controller, "agent started");
     let link = Link {
@@ -126,14 +132,15 @@ async fn runner(
     site: &Arc<LiveSite>,
     uplink: Uplink,
     witness: Witness,
+    frozen: Arc<Frozen>,
     clock: &Arc<dyn Clock>,
-) -> Result<Runner, AgentError> {
+) -> Result<(Runner, Vec<Held>), AgentError> {
     let (journal, image) = Journal::open(&config.state_dir, Arc::clone(clock))?;
-    let (ended, tombstones) = settle(&journal, image, clock.as_ref()).await?;
+    let Settled { ended, resumed, tombstones } = settle(&journal, image, clock.as_ref()).await?;
     let spool =
         Spool::open(&config.state_dir, |id| ended.iter().any(|e| e.invocation == id && e.is_spooled()))?;
-    Ok(Runner {
-        pool: Arc::new(Pool::new(Arc::clone(site))),
+    let runner = Runner {
+        pool: Arc::new(Pool::new(Arc::clone(site), open_files::fit(config.connections.clone()))),
         journal,
         work: Arc::new(Work::restore(ended, tombstones)),
         spool,
@@ -141,26 +148,43 @@ async fn runner(
         budget: Arc::default(),
         uplink,
         witness,
+        frozen,
         permits: Arc::new(Semaphore::new(config.max_concurrency)),
         site: Arc::clone(site),
-    })
+        remains: crate::exec::detached::Remains::default(),
+    };
+    Ok((runner, resumed))
 }
 
-/// What the last run left: ends to be reported, and for what was started and has no end, an UNKNOWN that is on disk
-/// before anybody hears of it.
-async fn settle(
-    journal: &Journal,
-    image: Image,
-    clock: &dyn Clock,
-) -> Result<(Vec<Ended>, crate::journal::tombstones::Tombstones), AgentError> {
+/// What the last run left.
+struct Settled {
+    /// To be reported.
+    ended: Vec<Ended>,
+    /// To be found again on their hosts.
+    resumed: Vec<Held>,
+    /// Never to start again.
+    tombstones: crate::journal::tombstones::Tombstones,
+}
+
+/// What the last run left: ends to be reported, and for what has no end, one that is on disk before anybody hears of
+/// it: UNKNOWN for what was started, and a refusal for what certainly was not. What is detached is found again.
+async fn settle(journal: &Journal, image: Image, clock: &dyn Clock) -> Result<Settled, AgentError> {
     let now = clock.now();
     let (live, tombstones) = image.into_parts();
-    let mut ended = Vec::new();
+    let (mut ended, mut resumed) = (Vec::new(), Vec::new());
     let mut records = Vec::new();
     for (id, stand) in live {
         match stand {
-            Stand::Accepted => {}
+            Stand::Accepted => {
+                let reason = "the agent was restarted before it started this; nothing ran".to_owned();
+                let outcome = Outcome::Denied { code: "AGENT_RESTARTED".to_owned(), reason };
+                tracing::info!(invocation = %id, "was accepted before the last stop and never started");
+                let never = Ended::not_run(id, outcome, now);
+                records.push(Record::Done(Box::new(never.clone())));
+                ended.push(never);
+            }
             Stand::Done(done) => ended.push(*done),
+            Stand::Detached(held) => resumed.push(*held),
             Stand::Starting(at) => {
                 let outcome = Outcome::Unknown(Unknown::AgentRestarted);
                 let unknown = Ended { started_at: Some(at), ..Ended::not_run(id, outcome, now) };
@@ -173,5 +197,5 @@ async fn settle(
     if !records.is_empty() {
         journal.append(records).synced().await.map_err(|_| AgentError::JournalDown)?;
     }
-    Ok((ended, tombstones))
+    Ok(Settled { ended, resumed, tombstones })
 }

@@ -11,8 +11,14 @@ use lictor_core::name::HostAlias;
 use crate::site::Host;
 
 pub mod examples;
+pub mod limits;
 
 pub(crate) mod file;
+pub(crate) mod hosts;
+
+mod jumps;
+
+use limits::ConnectionLimits;
 
 /// Commands that run at once when the file does not say: each may hold an SSH channel and up to 4 MiB of output.
 pub const DEFAULT_CONCURRENCY: usize = 256;
@@ -32,6 +38,8 @@ pub struct AgentConfig {
     pub site: SiteFiles,
     /// Commands that run at once.
     pub max_concurrency: usize,
+    /// SSH connections: how many, how long.
+    pub connections: ConnectionLimits,
 }
 
 /// The files that the site's owner keeps.
@@ -70,7 +78,7 @@ pub fn parse_hosts_text(
     text: &str,
     credentials: &BTreeSet<String>,
 ) -> Result<BTreeMap<HostAlias, Host>, Problems> {
-    file::parse_hosts(Path::new("hosts.yml"), text, |name| credentials.contains(name))
+    hosts::parse_hosts(Path::new("hosts.yml"), text, |name| credentials.contains(name))
 }
 
 // === impl AgentConfig ===

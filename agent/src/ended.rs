@@ -4,6 +4,7 @@ use lictor_certs::evidence::Evidence;
 use lictor_core::{
     clock::Timestamp,
     digest::Digest,
+    guard::Guard,
     id::InvocationId,
     outcome::Outcome,
     output::{Output, StreamName, StreamSummary},
@@ -25,6 +26,8 @@ pub(crate) struct Ended {
     pub(crate) output: Kept,
     /// Proof that what the controller had signed was refused; made once, and the same whenever it is sent.
     pub(crate) evidence: Option<Evidence>,
+    /// What kept it from starting twice.
+    pub(crate) guard: Guard,
 }
 
 /// Where the kept output is.
@@ -59,7 +62,8 @@ impl Ended {
     pub(crate) fn not_run(invocation: InvocationId, outcome: Outcome, now: Timestamp) -> Self {
         let output = Kept::Inline(Output::default());
         let address = String::new();
-        Self { invocation, outcome, started_at: None, ended_at: now, address, output, evidence: None }
+        let guard = Guard::Journal;
+        Self { invocation, outcome, started_at: None, ended_at: now, address, output, evidence: None, guard }
     }
     /// The result as it is sent.
     pub(crate) fn to_wire(&self) -> pb::InvocationResult {
@@ -76,6 +80,7 @@ impl Ended {
             output: Some(output),
             output_inline,
             evidence: self.evidence.as_ref().map(evidence::to_wire),
+            guard: pb::Guard::from(self.guard).into(),
         }
     }
     pub(crate) const fn is_spooled(&self) -> bool {

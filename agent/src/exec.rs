@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
     clock::{Clock, Timestamp},
+    guard::Guard,
     id::InvocationId,
     outcome::{Outcome, Unreachable},
     output::Output,
@@ -15,8 +16,11 @@ use lictor_proto::limits::INLINE_OUTPUT_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) mod context;
+pub(crate) mod detached;
 pub(crate) mod drive;
 pub(crate) mod marker;
+pub(crate) mod started;
 pub(crate) mod stop;
 pub(crate) mod wrapper;
 
@@ -24,6 +28,7 @@ use crate::{
     admit::{self, Admitted, denied, expired},
     ended::{Ended, Kept, SpooledOutput},
     evidence::{Basis, Witness},
+    frozen::Frozen,
     journal::{Journal, Ticket, record::Record, spool::Spool},
     output::{budget::Budget, uplink::Uplink},
     site::LiveSite,
@@ -44,6 +49,8 @@ pub(crate) struct Runner {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) site: Arc<LiveSite>,
     pub(crate) witness: Witness,
+    pub(crate) frozen: Arc<Frozen>,
+    pub(crate) remains: detached::Remains,
 }
 
 /// How a run ended, before it is written down.
@@ -52,6 +59,7 @@ pub(crate) struct Run {
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) address: String,
     pub(crate) output: Output,
+    pub(crate) guard: Guard,
     /// What it was last judged by.
     pub(crate) basis: Basis,
 }
@@ -74,7 +82,7 @@ impl Runner {
                 // Starting says accepted, too: one record less on the fast path.
                 self.work.running(id);
                 started.push(id);
-                records.push(Record::Starting(id, now));
+                records.push(detached::starting(&one, now));
             } else {
                 accepted.push(id);
                 records.push(Record::Accepted(id, now));
@@ -146,6 +154,7 @@ impl Runner {
             }
             // No need to wait: if it is lost, the controller says committed again.
             self.journal.append_later(Record::Forgotten(id, now));
+            self.remains.clean(&self.pool, id);
         }
     }
 
@@ -188,13 +197,14 @@ impl Runner {
         let permit = tokio::select! {
             permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| Outcome::Cancelled)?,
             () = stop.cancelled() => return Err(Outcome::Cancelled),
+            frozen = self.frozen.hits(admitted.host()) => return Err(frozen),
             () = tokio::time::sleep(left) => return Err(expired(admitted.start_by(), self.clock.now())),
         };
         // A floor that was narrowed while it waited holds for it.
         let site = Arc::clone(&self.site);
         let _ = tokio::task::spawn_blocking(move || site.reload_if_changed()).await;
         self.work.running(admitted.invocation());
-        let ticket = self.journal.append([Record::Starting(admitted.invocation(), self.clock.now())]);
+        let ticket = self.journal.append([detached::starting(admitted, self.clock.now())]);
         let (work, id, started) = (Arc::clone(&self.work), admitted.invocation(), ticket.clone());
         tokio::spawn(async move {
             if started.synced().await.is_ok() {
@@ -247,7 +257,7 @@ impl Runner {
     /// The last look before the exec request: the site may have changed since the first.
     fn judge_again(&self, admitted: Admitted, session: &Session) -> Result<Admitted, Box<admit::Refused>> {
         let admitted = admitted.judged_by(&self.site.current(), self.clock.now())?;
-        if admitted.networks().permit(session.peer().ip()) {
+        if session.peer().permitted(admitted.networks()) {
             return Ok(admitted);
         }
         let detail = format!("{} lies outside the permitted networks by now", session.peer());
@@ -257,22 +267,52 @@ impl Runner {
     }
 
     async fn exec(&self, admitted: &Admitted, session: Session, stop: CancellationToken) -> Run {
+        if admitted.detached() {
+            return self.exec_detached(admitted, session, stop).await;
+        }
+        self.exec_attached(admitted, session, stop).await
+    }
+
+    /// The command ends with its channel.
+    async fn exec_attached(&self, admitted: &Admitted, session: Session, stop: CancellationToken) -> Run {
         let address = session.peer().to_string();
         let command = wrapper::render(admitted);
+        // Nothing comes between this look and the request, so a freeze that is confirmed has missed nothing.
+        let look = match self.frozen.look(admitted.host()) {
+            Ok(look) => look,
+            Err(frozen) => {
+                session.close().await;
+                return Run { address, ..Run::not_run(frozen, admitted.basis()) };
+            }
+        };
         let started_at = self.clock.now();
-        if session.exec(command).await.is_err() {
+        let sent = session.exec(command).await;
+        drop(look);
+        if sent.is_err() {
             let detail = "the connection ended before the command was sent".to_owned();
             let outcome = Outcome::Unreachable { reason: Unreachable::ConnectFailed, detail };
             return Run { address, ..Run::not_run(outcome, admitted.basis()) };
         }
         let (outcome, output) = drive::Drive::new(self, admitted, session, stop).run_to_end().await;
         let started_at = (outcome.ran() != lictor_core::outcome::Ran::NotRun).then_some(started_at);
-        Run { outcome, started_at, address, output, basis: admitted.basis() }
+        Run { outcome, started_at, address, output, guard: Guard::Journal, basis: admitted.basis() }
+    }
+
+    async fn keep(&self, id: InvocationId, run: Run) -> Ended {
+        let Run { outcome, started_at, address, output, guard, basis: _ } = run;
+        self.kept(id, outcome, started_at, address, guard, output).await
     }
 
     /// Decides where the output is kept: in memory and journal, or in the spool.
-    async fn keep(&self, id: InvocationId, run: Run) -> Ended {
-        let Run { outcome, started_at, address, output, basis: _ } = run;
+    async fn kept(
+        &self,
+        id: InvocationId,
+        outcome: Outcome,
+        started_at: Option<Timestamp>,
+        address: String,
+        guard: Guard,
+        output: Output,
+    ) -> Ended {
         let ended_at = self.clock.now();
         let bytes = output.stdout.bytes_kept() + output.stderr.bytes_kept();
         let output = if bytes <= INLINE_OUTPUT_BYTES {
@@ -280,7 +320,7 @@ impl Runner {
         } else {
             self.spool_output(id, output).await
         };
-        Ended { invocation: id, outcome, started_at, ended_at, address, output, evidence: None }
+        Ended { invocation: id, outcome, started_at, ended_at, address, output, evidence: None, guard }
     }
 
     async fn spool_output(&self, id: InvocationId, output: Output) -> Kept {
@@ -332,7 +372,8 @@ impl Runner {
 
 impl Run {
     pub(crate) fn not_run(outcome: Outcome, basis: Basis) -> Self {
-        Self { outcome, started_at: None, address: String::new(), output: Output::default(), basis }
+        let (address, output, guard) = (String::new(), Output::default(), Guard::Journal);
+        Self { outcome, started_at: None, address, output, guard, basis }
     }
 }
 

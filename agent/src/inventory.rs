@@ -12,7 +12,8 @@ pub fn report(site: &Site) -> pb::Inventory {
         description: host.description.clone(),
         address: host_port(&host.address, host.port),
         user: host.user.clone(),
-        host_key_fingerprints: site.known_hosts.fingerprints(&host.address, host.port),
+        labels: host.labels.to_texts(),
+        host_key_fingerprints: site.known_hosts.fingerprints(&host.key_name()),
     });
     pb::Inventory { hosts: hosts.collect() }
 }

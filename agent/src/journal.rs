@@ -14,6 +14,7 @@ use std::{
 use lictor_core::clock::Clock;
 use tokio::sync::watch;
 
+pub(crate) mod held;
 pub(crate) mod image;
 pub(crate) mod record;
 pub(crate) mod spool;
@@ -128,8 +129,7 @@ impl Journal {
             fs::TryLockError::Error(source) => JournalError::Io { path: lock_path, source },
         })?;
         let (path, reserve) = (directory.join("journal"), directory.join("reserve"));
-        let mut writer = Writer::open(path.clone(), reserve, clock).map_err(at(&path))?;
-        writer.image.drop_never_started();
+        let writer = Writer::open(path.clone(), reserve, clock).map_err(at(&path))?;
         let image = writer.image.clone();
         let shared = Arc::new(Shared::default());
         let thread = std::thread::Builder::new()

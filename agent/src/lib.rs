@@ -1,7 +1,7 @@
 //! The agent of one site: takes signed grants over its link, runs them on the hosts near it, reports how they ended.
 //!
 //! The path of an invocation is the order of these files: [`link`] → [`admit`] → [`journal`] → [`ssh`] → [`exec`] →
-//! [`output`]. What is shared is [`work`]; what the site's owner says is [`site`], read from the files that [`config`]
+//! [`output`]. What is shared is [`work`], and what operators have [`frozen`]; what the site's owner says is [`site`], read from the files that [`config`]
 //! names, with its [`secrets`]. An agent gets its identity by [`enroll`]; what it refuses it proves with [`evidence`].
 
 pub mod admit;
@@ -16,6 +16,7 @@ pub mod ssh;
 mod agent;
 mod ended;
 mod exec;
+mod frozen;
 mod journal;
 mod link;
 mod output;

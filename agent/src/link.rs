@@ -18,6 +18,7 @@ use lictor_runtime::{backoff::Backoff, shutdown::Shutdown};
 use tokio::sync::watch;
 use tonic::transport::Channel;
 
+pub(crate) mod clocks;
 pub(crate) mod dial;
 pub(crate) mod epoch;
 pub(crate) mod renew;

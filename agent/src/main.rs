@@ -160,7 +160,7 @@ fn check(config: &AgentConfig) -> Result<(), Failed> {
     let site = Site::load(&config.site, 0)?;
     println!("{} hosts", site.hosts.len());
     for host in site.hosts.values() {
-        if site.known_hosts.trust(&host.address, host.port).pinned.is_empty() {
+        if site.known_hosts.trust_named(&host.key_name()).pinned.is_empty() {
             println!("{}: no key is pinned; run: lictor-agent host-scan {}", host.alias, host.alias);
         }
     }

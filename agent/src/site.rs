@@ -9,15 +9,18 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use lictor_core::name::{HostAlias, Tag};
+use lictor_core::{
+    label::Labels,
+    name::{HostAlias, Tag},
+};
 use lictor_policy::PolicySet;
 use lictor_runtime::shutdown::Shutdown;
 use tokio::sync::watch;
 
 use crate::{
-    config::{Problem, Problems, SiteFiles, file},
+    config::{Problem, Problems, SiteFiles, file, hosts},
     secrets::FileSecrets,
-    ssh::known_hosts::KnownHosts,
+    ssh::known_hosts::{KnownHosts, file_name},
 };
 
 /// How often the files are looked at: a changed host is known within this, and looking costs four `stat`s.
@@ -36,8 +39,18 @@ pub struct Host {
     pub user: String,
     /// The name of its credential.
     pub credential: String,
+    /// The jump host that it is reached through.
+    pub via: Option<HostAlias>,
+    /// The name under which its keys are pinned, in place of address and port.
+    pub host_key_alias: Option<String>,
+    /// Its own `max_connections_per_host`.
+    pub max_connections: Option<usize>,
+    /// Its own `max_channels_per_connection`.
+    pub max_channels: Option<usize>,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// Its labels.
+    pub labels: Labels,
     /// For people.
     pub description: String,
 }
@@ -80,6 +93,23 @@ struct Seen {
     complained: Option<Problems>,
 }
 
+// === impl Host ===
+
+impl Host {
+    /// The name under which its keys are pinned in `known_hosts`.
+    pub fn key_name(&self) -> String {
+        match &self.host_key_alias {
+            Some(name) => name.to_lowercase(),
+            None => file_name(&self.address, self.port),
+        }
+    }
+
+    /// The name that its host certificate must bear: without a port (PROTOCOL.certkeys).
+    pub(crate) fn certified_name(&self) -> String {
+        self.host_key_alias.as_ref().unwrap_or(&self.address).to_lowercase()
+    }
+}
+
 // === impl Site ===
 
 impl Site {
@@ -93,7 +123,7 @@ impl Site {
         let credentials = file::load_credentials(&files.credentials).map_err(&mut keep).ok();
         let names: Option<BTreeSet<String>> = credentials.as_ref().map(|c| c.keys().cloned().collect());
         // Without credentials every reference would be reported as missing: look at the rest when they are readable.
-        let hosts = names.map(|names| file::load_hosts(&files.hosts, &names).map_err(&mut keep).ok());
+        let hosts = names.map(|names| hosts::load_hosts(&files.hosts, &names).map_err(&mut keep).ok());
         let known_hosts = load_known_hosts(files).map_err(&mut keep).ok();
         let floor = load_floor(files).map_err(&mut keep).ok();
         match (hosts.flatten(), credentials, known_hosts, floor) {
@@ -215,7 +245,7 @@ impl Seen {
         // Hosts refer to credentials: new ones are a reason to look at them again.
         let hosts = (hosts_stale || fresh_credentials).then(|| {
             let names = secrets.as_ref().unwrap_or(&old.secrets).0.keys().cloned().collect();
-            file::load_hosts(&files.hosts, &names).map_err(&mut keep).ok()
+            hosts::load_hosts(&files.hosts, &names).map_err(&mut keep).ok()
         });
         let known_hosts = known_hosts_stale.then(|| load_known_hosts(files).map_err(&mut keep).ok());
         let floor = floor_stale.then(|| load_floor(files).map_err(&mut keep).ok());

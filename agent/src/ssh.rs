@@ -4,9 +4,11 @@ pub mod address;
 pub mod host_key;
 pub mod known_hosts;
 
+pub(crate) mod open_files;
 pub(crate) mod pool;
 pub(crate) mod session;
 
 mod auth;
 mod quickack;
 mod transport;
+mod tunnel;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use lictor_core::{clock::Timestamp, id::InvocationId};
+use lictor_core::{clock::Timestamp, id::InvocationId, limits::MAX_HOSTS_PER_JOB};
 use lictor_proto::{
     limits::{MAX_IDS_PER_MESSAGE, MAX_RESULTS_PER_MESSAGE},
     pb,
@@ -23,6 +23,7 @@ pub(crate) const MAX_KNOWN: usize = MAX_IDS_PER_MESSAGE;
 /// New work is turned away from here on: what is left is for the refusals themselves, which are known until they are
 /// committed, and for stops of what is not known; a grant has at most 1,000 hosts.
 pub(crate) const BUSY_AT: usize = MAX_KNOWN - 1_000;
+const _: () = assert!(BUSY_AT > MAX_HOSTS_PER_JOB, "an agent that has nothing to do takes the largest job");
 
 /// How long acknowledgements wait to be sent: most commands have ended by then, and their result says as much.
 pub(crate) const PROGRESS_HOLD: Duration = Duration::from_millis(20);
@@ -109,6 +110,16 @@ impl Work {
             Some(Entry::Waiting(token) | Entry::Running(token)) => token.clone(),
             _ => CancellationToken::new(),
         }
+    }
+
+    /// Takes over what an earlier run of this agent started and will find again; gives the token by which it is stopped.
+    pub(crate) fn resume(&self, id: InvocationId) -> CancellationToken {
+        let token = CancellationToken::new();
+        let mut inner = self.lock();
+        if inner.entries.insert(id, Entry::Running(token.clone())).is_none() {
+            inner.in_flight += 1;
+        }
+        token
     }
 
     /// Notes that `id` is about to start.

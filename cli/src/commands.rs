@@ -7,12 +7,14 @@ pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod freeze;
 pub(crate) mod host;
 pub(crate) mod hosts;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod jobs;
 pub(crate) mod mcp;
+pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod retry;
@@ -50,12 +52,14 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Agents => agents::run(context).await,
         Verb::Agent(arguments) => agent::run(arguments, context).await,
         Verb::Jobs(arguments) => jobs::run(arguments, context).await,
+        Verb::Output(arguments) => output::run(arguments, context).await,
         Verb::Watch(arguments) => watch::run(arguments, context).await,
         Verb::Cancel(arguments) => cancel::run(arguments, context).await,
         Verb::Pause(arguments) => steer::pause(arguments, context).await,
         Verb::Resume(arguments) => steer::resume(arguments, context).await,
         Verb::Abort(arguments) => steer::abort(arguments, context).await,
         Verb::Retry(arguments) => retry::run(arguments, context).await,
+        Verb::Freeze(arguments) => freeze::run(arguments, context).await,
         Verb::Audit(arguments) => audit::run(arguments, context).await,
         Verb::Policy(arguments) => policy::run(arguments, context).await,
         Verb::Mcp(arguments) => mcp::run(arguments, context).await,

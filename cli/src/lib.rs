@@ -21,6 +21,7 @@ mod config;
 mod context;
 mod home;
 mod init;
+mod output;
 mod render;
 mod run;
 mod site;

@@ -2,6 +2,8 @@
 
 pub(crate) mod ending;
 pub(crate) mod follow;
+pub(crate) mod grouping;
+pub(crate) mod in_context;
 pub(crate) mod live;
 pub(crate) mod prefix;
 pub(crate) mod progress;

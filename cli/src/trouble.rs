@@ -61,7 +61,7 @@ impl Trouble {
 pub(crate) const fn exit_of(code: ErrorCode) -> Exit {
     match code {
         ErrorCode::InvalidArgument | ErrorCode::NotFound | ErrorCode::AlreadyExists => Exit::Usage,
-        ErrorCode::CommandRefused | ErrorCode::PolicyDenied => Exit::Denied,
+        ErrorCode::CommandRefused | ErrorCode::PolicyDenied | ErrorCode::Frozen => Exit::Denied,
         ErrorCode::Unauthenticated | ErrorCode::Forbidden => Exit::Refused,
         ErrorCode::Conflict | ErrorCode::LimitExceeded | ErrorCode::AuditUnavailable => Exit::NotRun,
         ErrorCode::Unavailable | ErrorCode::DeadlineExceeded => Exit::Unreachable,

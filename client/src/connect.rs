@@ -12,7 +12,8 @@ use lictor_proto::{
     limits::{MAX_MESSAGE_BYTES, MAX_POLICY_MESSAGE_BYTES},
     pb::{
         audit_service_client::AuditServiceClient, fleet_service_client::FleetServiceClient,
-        job_service_client::JobServiceClient, policy_service_client::PolicyServiceClient,
+        freeze_service_client::FreezeServiceClient, job_service_client::JobServiceClient,
+        policy_service_client::PolicyServiceClient,
     },
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -141,6 +142,11 @@ impl Client {
         PolicyServiceClient::new(self.link.channel.clone())
             .max_decoding_message_size(MAX_POLICY_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_POLICY_MESSAGE_BYTES)
+    }
+    pub(crate) fn freeze_service(&self) -> FreezeServiceClient<Channel> {
+        FreezeServiceClient::new(self.link.channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
     pub(crate) fn audit_service(&self) -> AuditServiceClient<Channel> {
         AuditServiceClient::new(self.link.channel.clone())

@@ -2,7 +2,9 @@
 
 use lictor_core::{
     error::Failure,
+    label::Labels,
     name::{HostAlias, SiteName, Tag},
+    target::TargetExpression,
 };
 use lictor_proto::{
     convert::{Invalid, parse},
@@ -38,6 +40,8 @@ pub struct HostView {
     pub site: SiteName,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// Its labels.
+    pub labels: Labels,
     /// What its site says of it.
     pub description: String,
     /// An agent of its site is connected.
@@ -71,11 +75,24 @@ impl Client {
     /// # Errors
     /// When the controller refuses or cannot be reached.
     pub async fn hosts(&self, tag: Option<&Tag>) -> Result<Vec<HostView>, Failure> {
+        let tag = tag.map(ToString::to_string).unwrap_or_default();
+        self.every_page(pb::ListHostsRequest { tag, ..Default::default() }).await
+    }
+
+    /// The hosts that a job for `expression` would be for; ordered by alias.
+    ///
+    /// # Errors
+    /// When the controller refuses, as it would refuse the job, or cannot be reached.
+    pub async fn hosts_meant_by(&self, expression: &TargetExpression) -> Result<Vec<HostView>, Failure> {
+        let expression = expression.to_string();
+        self.every_page(pb::ListHostsRequest { expression, ..Default::default() }).await
+    }
+
+    async fn every_page(&self, wanted: pb::ListHostsRequest) -> Result<Vec<HostView>, Failure> {
         let mut hosts = Vec::new();
         let mut page_token = String::new();
         for _ in 0..MAX_HOST_PAGES {
-            let tag = tag.map(ToString::to_string).unwrap_or_default();
-            let request = pb::ListHostsRequest { tag, page_size: MAX_PAGE, page_token, ..Default::default() };
+            let request = pb::ListHostsRequest { page_size: MAX_PAGE, page_token, ..wanted.clone() };
             let answer = self.list_hosts(request).await?;
             hosts.extend(answer.0);
             page_token = answer.1;
@@ -120,6 +137,7 @@ impl TryFrom<pb::Host> for HostView {
             alias,
             site,
             tags,
+            labels,
             description,
             agent_connected,
             host_key_pinned,
@@ -132,6 +150,7 @@ impl TryFrom<pb::Host> for HostView {
             alias: parse("host.alias", &alias)?,
             site: parse("host.site", &site)?,
             tags: tags.iter().map(|tag| parse("host.tags", tag)).collect::<Result<_, _>>()?,
+            labels: Labels::new(labels).map_err(|e| Invalid::new("host.labels", e))?,
             description,
             agent_connected,
             host_key_pinned,

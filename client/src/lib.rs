@@ -11,9 +11,13 @@ pub mod audit;
 pub mod collect;
 pub mod connect;
 pub mod fleet;
+pub mod grep;
+pub mod groups;
 pub mod jobs;
+pub mod kept;
 pub mod operator;
 pub mod policy;
+pub mod ranges;
 pub mod run;
 pub mod views;
 

@@ -1,6 +1,7 @@
-//! Calls that only operators may make: agents and join tokens, and in [`policy`] those about the policy. Those about the
-//! audit are in [`audit`](crate::audit).
+//! Calls that only operators may make: agents and join tokens, in [`freeze`] the emergency freeze, and in [`policy`] those
+//! about the policy. Those about the audit are in [`audit`](crate::audit).
 
+pub mod freeze;
 pub mod policy;
 
 use lictor_core::{
@@ -14,6 +15,7 @@ use lictor_proto::{
     pb,
 };
 
+pub use self::freeze::{FreezeDone, FreezeView};
 pub use self::policy::{
     DifferenceKind, PolicyPut, PolicyVersion, PolicyVersionsPage, PolicyView, ShadowDifference, ShadowView,
 };

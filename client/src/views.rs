@@ -4,7 +4,9 @@ use bytes::Bytes;
 use lictor_core::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     digest::Digest,
+    guard::Guard,
     id::{InvocationId, JobId},
     job::{Counts, JobState, Limits, Origin, Target},
     name::{AgentName, HostAlias, RuleId, SiteName},
@@ -15,8 +17,8 @@ use lictor_core::{
 };
 use lictor_proto::{
     convert::{
-        Invalid, counts_from_wire, digest, halt_reason_from_wire, health_job_from_wire, job_state_from_wire,
-        known, parse, required, rollout_from_wire,
+        Invalid, context_from_wire, counts_from_wire, digest, guard_from_wire, halt_reason_from_wire,
+        health_job_from_wire, job_state_from_wire, known, parse, required, rollout_from_wire,
     },
     pb,
 };
@@ -34,6 +36,8 @@ pub struct JobView {
     pub target: Target,
     /// The judged command.
     pub command: Command,
+    /// In what it runs.
+    pub context: Context,
     /// The version of the policy that decided.
     pub policy_version: u64,
     /// When it was recorded.
@@ -44,6 +48,8 @@ pub struct JobView {
     pub counts: Counts,
     /// Somebody asked to cancel it.
     pub cancel_requested: bool,
+    /// Asked for as detached: guarded on its hosts, where they let it.
+    pub detached: bool,
     /// In which waves, how many at a time, and what stops it.
     pub rollout: Rollout,
     /// How far that is; `None` where there is nothing to say.
@@ -121,6 +127,8 @@ pub struct InvocationView {
     pub resolution: Option<Outcome>,
     /// The wave in which it begins, 1 for the first; 0 if it never may.
     pub wave: u32,
+    /// What kept it from starting twice.
+    pub guard: Guard,
 }
 
 /// What is known of a stream without its bytes.
@@ -166,6 +174,8 @@ impl TryFrom<pb::Job> for JobView {
             cancel_requested,
             rollout,
             progress,
+            detached,
+            context,
         } = wire;
         Ok(Self {
             id: parse("job.id", &id)?,
@@ -173,11 +183,13 @@ impl TryFrom<pb::Job> for JobView {
             origin: required("job.origin", origin)?.try_into()?,
             target: required("job.target", target)?.try_into()?,
             command: required("job.command", command)?.try_into()?,
+            context: context_from_wire(context)?,
             policy_version,
             created_at: Timestamp::from_micros(created_at),
             state: job_state_from_wire(state)?,
             counts: counts_from_wire(&required("job.counts", counts)?),
             cancel_requested,
+            detached,
             rollout: rollout_from_wire(rollout)?,
             progress: progress.map(TryInto::try_into).transpose()?,
         })
@@ -270,6 +282,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             output,
             resolution,
             wave,
+            guard,
         } = wire;
         let pb::Output { stdout, stderr } = output.unwrap_or_default();
         let (phase, outcome) = (Phase::from_wire(phase)?, outcome.map(Outcome::try_from).transpose()?);
@@ -294,6 +307,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             stderr: stderr.unwrap_or_default().try_into()?,
             resolution: resolution.map(Outcome::try_from).transpose()?,
             wave,
+            guard: guard_from_wire("invocation.guard", guard)?,
         })
     }
 }

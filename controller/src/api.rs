@@ -4,6 +4,7 @@ pub mod agent_link;
 pub mod audit;
 pub mod enroll;
 pub mod fleet;
+pub mod freezes;
 pub mod guard;
 pub mod jobs;
 mod pages;
@@ -54,6 +55,8 @@ pub struct Services {
     pub fleet: fleet::FleetApi,
     /// Audit.
     pub audit: audit::AuditApi,
+    /// Freezes.
+    pub freezes: freezes::FreezeApi,
     /// Agents' sessions.
     pub link: agent_link::Link,
 }
@@ -90,7 +93,7 @@ pub async fn serve(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .build_v1()?;
-    let Services { jobs, policies, fleet, audit, link } = services;
+    let Services { jobs, policies, fleet, audit, freezes, link } = services;
     Server::builder()
         .layer(guard)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -100,6 +103,7 @@ pub async fn serve(
         .add_service(bounded(pb::policy_service_server::PolicyServiceServer::new(policies)))
         .add_service(bounded(pb::fleet_service_server::FleetServiceServer::new(fleet)))
         .add_service(bounded(pb::audit_service_server::AuditServiceServer::new(audit)))
+        .add_service(bounded(pb::freeze_service_server::FreezeServiceServer::new(freezes)))
         .add_service(
             pb::agent_link_server::AgentLinkServer::new(link)
                 .max_decoding_message_size(MAX_LINK_MESSAGE_BYTES)
@@ -150,6 +154,7 @@ bounded! {
     policy_service_server::PolicyServiceServer<policies::PolicyApi>: MAX_POLICY_MESSAGE_BYTES,
     fleet_service_server::FleetServiceServer<fleet::FleetApi>: MAX_MESSAGE_BYTES,
     audit_service_server::AuditServiceServer<audit::AuditApi>: MAX_MESSAGE_BYTES,
+    freeze_service_server::FreezeServiceServer<freezes::FreezeApi>: MAX_MESSAGE_BYTES,
     enroll_service_server::EnrollServiceServer<enroll::Enroll>: MAX_MESSAGE_BYTES,
 }
 

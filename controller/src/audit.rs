@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
+    guard::Guard,
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationState},
     job::{Job, JobSpec, Limits},
     limits::{DEFAULT_QUEUE_WAIT, MAX_TIMEOUT, REPLAY_WINDOW},
     name::SiteName,
-    outcome::Outcome,
     output::Output,
     rollout::{Progress, Rollout, Tally},
 };
@@ -57,6 +57,7 @@ pub async fn record_intent(
         origin: spec.origin.clone(),
         target: spec.target.clone(),
         command: permit.command().clone(),
+        context: spec.context.clone(),
         policy_version: permit.policy_version(),
         created_at: now,
         queue_until: now.plus(spec.queue_wait.unwrap_or(DEFAULT_QUEUE_WAIT).min(MAX_TIMEOUT)),
@@ -64,6 +65,7 @@ pub async fn record_intent(
         invocations: u32::try_from(permit.permitted().len() + permit.denied().len()).unwrap_or(u32::MAX),
         rollout: spec.rollout.clone(),
         progress: Progress { waves: opening.waves(), ..Progress::default() },
+        detached: spec.detached,
     };
     let mut change = Change::new(now, AuditEvent::job_submitted(&job, permit.request_digest()))
         .write(Write::CreateJob(job.clone()));
@@ -156,6 +158,7 @@ pub async fn record_refusal(
         origin: spec.origin.clone(),
         target: spec.target.clone(),
         command: refused.command.clone(),
+        context: spec.context.clone(),
         request_digest: spec.digest(),
         code: refused.code.clone(),
         reason: refused.failure.message.clone(),
@@ -196,15 +199,12 @@ fn intended(job: &Job, permitted: &PermittedHost, session: Option<&Arc<Session>>
 }
 
 fn denied(job: &Job, host: &DecidedHost, now: Timestamp) -> Invocation {
-    let decision = &host.decision;
-    let outcome =
-        Outcome::Denied { code: decision.code.as_str().to_owned(), reason: decision.reason.clone() };
     Invocation {
-        state: InvocationState::Ended(outcome),
-        rule: decision.rule.clone(),
+        state: InvocationState::Ended(host.denial()),
+        rule: host.rule(),
         ended_at: Some(now),
         wave: 0,
-        ..first_attempt(job, &host.host, decision.limits)
+        ..first_attempt(job, &host.host, host.decision.limits)
     }
 }
 
@@ -226,5 +226,6 @@ fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {
         output: Output::default(),
         resolution: None,
         wave: 1,
+        guard: Guard::default(),
     }
 }

@@ -1,16 +1,19 @@
 //! May they: from a request and the policy in force to a [`Permit`], which names everything that was decided.
 
+mod frozen;
 mod plan;
 mod refused;
 mod roles;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lictor_core::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     digest::Digest,
     error::ErrorCode,
+    freeze::{FROZEN, Freeze, FreezeSet},
     invocation::Invocation,
     job::{Job, JobSpec, Limits},
     name::RuleId,
@@ -19,7 +22,8 @@ use lictor_core::{
 use lictor_policy::{Decision, Effect, HostFacts, PolicySet, Request, RequestedLimits};
 use lictor_store::KeptHost;
 
-pub(crate) use self::refused::and_likewise;
+use self::frozen::FrozenHosts;
+pub(crate) use self::{frozen::hint as frozen_hint, frozen::reason as frozen_reason, refused::and_likewise};
 pub use self::{refused::Refused, roles::allowed_roles};
 use crate::{authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
 
@@ -58,6 +62,8 @@ pub struct DecidedHost {
     pub host: Arc<KeptHost>,
     /// The decision.
     pub decision: Decision,
+    /// The freeze by which nothing starts there, whatever was decided.
+    pub freeze: Option<Arc<Freeze>>,
 }
 
 /// What would be decided, host by host.
@@ -67,6 +73,7 @@ pub struct Decided {
     pub command: Command,
     /// One decision a host, ordered by host.
     pub hosts: Vec<(Arc<KeptHost>, Decision)>,
+    frozen: FrozenHosts,
 }
 
 /// Why what was permitted once is no longer.
@@ -96,38 +103,45 @@ pub fn decide(
     let hosts = hosts
         .into_iter()
         .map(|host| {
-            let decision = judge(set, caller.principal(), spec.origin.via, &host, &command, requested, now);
+            let what = (&command, &spec.context);
+            let decision = judge(set, caller.principal(), spec.origin.via, &host, what, requested, now);
             (host, decision)
         })
         .collect();
-    Ok(Decided { command, hosts })
+    Ok(Decided { command, hosts, frozen: BTreeMap::new() })
 }
 
-/// Permits a request on the hosts where policy allows it, or would with the consent of others.
+/// Permits a request on the hosts where policy allows it, or would with the consent of others, and that are not frozen.
 ///
 /// # Errors
-/// [`Refused`] when that is none, with the decision of the first host; when they are more than policy gives one job; and
+/// [`Refused`] when that is none, with the freeze or the decision of the first host; when they are more than policy gives one job; and
 /// when the request names a plan that is not what is decided.
 pub fn permit(
     caller: &Authenticated,
     spec: &JobSpec,
     policy: &VersionedPolicy,
     fleet: &Fleet,
+    freezes: &FreezeSet,
     now: Timestamp,
 ) -> Result<Permit, Box<Refused>> {
-    let decided = decide(caller, spec, &policy.set, fleet, now)?;
+    let decided = decide(caller, spec, &policy.set, fleet, now)?.under(freezes);
+    if decided.is_frozen_as_a_whole() {
+        return Err(Refused::frozen(&decided.command, &decided.frozen));
+    }
     if spec.plan_digest.is_some_and(|planned| planned != decided.plan_digest(caller, spec, &policy.set)) {
         return Err(Refused::stale(&decided.command));
     }
-    let Decided { command, hosts } = decided;
+    let Decided { command, hosts, mut frozen } = decided;
     let (mut allowed, mut asking, mut denied) = (Vec::new(), Vec::new(), Vec::new());
     for (host, decision) in hosts {
+        let freeze = frozen.remove(&host.alias);
         let list = match decision.effect {
+            _ if freeze.is_some() => &mut denied,
             Effect::Allow => &mut allowed,
             Effect::Approve => &mut asking,
             Effect::Deny => &mut denied,
         };
-        list.push(DecidedHost { host, decision });
+        list.push(DecidedHost { host, decision, freeze });
     }
     let would_run = allowed.len() + asking.len();
     if let (0, Some(first)) = (would_run, denied.first()) {
@@ -163,13 +177,18 @@ pub fn permit_again(
     host: &Arc<KeptHost>,
     hosts: usize,
     policy: &VersionedPolicy,
+    freezes: &FreezeSet,
     now: Timestamp,
 ) -> Result<PermittedHost, NoLonger> {
+    if let Some(freeze) = freezes.covering(&host.site, &host.alias) {
+        return Err(NoLonger { code: FROZEN.to_owned(), reason: frozen_reason(&host.alias, freeze) });
+    }
     let requested = RequestedLimits {
         timeout: Some(invocation.limits.timeout),
         output_bytes: Some(invocation.limits.output_bytes),
     };
-    let decision = judge(&policy.set, &job.principal, job.origin.via, host, &job.command, requested, now);
+    let what = (&job.command, &job.context);
+    let decision = judge(&policy.set, &job.principal, job.origin.via, host, what, requested, now);
     if !decision.is_allowed() {
         return Err(NoLonger { code: decision.code.as_str().to_owned(), reason: decision.reason });
     }
@@ -191,12 +210,17 @@ fn judge(
     principal: &Principal,
     via: Via,
     host: &KeptHost,
-    command: &Command,
+    (command, context): (&Command, &Context),
     requested: RequestedLimits,
     at: Timestamp,
 ) -> Decision {
-    let facts = HostFacts { alias: host.alias.clone(), site: host.site.clone(), tags: host.tags.clone() };
-    lictor_policy::evaluate(set, &Request { principal, via, host: &facts, command, requested, at })
+    let facts = HostFacts {
+        alias: host.alias.clone(),
+        site: host.site.clone(),
+        tags: host.tags.clone(),
+        labels: host.labels.clone(),
+    };
+    lictor_policy::evaluate(set, &Request { principal, via, host: &facts, command, context, requested, at })
 }
 
 fn permitted_host(host: Arc<KeptHost>, decision: Decision) -> PermittedHost {
@@ -216,7 +240,9 @@ impl Decided {
     /// The digest of a plan that says this: whoever names it runs exactly this, or nothing.
     pub fn plan_digest(&self, caller: &Authenticated, spec: &JobSpec, set: &PolicySet) -> Digest {
         let (principal, via, policy) = (caller.principal(), spec.origin.via, set.digest());
-        plan::digest(plan::Terms { principal, via, requested: requested(spec), policy }, self)
+        let (context, requested, detached) = (&spec.context, requested(spec), spec.detached);
+        let rollout = &spec.rollout;
+        plan::digest(plan::Terms { principal, via, context, requested, detached, rollout, policy }, self)
     }
 }
 

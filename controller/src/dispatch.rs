@@ -118,10 +118,12 @@ impl Dispatcher {
             principal: job.principal.clone(),
             via: job.origin.via,
             command: job.command.clone(),
+            context: job.context.clone(),
             policy_version: job.policy_version,
             not_before: now.minus(MAX_CLOCK_SKEW),
             not_after: now.plus(GRANT_VALIDITY),
             targets,
+            detached: job.detached,
         }
     }
 

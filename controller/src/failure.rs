@@ -16,7 +16,7 @@ pub fn of_store(error: StoreError) -> Failure {
             Failure::new(
                 ErrorCode::AuditUnavailable,
                 "the audit log cannot be written, so nothing is started",
-                "mend the controller's disk and restart it; running commands are not affected",
+                "free or mend the controller's disk (its log says which, and whether it needs a restart); running commands are not affected",
             )
         }
         StoreError::Corrupt(why) => {

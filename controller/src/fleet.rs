@@ -1,5 +1,7 @@
 //! The hosts that sites have reported, as one snapshot that readers share.
 
+mod expression;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -36,7 +38,8 @@ impl Fleet {
     /// The hosts that a target means, as a fixed list.
     ///
     /// # Errors
-    /// [`ErrorCode::NotFound`] for an alias or tag that no host has, [`ErrorCode::LimitExceeded`] for too many hosts.
+    /// [`ErrorCode::NotFound`] for an alias, a tag or a term that no host has, or an expression that means none;
+    /// [`ErrorCode::LimitExceeded`] for too many hosts.
     pub fn resolve(&self, target: &Target) -> Result<Vec<Arc<KeptHost>>, Failure> {
         let list = "list the hosts that there are (lictor hosts, or the tool ssh_list_hosts)";
         let found: Vec<_> = match target {
@@ -50,6 +53,9 @@ impl Fleet {
                 })
                 .collect::<Result<_, _>>()?,
             Target::Tag(tag) => self.hosts.values().filter(|h| h.tags.contains(tag)).cloned().collect(),
+            Target::Expression(wanted) => {
+                expression::resolve(&self.hosts, wanted).map_err(|e| e.into_failure(list))?
+            }
         };
         if let (Target::Tag(tag), true) = (target, found.is_empty()) {
             return Err(Failure::new(ErrorCode::NotFound, format!("no host has the tag {tag}"), list)

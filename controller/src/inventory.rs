@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lictor_core::{
     audit::AuditEvent,
     error::Failure,
+    label::Labels,
     limits::{MAX_HOSTS_PER_SITE, MAX_NOTE_BYTES, MAX_TAGS_PER_HOST},
     name::HostAlias,
 };
@@ -74,7 +75,8 @@ fn convert(session: &Session, inventory: pb::Inventory) -> Result<BTreeMap<HostA
     at_most("inventory.hosts", &inventory.hosts, MAX_HOSTS_PER_SITE)?;
     let mut hosts = BTreeMap::new();
     for wire in inventory.hosts {
-        let pb::InventoryHost { alias, tags, description, address, user, host_key_fingerprints } = wire;
+        let pb::InventoryHost { alias, tags, labels, description, address, user, host_key_fingerprints } =
+            wire;
         at_most("inventory.hosts.tags", &tags, MAX_TAGS_PER_HOST)?;
         at_most("inventory.hosts.host_key_fingerprints", &host_key_fingerprints, MAX_KEYS)?;
         if host_key_fingerprints.iter().any(|f| f.len() > MAX_NOTE_BYTES || f.chars().any(char::is_control)) {
@@ -96,9 +98,18 @@ fn convert(session: &Session, inventory: pb::Inventory) -> Result<BTreeMap<HostA
             tags.iter().map(|t| parse("inventory.hosts.tags", t)).collect::<Result<Vec<_>, Invalid>>()?;
         tags.sort();
         tags.dedup();
+        let labels = Labels::new(labels).map_err(|e| Invalid::new("inventory.hosts.labels", e))?;
         let site = session.site().clone();
-        let host =
-            KeptHost { alias: alias.clone(), site, tags, description, address, user, host_key_fingerprints };
+        let host = KeptHost {
+            alias: alias.clone(),
+            site,
+            tags,
+            labels,
+            description,
+            address,
+            user,
+            host_key_fingerprints,
+        };
         hosts.insert(alias, host);
     }
     Ok(hosts)
@@ -118,6 +129,7 @@ fn difference(old: &KeptHost, new: &KeptHost) -> String {
         };
         parts.push(format!("tags {} → {}", list(&old.tags), list(&new.tags)));
     }
+    parts.extend(label_differences(&old.labels, &new.labels));
     if old.host_key_fingerprints != new.host_key_fingerprints {
         let (before, after) = (old.host_key_fingerprints.join(","), new.host_key_fingerprints.join(","));
         parts.push(format!("host keys {before} → {after}"));
@@ -126,4 +138,31 @@ fn difference(old: &KeptHost, new: &KeptHost) -> String {
         parts.push("description".into());
     }
     parts.join(", ")
+}
+
+/// Which labels changed, each with its value before and after.
+fn label_differences(old: &Labels, new: &Labels) -> Vec<String> {
+    let gone = old.iter().filter(|(key, _)| new.get(key).is_none());
+    let gone = gone.map(|(key, value)| format!("label {key}={value} removed"));
+    let others = new.iter().filter_map(|(key, value)| match old.get(key) {
+        None => Some(format!("label {key}={value} added")),
+        Some(before) if before != value => Some(format!("label {key} {before} → {value}")),
+        Some(_) => None,
+    });
+    gone.chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_inventory_says_which_labels_changed() {
+        let old = Labels::new([("env", "prod"), ("role", "db"), ("tier", "1")]).unwrap();
+        let new = Labels::new([("env", "staging"), ("role", "db"), ("zone", "a")]).unwrap();
+        assert_eq!(
+            label_differences(&old, &new),
+            ["label tier=1 removed", "label env prod → staging", "label zone=a added"]
+        );
+    }
 }

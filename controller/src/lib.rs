@@ -12,10 +12,12 @@ pub mod config;
 pub mod dispatch;
 pub mod failure;
 pub mod fleet;
+pub mod freezes;
 pub mod inventory;
 pub mod keys;
 pub mod lifecycle;
 pub mod live;
+pub mod output;
 pub mod policies;
 pub mod quotas;
 pub mod renewal;
@@ -43,6 +45,7 @@ use self::{
         audit::AuditApi,
         enroll::Enroll,
         fleet::FleetApi,
+        freezes::FreezeApi,
         guard::{GuardLayer, Refusals},
         jobs::Jobs,
         policies::PolicyApi,
@@ -50,6 +53,7 @@ use self::{
     checkpoint::Checkpoints,
     dispatch::Dispatcher,
     fleet::LiveFleet,
+    freezes::Freezes,
     keys::ControllerKeys,
     lifecycle::Lifecycle,
     policies::Policies,
@@ -120,11 +124,13 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     fleet.refresh(&*store).await?;
     let policies = Policies::load(config.policy.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
     let shadow = Arc::new(Shadow::load(Arc::clone(&store), Arc::clone(&clock)).await?);
+    let freezes = Arc::new(Freezes::load(&*store).await?);
     let lifecycle = Arc::new(Lifecycle {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         policies: Arc::new(policies),
+        freezes,
         fleet,
         sessions: Arc::default(),
         jobs: Arc::default(),
@@ -149,6 +155,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         policies: PolicyApi::new(Arc::clone(&lifecycle)),
         fleet: FleetApi::new(Arc::clone(&lifecycle), Arc::clone(&authority), enroll_advertise),
         audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints)),
+        freezes: FreezeApi::new(Arc::clone(&lifecycle)),
         link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority)),
     };
     let enroll = Enroll::new(Arc::clone(&lifecycle), Arc::clone(&authority), grant_key, advertise);

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod close;
+mod freeze;
 mod recount;
 mod recover;
 mod rollout;
@@ -18,6 +19,7 @@ use lictor_core::{
 };
 use lictor_store::{KeptJob, Store, StoreError};
 
+pub use self::freeze::{CONFIRM_WITHIN, Frozen};
 use crate::{
     approval::Approved,
     audit::{self, Intended},
@@ -26,6 +28,7 @@ use crate::{
     dispatch::{self, Dispatcher},
     failure::of_store,
     fleet::{Fleet, LiveFleet},
+    freezes::Freezes,
     live::{LiveJob, LiveJobs},
     policies::{Policies, VersionedPolicy},
     quotas::{Asked, Places, Quotas, UsedUp},
@@ -53,6 +56,8 @@ pub struct Lifecycle {
     pub ids: Arc<dyn IdSource>,
     /// The policy in force.
     pub policies: Arc<Policies>,
+    /// What operators have frozen.
+    pub freezes: Arc<Freezes>,
     /// The hosts.
     pub fleet: Arc<LiveFleet>,
     /// The agents that are connected.
@@ -149,7 +154,8 @@ impl Lifecycle {
         fleet: &Fleet,
         now: Timestamp,
     ) -> Result<(Approved, Places), Box<Refused>> {
-        let approved = Approved::by_policy(authz::permit(caller, spec, policy, fleet, now)?)?;
+        let freezes = self.freezes.now();
+        let approved = Approved::by_policy(authz::permit(caller, spec, policy, fleet, &freezes.set, now)?)?;
         self.judge_health_check(caller, spec, policy, fleet, now, approved.permit())?;
         let permit = approved.permit();
         let running = permit.permitted().len();
@@ -175,7 +181,8 @@ impl Lifecycle {
         let Some(check) = &spec.rollout.health_check else { return Ok(()) };
         let hosts = permit.permitted().iter().map(|host| host.host.alias.clone()).collect();
         let spec = JobSpec::new(Target::Hosts(hosts), check.clone(), spec.origin.clone());
-        let checks = Approved::by_policy(authz::permit(caller, &spec, policy, fleet, now)?)?;
+        let freezes = self.freezes.now();
+        let checks = Approved::by_policy(authz::permit(caller, &spec, policy, fleet, &freezes.set, now)?)?;
         match checks.permit().denied().first() {
             None => Ok(()),
             Some(denied) => Err(Refused::health_check(checks.permit().command(), denied)),

@@ -5,6 +5,7 @@
 mod assembly;
 mod held;
 mod job;
+mod log;
 mod watch;
 
 use std::{

@@ -17,7 +17,7 @@ use lictor_core::{
 use lictor_policy::PolicySet;
 use lictor_proto::limits::MAX_POLICY_BYTES;
 use lictor_store::{Change, KeptPolicy, Store, Write};
-use tokio::sync::{RwLock, RwLockReadGuard};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::failure::of_store;
 
@@ -146,6 +146,11 @@ impl Policies {
     /// Keeps the policy in force as it is for as long as the guard is held.
     pub async fn hold(&self) -> RwLockReadGuard<'_, ()> {
         self.changing.read().await
+    }
+
+    /// Waits until everything that was judged so far has been sent; nothing is judged while the guard is held.
+    pub async fn settled(&self) -> RwLockWriteGuard<'_, ()> {
+        self.changing.write().await
     }
 
     /// Puts `source` in force if the version in force is `expected_version`, and writes it to the file. `note` says why.

@@ -19,7 +19,7 @@ use lictor_core::{
     name::{AgentName, SiteName},
 };
 use lictor_proto::pb;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -42,6 +42,8 @@ pub struct Session {
     look: Notify,
     behind: CancellationToken,
     signers: Option<Signers>,
+    /// The version of the freezes that the agent has confirmed.
+    confirmed: watch::Sender<u64>,
 }
 
 /// Where an invocation is offered: decided before it is recorded.
@@ -92,6 +94,7 @@ impl Session {
             look: Notify::new(),
             behind: CancellationToken::new(),
             signers: None,
+            confirmed: watch::Sender::new(0),
         }
     }
 
@@ -173,6 +176,19 @@ impl Session {
     /// Tells the agent which results are durable.
     pub fn committed(&self, invocation_ids: Vec<String>) -> bool {
         self.send(pb::controller_message::Message::Committed(pb::Committed { invocation_ids }))
+    }
+    /// Tells the agent everything that is frozen at its site.
+    pub fn frozen(&self, version: u64, freezes: Vec<pb::Freeze>) -> bool {
+        self.send(pb::controller_message::Message::Frozen(pb::Frozen { version, freezes }))
+    }
+    /// It said that nothing starts any more that the freezes of this version forbid.
+    pub fn took_frozen(&self, version: u64) {
+        self.confirmed.send_modify(|confirmed| *confirmed = version.max(*confirmed));
+    }
+    /// Waits until it has said so.
+    pub async fn confirms(&self, version: u64) {
+        // The sender is here, so this ends only when it is so.
+        let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed >= version).await;
     }
     /// Sends the first message.
     pub fn welcome(&self, now: Timestamp) -> bool {

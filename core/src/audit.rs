@@ -6,7 +6,9 @@
 use crate::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     digest::Digest,
+    freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::{Job, Limits, Origin, Target},
@@ -64,6 +66,8 @@ pub enum AuditEvent {
         target: Target,
         /// The judged command.
         command: Command,
+        /// In what it runs, values of variables included.
+        context: Context,
         /// Digest of the request as it came.
         request_digest: Digest,
         /// The version of the policy that decided.
@@ -114,6 +118,8 @@ pub enum AuditEvent {
         target: Target,
         /// The command: as judged, or as given when it did not parse, cut to 1,024 characters.
         command: String,
+        /// In what it would have run, values of variables included.
+        context: Context,
         /// Digest of the request as it came.
         request_digest: Digest,
         /// The code, e.g. `E_EXPANSION`, `POLICY_DEFAULT_DENY`.
@@ -210,6 +216,15 @@ pub enum AuditEvent {
         job: JobId,
         /// The wave.
         wave: u32,
+    },
+    /// An operator froze everything, a site or a host: nothing new starts there.
+    FreezeSet(Freeze),
+    /// An operator lifted a freeze.
+    FreezeLifted {
+        /// The freeze.
+        freeze: Freeze,
+        /// Who.
+        by: Principal,
     },
     /// A call was refused before it was looked at.
     CallRefused {
@@ -327,6 +342,8 @@ impl AuditEvent {
             Self::WaveEnded { .. } => "wave_ended",
             Self::HealthCheckStarted { .. } => "health_check_started",
             Self::WaveBegun { .. } => "wave_begun",
+            Self::FreezeSet(_) => "freeze_set",
+            Self::FreezeLifted { .. } => "freeze_lifted",
             Self::CallRefused { .. } => "call_refused",
             Self::JoinTokenIssued { .. } => "join_token_issued",
             Self::AgentEnrolled { .. } => "agent_enrolled",
@@ -345,6 +362,7 @@ impl AuditEvent {
             origin: job.origin.clone(),
             target: job.target.clone(),
             command: job.command.clone(),
+            context: job.context.clone(),
             request_digest,
             policy_version: job.policy_version,
             rollout: job.rollout.clone(),

@@ -60,6 +60,13 @@ pub enum InvalidCommand {
     Glob,
 }
 
+/// `text` as one word that every POSIX shell reads back as it is.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    word::quote(text, &mut out);
+    out
+}
+
 // === impl Simple ===
 
 impl Simple {

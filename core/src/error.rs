@@ -15,6 +15,8 @@ pub enum ErrorCode {
     Forbidden,
     /// Policy does not allow it.
     PolicyDenied,
+    /// An operator has frozen it: nothing new starts there until the freeze is lifted.
+    Frozen,
     /// There is no such thing, or it is not for the caller to see.
     NotFound,
     /// The same idempotency key was used for another request, or the thing is there already.
@@ -50,12 +52,13 @@ pub struct Failure {
 
 impl ErrorCode {
     /// Every code, for conversion and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::InvalidArgument,
         Self::CommandRefused,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::PolicyDenied,
+        Self::Frozen,
         Self::NotFound,
         Self::AlreadyExists,
         Self::Conflict,
@@ -73,6 +76,7 @@ impl ErrorCode {
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::PolicyDenied => "POLICY_DENIED",
+            Self::Frozen => "FROZEN",
             Self::NotFound => "NOT_FOUND",
             Self::AlreadyExists => "ALREADY_EXISTS",
             Self::Conflict => "CONFLICT",

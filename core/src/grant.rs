@@ -3,6 +3,7 @@
 use crate::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     id::{GrantId, InvocationId, JobId},
     job::Limits,
     name::{AgentName, HostAlias, SiteName, TenantName},
@@ -30,6 +31,8 @@ pub struct Grant {
     pub via: Via,
     /// The judged command; the agent renders it, no text of it is sent.
     pub command: Command,
+    /// In what it runs, for the site's floor to judge.
+    pub context: Context,
     /// The version of the policy that decided.
     pub policy_version: u64,
     /// Not to be started before.
@@ -38,6 +41,8 @@ pub struct Grant {
     pub not_after: Timestamp,
     /// The hosts, each with its invocation.
     pub targets: Vec<GrantTarget>,
+    /// Whether they are to be guarded on their hosts and to outlive connections and agent.
+    pub detached: bool,
 }
 
 /// One host of a grant.

@@ -92,6 +92,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// One freeze.
+    FreezeId = "frz";
     /// One grant: what one agent may start.
     GrantId = "grant";
     /// One attempt at one host.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::{
     clock::Timestamp,
+    guard::Guard,
     id::{InvocationId, JobId},
     job::Limits,
     name::{AgentName, HostAlias, RuleId, SiteName},
@@ -97,6 +98,8 @@ pub struct Invocation {
     pub output: Output,
     /// What became known after an UNKNOWN end; the end itself stays.
     pub resolution: Option<Outcome>,
+    /// What kept it from starting twice, as its agent reported.
+    pub guard: Guard,
 }
 
 // === impl InvocationState ===

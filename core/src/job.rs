@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     digest::{Digest, Sha256Builder},
     id::JobId,
     limits::{MAX_IDEMPOTENCY_KEY_BYTES, MAX_NOTE_BYTES},
@@ -12,6 +13,7 @@ use crate::{
     outcome::{Outcome, Ran},
     principal::{Principal, Via},
     rollout::{Progress, Rollout},
+    target::TargetExpression,
 };
 
 /// Which hosts; resolved to a fixed list before anything is decided.
@@ -21,6 +23,8 @@ pub enum Target {
     Hosts(Vec<HostAlias>),
     /// Every host with this tag.
     Tag(Tag),
+    /// Every host that an expression means.
+    Expression(TargetExpression),
 }
 
 /// A command as the caller gave it; it becomes a [`Command`] or is refused.
@@ -56,6 +60,8 @@ pub struct JobSpec {
     pub target: Target,
     /// What.
     pub command: CommandInput,
+    /// In what; policy has to permit all of it.
+    pub context: Context,
     /// For how long at most; policy may shorten it. `None`: what policy says.
     pub timeout: Option<Duration>,
     /// How many bytes of output to keep; policy may lower it. `None`: what policy says.
@@ -68,6 +74,8 @@ pub struct JobSpec {
     pub plan_digest: Option<Digest>,
     /// In which waves, how many at a time, and what stops it.
     pub rollout: Rollout,
+    /// Whether it is to be guarded on the host and to outlive the connection and the agent.
+    pub detached: bool,
     /// Where the request came from.
     pub origin: Origin,
 }
@@ -94,6 +102,8 @@ pub struct Job {
     pub target: Target,
     /// The judged command.
     pub command: Command,
+    /// In what it runs, as judged.
+    pub context: Context,
     /// The version of the policy that decided.
     pub policy_version: u64,
     /// When it was recorded.
@@ -108,6 +118,8 @@ pub struct Job {
     pub rollout: Rollout,
     /// How far that is.
     pub progress: Progress,
+    /// Whether it is guarded on its hosts, where they let it, and outlives connections and agents.
+    pub detached: bool,
 }
 
 /// How many invocations stand where.
@@ -205,10 +217,11 @@ impl Origin {
 
 impl JobSpec {
     /// A request with nothing beyond what is necessary: policy says the rest.
-    pub const fn new(target: Target, command: CommandInput, origin: Origin) -> Self {
+    pub fn new(target: Target, command: CommandInput, origin: Origin) -> Self {
         Self {
             target,
             command,
+            context: Context::default(),
             timeout: None,
             output_bytes: None,
             queue_wait: None,
@@ -223,6 +236,7 @@ impl JobSpec {
                 max_unreachable: None,
                 max_per_site: None,
             },
+            detached: false,
             origin,
         }
     }
@@ -238,6 +252,9 @@ impl JobSpec {
                 }
             }
             Target::Tag(tag) => builder = builder.part(b"tag").part(tag.as_str().as_bytes()),
+            Target::Expression(expression) => {
+                builder = builder.part(b"expression").part(expression.to_string().as_bytes());
+            }
         }
         match &self.command {
             CommandInput::Argv(words) => {
@@ -260,7 +277,11 @@ impl JobSpec {
         if !self.rollout.is_immediate() {
             builder = self.rollout.digest_into(builder.part(b"rollout"));
         }
-        builder.finish()
+        // Only where it is asked for: keys that were bound before stand for the same request.
+        if self.detached {
+            builder = builder.part(b"detached");
+        }
+        self.context.digest_into(builder).finish()
     }
 }
 
@@ -401,5 +422,26 @@ mod tests {
         );
         let (one, two) = (spec(Some(Digest::of(b"1"))).digest(), spec(Some(Digest::of(b"2"))).digest());
         assert!(one != two && one != spec(None).digest());
+        let detached = JobSpec { detached: true, ..spec(None) };
+        assert!(![spec(None).digest(), one, two].contains(&detached.digest()));
+    }
+
+    #[test]
+    fn a_context_is_part_of_a_request_only_where_there_is_one() {
+        let plain = JobSpec::new(
+            Target::Tag(Tag::new("web").unwrap()),
+            CommandInput::Argv(vec!["uptime".into()]),
+            Origin::new(Via::Cli, "test"),
+        );
+        let login = |name: &str| JobSpec {
+            context: Context {
+                run_as: Some(crate::context::LoginName::new(name).unwrap()),
+                ..Context::default()
+            },
+            ..plain.clone()
+        };
+        // The digest of the other test: keys that were bound before there were contexts keep their request.
+        assert!(plain.digest().to_string().starts_with("a99357cc8ca1c9b8"));
+        assert!(login("a").digest() != plain.digest() && login("a").digest() != login("b").digest());
     }
 }

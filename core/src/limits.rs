@@ -16,6 +16,8 @@ pub const MAX_NAME_BYTES: usize = 100;
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 128;
 /// Longest free text that a caller may attach (client name, reason).
 pub const MAX_NOTE_BYTES: usize = 256;
+/// Freezes in force at once: agents are told all of their site in one message, and every request is held against them.
+pub const MAX_FREEZES: usize = 1_000;
 
 /// Runtime of a command when neither request nor policy says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,6 +35,14 @@ pub const MAX_TARGETS_PER_GRANT: usize = 1_000;
 pub const MAX_HOSTS_PER_SITE: usize = 10_000;
 /// Tags on one host.
 pub const MAX_TAGS_PER_HOST: usize = 32;
+/// Labels on one host: as many as tags.
+pub const MAX_LABELS_PER_HOST: usize = 32;
+/// Longest target expression, in bytes, as it is typed and as it is kept: it is one line of a record.
+pub const MAX_EXPRESSION_BYTES: usize = 1024;
+/// Deepest nesting of a target expression: brackets and negations; far above what people read, far below any stack.
+pub const MAX_EXPRESSION_DEPTH: usize = 32;
+/// Most terms of a target expression: each is asked of each host of the fleet.
+pub const MAX_EXPRESSION_TERMS: usize = 64;
 
 /// How long an invocation may wait for its agent before it EXPIRES, when the request does not say.
 pub const DEFAULT_QUEUE_WAIT: Duration = Duration::from_secs(30);

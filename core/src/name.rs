@@ -11,7 +11,7 @@ pub struct InvalidName {
     why: &'static str,
 }
 
-fn check(kind: &'static str, text: &str) -> Result<(), InvalidName> {
+pub(crate) fn check(kind: &'static str, text: &str) -> Result<(), InvalidName> {
     let why = if text.is_empty() {
         "it is empty"
     } else if text.len() > MAX_NAME_BYTES {
@@ -72,6 +72,10 @@ names! {
     GroupName = "a group name";
     /// The alias by which people and policies call a host; unique within a tenant.
     HostAlias = "a host alias";
+    /// The key of a label of a host, as in `env=prod`.
+    LabelKey = "a label key";
+    /// The value of a label of a host, as in `env=prod`.
+    LabelValue = "a label value";
     /// A person or service, unique within a tenant.
     PrincipalName = "a user or service name";
     /// The id of a policy rule.

@@ -34,7 +34,7 @@ pub enum Outcome {
     Skipped,
     /// Cancelled before it started.
     Cancelled,
-    /// The host could not be reached, identified or logged in to; no exec request was sent.
+    /// The host could not be reached, identified, logged in to, or made ready for the command, which was not started.
     Unreachable {
         /// Why.
         reason: Unreachable,
@@ -81,6 +81,10 @@ pub enum Unreachable {
     AuthenticationFailed,
     /// The host accepted the login and refused a session or the exec request.
     SessionRefused,
+    /// The working directory could not be entered.
+    WorkingDirectory,
+    /// The host did not let the login user run anything as the login that was asked for.
+    RunAs,
 }
 
 /// Why nobody can know.
@@ -94,6 +98,10 @@ pub enum Unknown {
     ConnectionLost,
     /// The command was told to stop and could not be confirmed gone.
     KillUnconfirmed,
+    /// The host was started anew while the command ran, and the command left no exit status.
+    HostRebooted,
+    /// The command was started, and its host has neither it nor its exit status any more.
+    Vanished,
 }
 
 /// The first `most` characters of a text, without control characters.
@@ -222,7 +230,7 @@ impl fmt::Display for Outcome {
 
 impl Unreachable {
     /// Every reason, for conversion and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::NoSuchHost,
         Self::ConnectFailed,
         Self::AddressDenied,
@@ -231,6 +239,8 @@ impl Unreachable {
         Self::CredentialMissing,
         Self::AuthenticationFailed,
         Self::SessionRefused,
+        Self::WorkingDirectory,
+        Self::RunAs,
     ];
     /// The reason as it is written in records and JSON.
     pub const fn as_str(self) -> &'static str {
@@ -243,6 +253,8 @@ impl Unreachable {
             Self::CredentialMissing => "credential_missing",
             Self::AuthenticationFailed => "authentication_failed",
             Self::SessionRefused => "session_refused",
+            Self::WorkingDirectory => "working_directory",
+            Self::RunAs => "run_as",
         }
     }
 }
@@ -251,8 +263,14 @@ impl Unreachable {
 
 impl Unknown {
     /// Every reason, for conversion and tests.
-    pub const ALL: [Self; 4] =
-        [Self::AgentRestarted, Self::AgentLost, Self::ConnectionLost, Self::KillUnconfirmed];
+    pub const ALL: [Self; 6] = [
+        Self::AgentRestarted,
+        Self::AgentLost,
+        Self::ConnectionLost,
+        Self::KillUnconfirmed,
+        Self::HostRebooted,
+        Self::Vanished,
+    ];
     /// The reason as it is written in records and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -260,6 +278,8 @@ impl Unknown {
             Self::AgentLost => "agent_lost",
             Self::ConnectionLost => "connection_lost",
             Self::KillUnconfirmed => "kill_unconfirmed",
+            Self::HostRebooted => "host_rebooted",
+            Self::Vanished => "vanished",
         }
     }
 }

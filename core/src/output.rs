@@ -18,7 +18,7 @@ pub enum StreamName {
 pub struct StreamSummary {
     /// Bytes that the command printed.
     pub bytes_total: u64,
-    /// SHA-256 of all of them; `None` if the command never started.
+    /// SHA-256 of all of them; `None` if the command never started, or if a host let go of bytes before they were read.
     pub digest: Option<Digest>,
     /// The first bytes.
     pub head: Vec<u8>,

@@ -8,6 +8,7 @@ use lictor_core::{
     clock::Timestamp,
     command::Command,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
     principal::{Principal, PrincipalKind, Via},
 };
@@ -52,6 +53,7 @@ static JUDGE: LazyLock<Judge> = LazyLock::new(|| Judge {
         alias: HostAlias::new("web-1").expect("a name"),
         site: SiteName::new("eu").expect("a name"),
         tags: vec![Tag::new("web").expect("a name")],
+        labels: Labels::default(),
     },
     policy: PolicySet::parse(POLICY).expect("a policy"),
 });
@@ -83,6 +85,7 @@ fn holds(command: &Command) {
         via: Via::Cli,
         host: &judge.host,
         command,
+        context: lictor_core::context::Context::none(),
         requested,
         at: Timestamp::default(),
     };

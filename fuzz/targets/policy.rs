@@ -8,6 +8,7 @@ use lictor_core::{
     clock::Timestamp,
     command::Command,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
     principal::{Principal, PrincipalKind, Via},
 };
@@ -30,6 +31,7 @@ static ASKED: LazyLock<Asked> = LazyLock::new(|| Asked {
         alias: HostAlias::new("web-1").expect("a name"),
         site: SiteName::new("eu").expect("a name"),
         tags: vec![Tag::new("web").expect("a name")],
+        labels: Labels::default(),
     },
     commands: [
         "uptime",
@@ -63,6 +65,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             via: Via::Mcp,
             host: &asked.host,
             command,
+            context: lictor_core::context::Context::none(),
             requested,
             at: Timestamp::default(),
         };

@@ -1,11 +1,19 @@
 //! What to do next about an invocation that did not simply succeed or fail.
 
-use lictor_core::outcome::{Outcome, Unknown, Unreachable};
+use lictor_core::{
+    freeze::FROZEN,
+    outcome::{Outcome, Unknown, Unreachable},
+};
+
+/// What to do about a freeze: nothing that a model or its arguments can.
+const FROZEN_STEP: &str = "an operator has frozen this: tell the user who did and why; no tool lifts it, and asking again is refused until an \
+     operator does";
 
 /// One sentence; `None` where the outcome speaks for itself.
 pub(crate) fn next_step(outcome: &Outcome) -> Option<&'static str> {
     Some(match outcome {
         Outcome::Succeeded | Outcome::Failed(_) => return None,
+        Outcome::Denied { code, .. } if code == FROZEN => FROZEN_STEP,
         Outcome::Denied { .. } => {
             "see ssh_plan for what is allowed on this host, or tell the user that policy forbids this"
         }
@@ -45,6 +53,10 @@ const fn unreachable(reason: Unreachable) -> &'static str {
         Unreachable::SessionRefused => {
             "the host refuses to run commands for this login: an operator has to look"
         }
+        Unreachable::WorkingDirectory => "the working directory cannot be entered on this host: name another",
+        Unreachable::RunAs => {
+            "the host does not let the site's login run anything as that user: an operator has to permit it there"
+        }
     }
 }
 
@@ -52,6 +64,12 @@ const fn unknown(reason: Unknown) -> &'static str {
     match reason {
         Unknown::KillUnconfirmed => {
             "it was told to stop and may still be running: look at the host before asking again"
+        }
+        Unknown::HostRebooted => {
+            "it was started, and the host was restarted before it ended: look at the host before asking again"
+        }
+        Unknown::Vanished => {
+            "it was started and is gone without an exit status: look at the host before asking again"
         }
         Unknown::AgentRestarted | Unknown::AgentLost | Unknown::ConnectionLost => {
             "it may or may not have run: look at the host before asking again"

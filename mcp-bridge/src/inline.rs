@@ -40,6 +40,25 @@ pub(crate) fn line(text: &str, budget: usize) -> String {
     out
 }
 
+/// Shows the beginning of `bytes` in at most `budget` bytes, without cutting a character; and how many were shown. At
+/// least one character is.
+pub(crate) fn page(bytes: &[u8], budget: usize) -> (String, usize) {
+    let mut text = String::new();
+    let whole = whole_characters(bytes);
+    let bytes = if whole.is_empty() { bytes } else { whole };
+    let taken = match escape(bytes, budget, &mut text) {
+        0 if !bytes.is_empty() => {
+            let first = bytes.utf8_chunks().next().map_or(1, |chunk| match chunk.valid().chars().next() {
+                Some(c) => c.len_utf8(),
+                None => chunk.invalid().len(),
+            });
+            escape(bytes.get(..first).unwrap_or(bytes), usize::MAX, &mut text)
+        }
+        taken => taken,
+    };
+    (text, taken)
+}
+
 /// `head` and `tail` are the same bytes if nothing is missing between them.
 fn bounded(head: &[u8], tail: &[u8], missing: u64, bytes_total: u64, budget: usize) -> Shown {
     if missing == 0 {
@@ -227,6 +246,23 @@ mod tests {
             let text = shown(&bytes, 1_000).text;
             assert!(text.len() <= 1_000 && text.contains("bytes left out"), "{}", text.len());
         }
+    }
+
+    #[test]
+    fn pages_together_are_the_whole_text_and_always_get_on() {
+        let text = "ä€🙂\u{e0041}x\n".repeat(20);
+        for (cut, budget) in [(1, 1), (3, 2), (7, 5), (1_000, 9), (64, 1_000)] {
+            let (mut at, mut shown) = (0, String::new());
+            while at < text.len() {
+                let bytes = &text.as_bytes()[at..];
+                // A page of bytes never ends inside a character that it could show whole.
+                let (page, taken) = page(&bytes[..bytes.len().min(cut.max(4))], budget);
+                assert!(taken > 0);
+                (at, shown) = (at + taken, shown + &page);
+            }
+            assert_eq!(shown, text.replace('\u{e0041}', "\\u{e0041}"), "{cut} {budget}");
+        }
+        assert_eq!(page(b"\xe2\x82", 10).1, 2);
     }
 
     #[test]

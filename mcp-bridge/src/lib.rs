@@ -14,6 +14,7 @@ mod advice;
 mod answer;
 mod arguments;
 mod follow;
+mod group_run;
 mod host_run;
 mod inline;
 mod key;

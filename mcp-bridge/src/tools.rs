@@ -2,6 +2,7 @@
 
 mod cancel;
 mod describe_host;
+mod job_output;
 mod list_hosts;
 mod ping;
 mod plan;
@@ -93,6 +94,7 @@ pub(crate) fn all() -> &'static [Entry] {
             Entry::of::<plan::PlanCommand>(),
             Entry::of::<run::Run>(),
             Entry::of::<run_on_tag::RunOnTag>(),
+            Entry::of::<job_output::JobOutput>(),
             Entry::of::<cancel::Cancel>(),
         ]
     });

@@ -7,16 +7,22 @@
 //!   host: web-1
 //!   site: eu                      # "default" when left out
 //!   tags: [web]
+//!   labels: { env: prod }
 //!   at: "2026-01-05T10:00:00Z"    # needed when the policy has windows or freezes
+//!   run_as: deploy                # optional, as environment: {NAME: value} and working_directory
 //!   command: systemctl restart nginx    # or argv: [systemctl, restart, nginx]
 //!   expect: allow                 # allow, approve or deny
 //!   rule: restart-web             # optional: the rule that decides
 //!   code: POLICY_ALLOWED          # optional: the code, also E_… of a refusal
 //! ```
 
+use std::collections::BTreeMap;
+
 use lictor_core::{
     clock::Timestamp,
+    context::{Context, Environment, InvalidContext},
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, SiteName, Tag, TenantName},
     principal::Via,
 };
@@ -81,7 +87,13 @@ struct CaseFile {
     site: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     at: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    working_directory: Option<String>,
+    run_as: Option<String>,
     command: Option<String>,
     argv: Option<Vec<String>>,
     expect: String,
@@ -139,13 +151,15 @@ fn case(line: Option<u64>, file: CaseFile) -> Result<Case, String> {
     let site = SiteName::new(site).map_err(|e| named("site", site, &e))?;
     let tag = |text: &String| Tag::new(text).map_err(|e| named("tags", text, &e));
     let tags = file.tags.iter().map(tag).collect::<Result<_, _>>()?;
+    let labels = Labels::new(&file.labels).map_err(|e| format!("`labels`: {e}"))?;
     let via = file.via.as_deref().unwrap_or(Via::Cli.as_str());
     let via = Via::parse(via).ok_or_else(|| format!("`via` has `{via}`; there are cli, mcp and api"))?;
     let moment = file.at.as_deref().map(time::rfc3339).transpose()?;
     let circumstances = Circumstances {
         principal: verdict::principal(&tenant, &file.principal)?,
         via,
-        host: HostFacts { alias, site, tags },
+        host: HostFacts { alias, site, tags, labels },
+        context: context(&file)?,
         at: moment.unwrap_or(Timestamp::default()),
     };
     let command = match (file.command, file.argv) {
@@ -169,6 +183,17 @@ fn case(line: Option<u64>, file: CaseFile) -> Result<Case, String> {
         expect,
         rule: file.rule,
         code: file.code,
+    })
+}
+
+fn context(file: &CaseFile) -> Result<Context, String> {
+    let named = |key: &str, why: InvalidContext| format!("`{key}`: {why}");
+    let directory = file.working_directory.as_deref().map(str::parse).transpose();
+    let login = file.run_as.as_deref().map(str::parse).transpose();
+    Ok(Context {
+        environment: Environment::from_pairs(&file.environment).map_err(|why| named("environment", why))?,
+        working_directory: directory.map_err(|why| named("working_directory", why))?,
+        run_as: login.map_err(|why| named("run_as", why))?,
     })
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `principal` | `{name, kind ("user" or "service"), groups: [string]}` |
 //! | `via` | `"cli"`, `"mcp"` or `"api"` |
-//! | `host` | `{alias, site, tags: [string]}` |
+//! | `host` | `{alias, site, tags: [string], labels: {string: string}}` |
 //! | `command` | `{line, programs: [string], parts: [[string]]}` |
 //! | `requested` | `{timeout_seconds, output_bytes}`, 0 where the caller left it open |
 
@@ -56,6 +56,10 @@ impl Condition {
             // The example has fewer words than a command may have.
             Ok(Value::Bool(_)) | Err(ExecutionError::IndexOutOfBounds(_)) => Ok(condition),
             Ok(other) => Err(format!("`condition` gives {}, not true or false", other.type_of())),
+            Err(error @ ExecutionError::NoSuchKey(_)) if source.contains("labels") => Err(format!(
+                "`condition` cannot be evaluated: {error}; a host may have no such label: ask first, as in `\"env\" in \
+                 host.labels && host.labels[\"env\"] == \"prod\"`"
+            )),
             Err(error) => Err(format!("`condition` cannot be evaluated: {error}")),
         }
     }
@@ -121,6 +125,7 @@ impl Facts {
             .collect();
         let programs = request.command.simples().filter_map(|simple| Some(simple.words().first()?.as_str()));
         let tags = request.host.tags.iter().map(lictor_core::name::Tag::as_str);
+        let labels = request.host.labels.iter().map(|(key, value)| (key.as_str(), text(value.as_str())));
         let seconds = request.requested.timeout.map_or(0, |t| t.as_secs());
         Self::new([
             (
@@ -138,6 +143,7 @@ impl Facts {
                     ("alias", text(request.host.alias.as_str())),
                     ("site", text(request.host.site.as_str())),
                     ("tags", list(tags)),
+                    ("labels", map(labels)),
                 ]),
             ),
             (
@@ -162,7 +168,15 @@ impl Facts {
         Self::new([
             ("principal", map([("name", text("a")), ("kind", text("user")), ("groups", list(["a"]))])),
             ("via", text("cli")),
-            ("host", map([("alias", text("a")), ("site", text("a")), ("tags", list(["a"]))])),
+            (
+                "host",
+                map([
+                    ("alias", text("a")),
+                    ("site", text("a")),
+                    ("tags", list(["a"])),
+                    ("labels", map([("a", text("a"))])),
+                ]),
+            ),
             (
                 "command",
                 map([
@@ -202,7 +216,7 @@ fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Value {
     Value::List(Arc::new(texts.into_iter().map(text).collect()))
 }
 
-fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let entries: HashMap<String, Value> =
         entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     Value::Map(entries.into())

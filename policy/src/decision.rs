@@ -32,6 +32,8 @@ pub enum DecisionCode {
     ApprovalRequired,
     /// Every part is allowed and none is denied, but changes are frozen.
     Frozen,
+    /// Every part is allowed and none is denied, but not with the variables, directory or login asked for.
+    Context,
 }
 
 /// Whose consent a rule asks for.
@@ -101,8 +103,14 @@ impl fmt::Display for Effect {
 
 impl DecisionCode {
     /// Every code, for conversion and tests.
-    pub const ALL: [Self; 5] =
-        [Self::Allowed, Self::DeniedByRule, Self::DefaultDeny, Self::ApprovalRequired, Self::Frozen];
+    pub const ALL: [Self; 6] = [
+        Self::Allowed,
+        Self::DeniedByRule,
+        Self::DefaultDeny,
+        Self::ApprovalRequired,
+        Self::Frozen,
+        Self::Context,
+    ];
 
     /// The code as it is written in every interface.
     pub const fn as_str(self) -> &'static str {
@@ -112,6 +120,7 @@ impl DecisionCode {
             Self::DefaultDeny => "POLICY_DEFAULT_DENY",
             Self::ApprovalRequired => "POLICY_APPROVAL_REQUIRED",
             Self::Frozen => "POLICY_FROZEN",
+            Self::Context => "POLICY_CONTEXT",
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The judgement: a policy and a request give a decision.
 //!
 //! Every simple command of the request is judged on its own. If any is matched by a deny rule, the request is denied;
-//! else, if any is matched by no allow or approve rule, the request is denied; else, if changes are frozen on the host
-//! and a part has no rule that is exempt, the request is denied; else, if a part is matched by an approve rule, others
+//! else, if any is matched by no allow or approve rule, the request is denied; else, if a part has no such rule that also
+//! permits the whole context, the request is denied; else, if changes are frozen on the host and a part has no rule of
+//! these that is exempt, the request is denied; else, if a part is matched by an approve rule, others
 //! have to consent; else it is allowed. What is allowed is so within the strictest limits and networks of all the rules
 //! that allow it. The order of rules never matters.
 //!
 //! Rules that were imported have an order of their own and speak as one: what they deny is denied, and a part that they
 //! allow is allowed.
 
+mod in_context;
 mod terms;
 
 use lictor_core::{
@@ -16,7 +18,10 @@ use lictor_core::{
     name::RuleId,
 };
 
-use self::terms::{Terms, limits, networks};
+use self::{
+    in_context::context_deny,
+    terms::{Terms, limits, networks},
+};
 use crate::{
     decision::{ApprovalTerms, Decision, DecisionCode, Effect},
     imported::PartVerdict,
@@ -64,6 +69,9 @@ pub fn evaluate(set: &PolicySet, request: &Request<'_>) -> Decision {
     if let Some(part) = parts.iter().find(|part| part.rules.is_empty() && part.imported.is_none()) {
         return default_deny(&judging, part.simple);
     }
+    if let Some(part) = parts.iter().find(|part| !part.permits(request.context)) {
+        return context_deny(&judging, part);
+    }
     match frozen(&judging, &parts) {
         Some(decision) => decision,
         None => permitted(&judging, &parts),
@@ -86,7 +94,8 @@ fn permitted(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Decision {
         return denied(judging.set, DecisionCode::DefaultDeny, nothing, String::new());
     };
     let wanted = if approvals.is_empty() { Effect::Allow } else { Effect::Approve };
-    let native = part.rules.iter().find(|(rule, _)| rule.effect() == wanted);
+    let permits = |rule: &Rule| wanted != Effect::Allow || rule.context.permits(judging.request.context);
+    let native = part.rules.iter().find(|(rule, _)| rule.effect() == wanted && permits(rule));
     let Some(rule) = native.map(|(rule, _)| rule.id()).or(part.imported.as_ref()) else {
         let nothing = "no rule permits the command".into();
         return denied(judging.set, DecisionCode::DefaultDeny, nothing, String::new());
@@ -292,7 +301,8 @@ fn frozen(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Option<Decision
     let request = judging.request;
     let freeze =
         judging.set.freezes().find(|f| f.hosts.include(request.host) && f.span.contains(request.at))?;
-    let part = parts.iter().find(|part| !part.rules.iter().any(|(rule, _)| rule.exempt_from_freezes))?;
+    let exempt = |rule: &Rule| rule.exempt_from_freezes && rule.context.permits(request.context);
+    let part = parts.iter().find(|part| !part.rules.iter().any(|(rule, _)| exempt(rule)))?;
     let reason = format!(
         "changes are frozen on {} by `{}` ({}), and no rule that allows `{}` is exempt: {}",
         request.host.alias,

@@ -65,6 +65,8 @@ pub enum RuleFit {
     OtherHost,
     /// Its patterns are other commands of the same program.
     OtherCommand,
+    /// It is for other variables, directories or logins.
+    OtherContext,
     /// It holds at another time.
     OtherTime,
     /// Its condition is false or has no truth value.
@@ -98,6 +100,15 @@ fn of_rule(judging: &Judging<'_>, rule: &Rule, simple: &Simple) -> Option<RuleEx
     };
     let near = || rule.find(simple);
     match judging.fit(rule, simple) {
+        Fit::OtherContext(found) => {
+            let detail = "matches, but denies it with another context only".to_owned();
+            say(RuleFit::OtherContext, found.pattern, None, detail)
+        }
+        Fit::Matches(found) if !allows_in(rule, judging.request) => {
+            let items = rule.context.unpermitted(judging.request.context).join(", ");
+            let detail = format!("matches, but does not permit {}; it binds all the same", shorten(&items));
+            say(RuleFit::OtherContext, found.pattern, None, detail)
+        }
         Fit::Matches(found) => {
             say(RuleFit::Matches, found.pattern, word(rule, simple, found), matched(rule, simple, found))
         }
@@ -157,6 +168,11 @@ fn of_rule(judging: &Judging<'_>, rule: &Rule, simple: &Simple) -> Option<RuleEx
     }
 }
 
+/// Whether a rule that matches has nothing against the context.
+fn allows_in(rule: &Rule, request: &Request<'_>) -> bool {
+    rule.effect() == Effect::Deny || rule.context.permits(request.context)
+}
+
 /// What imported rules say of the part, if one of them speaks of it.
 fn of_imported(judging: &Judging<'_>, simple: &Simple) -> Option<RuleExplanation> {
     let verdict = judging.set.imported()?.judge_part(judging.request.host, simple);
@@ -194,6 +210,7 @@ impl RuleFit {
             Self::OtherPrincipal => "other_principal",
             Self::OtherHost => "other_host",
             Self::OtherCommand => "other_command",
+            Self::OtherContext => "other_context",
             Self::OtherTime => "other_time",
             Self::Condition => "condition",
         }

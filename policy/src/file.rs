@@ -93,6 +93,15 @@ pub(crate) struct RuleFile {
     pub(crate) hosts: WhereFile,
     /// Which commands: a list of patterns, or (deny only) `any`.
     pub(crate) commands: CommandsFile,
+    /// Variables that a request may set: `NAME`, `BEGINNING_*`, `NAME=value` or `NAME=<slot>`; left out: none. In a deny
+    /// rule: only requests that set one of these.
+    pub(crate) environment: Option<Vec<String>>,
+    /// Directories in which a request may start it, as `/srv/app` or `<path:/srv/app>`; left out: none but the login's
+    /// own. In a deny rule: only requests for one of these.
+    pub(crate) working_directory: Option<Vec<String>>,
+    /// Logins as which a request may run it; left out: none but the site's own. In a deny rule: only requests for one of
+    /// these.
+    pub(crate) run_as: Option<Vec<String>>,
     /// When; left out: always.
     pub(crate) when: Option<WhenFile>,
     /// Only if this expression (CEL) is true.
@@ -166,6 +175,8 @@ pub(crate) enum AcknowledgeFile {
     DenyListOfOptions,
     /// The rule has no `not_match`.
     NoExamples,
+    /// The rule lets commands run as root.
+    RunsAsRoot,
 }
 
 /// Doors by which requests come in.
@@ -209,7 +220,8 @@ pub(crate) enum KindFile {
     Service,
 }
 
-/// Hosts: any that is listed, has a listed tag or is at a listed site.
+/// Hosts: any that is listed, has a listed tag or is at a listed site, or every one where nothing is listed; of these, the
+/// ones with all the labels.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Hosts")]
@@ -220,6 +232,8 @@ pub(crate) struct HostsFile {
     pub(crate) tags: Option<Vec<String>>,
     /// Sites, by name.
     pub(crate) sites: Option<Vec<String>>,
+    /// Labels that each of the hosts must have, all of them; in a value, `*` stands for any characters, as in `env: prod-*`.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
 }
 
 /// `all`, or which hosts.

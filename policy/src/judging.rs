@@ -31,6 +31,8 @@ pub(crate) enum Fit<'r> {
     OtherHost,
     /// None of its patterns is the command; the nearest has a place for so many words.
     OtherCommand,
+    /// It denies the command, with another context only.
+    OtherContext(Match<'r>),
     /// It would match, at another time.
     OtherTime(Match<'r>),
     /// It would match, if its condition were true.
@@ -63,6 +65,9 @@ impl<'a> Judging<'a> {
             return Fit::OtherHost;
         }
         let Some(found) = rule.find(simple) else { return Fit::OtherCommand };
+        if rule.effect() == Effect::Deny && !rule.context.concerns(self.request.context) {
+            return Fit::OtherContext(found);
+        }
         if !rule.when.holds(&self.open_windows) {
             return Fit::OtherTime(found);
         }

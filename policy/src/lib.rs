@@ -17,6 +17,7 @@ pub mod file;
 pub mod import;
 pub mod imported;
 pub(crate) mod judging;
+pub(crate) mod labels;
 pub mod lint;
 pub mod parse;
 pub mod pattern;

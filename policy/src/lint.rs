@@ -50,6 +50,8 @@ pub enum Finding {
     DenyListOfOptions,
     /// An allow rule has no `not_match`.
     NoExamples,
+    /// An allow rule lets commands run as root.
+    RunsAsRoot,
     /// A finding is acknowledged that the rule does not have.
     UnusedAcknowledge,
 }
@@ -146,6 +148,10 @@ fn of_rule(rule: &Rule) -> Vec<Found> {
         let why = "no line shows what the rule must not match".to_owned();
         found.push(Found { finding: Finding::NoExamples, pattern: None, why });
     }
+    if rule.effect() != Effect::Deny && rule.context.names_root() {
+        let why = "what it allows may run as root, who may do everything on the host".to_owned();
+        found.push(Found { finding: Finding::RunsAsRoot, pattern: None, why });
+    }
     if let Commands::Patterns(patterns) = &rule.commands {
         for (index, pattern) in patterns.iter().enumerate() {
             let of_pattern = of_pattern(pattern, rule.effect()).into_iter();
@@ -185,7 +191,7 @@ fn reported(rule: &Rule, found: Vec<Found>) -> Vec<LintFinding> {
 
 impl Finding {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::StartsPrograms,
         Self::LeadingDash,
         Self::FreeOperand,
@@ -198,6 +204,7 @@ impl Finding {
         Self::FlagOrder,
         Self::DenyListOfOptions,
         Self::NoExamples,
+        Self::RunsAsRoot,
         Self::UnusedAcknowledge,
     ];
 
@@ -216,6 +223,7 @@ impl Finding {
             Self::FlagOrder => "flag-order",
             Self::DenyListOfOptions => "deny-list-of-options",
             Self::NoExamples => "no-examples",
+            Self::RunsAsRoot => "runs-as-root",
             Self::UnusedAcknowledge => "unused-acknowledge",
         }
     }
@@ -247,6 +255,7 @@ impl Finding {
                 "deny the program or its subcommand, or leave the option out of what is allowed"
             }
             Self::NoExamples => "add `not_match` with lines that come close to what is allowed",
+            Self::RunsAsRoot => "name the login that owns what the commands work on",
             Self::UnusedAcknowledge => "take it out",
         }
     }
@@ -289,6 +298,7 @@ impl From<AcknowledgeFile> for Finding {
             AcknowledgeFile::FlagOrder => Self::FlagOrder,
             AcknowledgeFile::DenyListOfOptions => Self::DenyListOfOptions,
             AcknowledgeFile::NoExamples => Self::NoExamples,
+            AcknowledgeFile::RunsAsRoot => Self::RunsAsRoot,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use lictor_core::{
     clock::Timestamp,
     command::Command,
+    context::Context,
+    label::Labels,
     name::{HostAlias, SiteName, Tag},
     principal::{Principal, Via},
 };
@@ -18,6 +20,8 @@ pub struct HostFacts {
     pub site: SiteName,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// Its labels.
+    pub labels: Labels,
 }
 
 /// Limits that the caller asks for; a rule may lower them.
@@ -40,6 +44,8 @@ pub struct Request<'a> {
     pub host: &'a HostFacts,
     /// What.
     pub command: &'a Command,
+    /// In what.
+    pub context: &'a Context,
     /// Within which limits.
     pub requested: RequestedLimits,
     /// When.

@@ -13,10 +13,14 @@ use crate::{
     class::{Class, ClassName},
     condition::Condition,
     decision::{ApprovalTerms, Effect},
+    labels::LabelPatterns,
     lint::Notes,
     pattern::{Pattern, deny},
     request::HostFacts,
+    rule::context::InContext,
 };
+
+pub(crate) mod context;
 
 /// One rule of a policy.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct Rule {
     pub(crate) commands: Commands,
     /// Commands that it allows besides; none in deny rules.
     pub(crate) classes: Vec<ClassName>,
+    /// In what.
+    pub(crate) context: InContext,
     pub(crate) when: When,
     pub(crate) condition: Option<Condition>,
     /// Path slots with `...` take globs.
@@ -73,7 +79,14 @@ pub(crate) struct Principals {
 #[derive(Debug, Clone)]
 pub(crate) enum Hosts {
     All,
-    Some { hosts: Vec<HostName>, tags: Vec<Tag>, sites: Vec<SiteName> },
+    /// Any that is listed, has a listed tag or is at a listed site, or every one where nothing is listed; of these, the ones
+    /// with all the labels.
+    Some {
+        hosts: Vec<HostName>,
+        tags: Vec<Tag>,
+        sites: Vec<SiteName>,
+        labels: LabelPatterns,
+    },
 }
 
 /// A host by its alias, or hosts by a pattern.
@@ -249,15 +262,24 @@ impl Hosts {
     }
     /// Whether it lists the host by name.
     pub(crate) fn names(&self, host: &HostFacts) -> bool {
-        matches!(self, Self::Some { hosts, .. } if hosts.iter().any(|name| name.is(&host.alias)))
+        matches!(self, Self::Some { hosts, labels, .. }
+            if hosts.iter().any(|name| name.is(&host.alias)) && labels.include(&host.labels))
     }
-    /// Whether it lists a tag of the host.
+    /// Whether it lists a tag of the host, or labels alone, which the host has.
     pub(crate) fn tags(&self, host: &HostFacts) -> bool {
-        matches!(self, Self::Some { tags, .. } if host.tags.iter().any(|tag| tags.contains(tag)))
+        matches!(self, Self::Some { tags, labels, .. }
+            if (self.lists_none() || host.tags.iter().any(|tag| tags.contains(tag)))
+                && labels.include(&host.labels))
     }
     /// Whether it lists the host's site.
     pub(crate) fn sites(&self, host: &HostFacts) -> bool {
-        matches!(self, Self::Some { sites, .. } if sites.contains(&host.site))
+        matches!(self, Self::Some { sites, labels, .. }
+            if sites.contains(&host.site) && labels.include(&host.labels))
+    }
+    /// Whether only labels say which hosts.
+    pub(crate) fn lists_none(&self) -> bool {
+        matches!(self, Self::Some { hosts, tags, sites, .. }
+            if hosts.is_empty() && tags.is_empty() && sites.is_empty())
     }
 }
 

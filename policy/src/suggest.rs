@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lictor_core::{
     command::{Simple, Word},
+    job::CommandInput,
     name::HostAlias,
     principal::{Principal, PrincipalKind, Via},
 };
@@ -108,6 +109,15 @@ impl Suggester {
     /// Takes one request; what was refused and what is not recorded whole teaches nothing.
     pub fn push(&mut self, past: &Past) {
         if past.cut || past.decided.effect == crate::decision::Effect::Deny {
+            return;
+        }
+        let context = &past.circumstances.context;
+        if !context.is_empty() {
+            let CommandInput::Line(text) = &past.command else { return };
+            self.leave_out(
+                text,
+                "it ran with variables, a directory or a login of its own: write that rule yourself",
+            );
             return;
         }
         let Ok(command) = crate::parse::parse_command_with_globs(&past.command) else {

@@ -3,6 +3,7 @@
 use lictor_core::{
     clock::Timestamp,
     command::Command,
+    context::Context,
     job::CommandInput,
     name::{PrincipalName, RuleId, TenantName},
     principal::{Principal, PrincipalKind, Via},
@@ -25,6 +26,8 @@ pub struct Circumstances {
     pub via: Via,
     /// Where.
     pub host: HostFacts,
+    /// In what.
+    pub context: Context,
     /// When.
     pub at: Timestamp,
 }
@@ -91,6 +94,7 @@ impl Circumstances {
             via: self.via,
             host: &self.host,
             command,
+            context: &self.context,
             requested: RequestedLimits::default(),
             at: self.at,
         }

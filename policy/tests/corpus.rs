@@ -11,6 +11,7 @@ use lictor_core::{
     clock::Timestamp,
     command::Command,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
     principal::{Principal, PrincipalKind, Via},
 };
@@ -113,6 +114,7 @@ impl Asker {
                 alias: HostAlias::new("web-1").unwrap(),
                 site: SiteName::new("eu").unwrap(),
                 tags: tags.map(|tag| Tag::new(tag).unwrap()).into(),
+                labels: Labels::default(),
             },
         }
     }
@@ -132,6 +134,7 @@ impl Asker {
                     via: *via,
                     host: &self.host,
                     command,
+                    context: lictor_core::context::Context::none(),
                     requested,
                     at: Timestamp::default(),
                 },

@@ -14,6 +14,7 @@ use std::{fs, path::Path};
 use lictor_core::{
     command::Command,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, SiteName, Tag},
 };
 use lictor_policy::{
@@ -38,6 +39,7 @@ fn host(alias: &str, tags: &[String]) -> HostFacts {
         alias: HostAlias::new(alias).unwrap(),
         site: SiteName::new("eu").unwrap(),
         tags: tags.iter().map(|tag| Tag::new(tag).unwrap()).collect(),
+        labels: Labels::default(),
     }
 }
 fn read(yaml: &str) -> ImportedPolicy {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use lictor_core::{
     clock::Timestamp,
+    context::{Context, Environment},
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
     principal::{Principal, PrincipalKind, Via},
 };
@@ -28,6 +30,9 @@ struct Ask {
     at: u64,
     line: &'static str,
     timeout: Option<u64>,
+    variables: &'static [(&'static str, &'static str)],
+    directory: Option<&'static str>,
+    login: Option<&'static str>,
 }
 
 const NOON: u64 = 1_767_610_800; // 2026-01-05T11:00:00Z, a Monday, 12:00 in Vienna
@@ -41,6 +46,9 @@ const ASK: Ask = Ask {
     at: NOON,
     line: "a",
     timeout: None,
+    variables: &[],
+    directory: None,
+    login: None,
 };
 
 impl Ask {
@@ -54,6 +62,7 @@ impl Ask {
             alias: HostAlias::new(self.host).unwrap(),
             site: SiteName::new(self.site).unwrap(),
             tags: self.tags.iter().map(|tag| Tag::new(tag).unwrap()).collect(),
+            labels: Labels::default(),
         };
         let command = set
             .parse_command(&CommandInput::Line(self.line.into()))
@@ -61,7 +70,23 @@ impl Ask {
         let requested =
             RequestedLimits { timeout: self.timeout.map(Duration::from_secs), output_bytes: None };
         let at = Timestamp::from_micros(self.at * 1_000_000);
-        then(&Request { principal: &principal, via: self.via, host: &host, command: &command, requested, at })
+        let context = &self.context();
+        then(&Request {
+            principal: &principal,
+            via: self.via,
+            host: &host,
+            command: &command,
+            context,
+            requested,
+            at,
+        })
+    }
+    fn context(&self) -> Context {
+        Context {
+            environment: Environment::from_pairs(self.variables.iter().copied()).unwrap(),
+            working_directory: self.directory.map(|path| path.parse().unwrap()),
+            run_as: self.login.map(|name| name.parse().unwrap()),
+        }
     }
     fn decide(&self, set: &PolicySet) -> Decision {
         self.with(set, |request| evaluate(set, request))
@@ -418,13 +443,17 @@ const SCOPES: [&str; 6] = [
     "where: all, who: {kinds: [service]}",
     "where: {sites: [eu]}, who: {via: [mcp]}",
 ];
-const TERMS: [&str; 6] = [
+const TERMS: [&str; 10] = [
     "commands: [a]",
     "commands: [a, b <n>]",
     "commands: [b <int:1..9>], when: {during: [office]}",
     "commands: [a], condition: \"via == 'cli'\"",
     "commands: [b <n>], condition: \"command.parts[0][1] == '5'\"",
     "commands: [a, b 7], when: {not_during: [office]}",
+    "commands: [a, b <n>], run_as: [deploy, root]",
+    "commands: [a], run_as: [root], environment: [LANG=C]",
+    "commands: [a, b 7], environment: [LANG, LC_*], working_directory: ['<path:/srv>']",
+    "commands: [a, b <n>], environment: [LANG], run_as: [deploy]",
 ];
 
 fn rules() -> impl Strategy<Value = Vec<(usize, usize, usize)>> {
@@ -465,8 +494,24 @@ fn asks() -> Vec<Ask> {
             }
         }
     }
+    // Doors and times meet contexts nowhere.
+    let plain: Vec<Ask> = asks.iter().filter(|ask| ask.via == Via::Cli && ask.at == NOON).cloned().collect();
+    for (variables, directory, login) in CONTEXTS {
+        asks.extend(plain.iter().map(|ask| Ask { variables, directory, login, ..ask.clone() }));
+    }
     asks
 }
+
+/// What a request may ask for besides its command.
+type InContext = (&'static [(&'static str, &'static str)], Option<&'static str>, Option<&'static str>);
+
+const CONTEXTS: [InContext; 5] = [
+    (&[], None, Some("deploy")),
+    (&[], None, Some("root")),
+    (&[("LANG", "C")], None, Some("root")),
+    (&[("LANG", "de"), ("LC_ALL", "C")], Some("/srv/app"), None),
+    (&[("OTHER", "x")], None, None),
+];
 
 /// What the parts of an explanation add up to, by the law that the documentation states.
 fn concluded(explanation: &Explanation) -> Effect {
@@ -475,6 +520,10 @@ fn concluded(explanation: &Explanation) -> Effect {
             part.rules.iter().any(|rule| rule.fit == RuleFit::Matches && rule.effect == effect)
         }
     };
+    // What does not permit the context binds all the same.
+    let asks = |part: &lictor_policy::explain::PartExplanation| {
+        part.rules.iter().any(|r| r.fit == RuleFit::OtherContext && r.effect == Effect::Approve)
+    };
     let parts = &explanation.parts;
     if parts.iter().any(|part| has(Effect::Deny)(&part)) {
         return Effect::Deny;
@@ -482,7 +531,11 @@ fn concluded(explanation: &Explanation) -> Effect {
     if !parts.iter().all(|part| has(Effect::Allow)(&part) || has(Effect::Approve)(&part)) {
         return Effect::Deny;
     }
-    if parts.iter().any(|part| has(Effect::Approve)(&part)) { Effect::Approve } else { Effect::Allow }
+    if parts.iter().any(|part| has(Effect::Approve)(&part) || asks(part)) {
+        Effect::Approve
+    } else {
+        Effect::Allow
+    }
 }
 
 proptest! {
@@ -503,6 +556,21 @@ proptest! {
             let explanation = ask.explain(&set);
             prop_assert_eq!(&explanation.decision, &ask.decide(&set));
             prop_assert_eq!(concluded(&explanation), explanation.decision.effect, "{:?}", ask);
+        }
+    }
+
+    #[test]
+    fn a_context_only_takes_away(rules in rules()) {
+        let set = written(&rules, false);
+        let rank = |effect| match effect { Effect::Deny => 0, Effect::Approve => 1, Effect::Allow => 2 };
+        for ask in asks() {
+            let plain = Ask { variables: &[], directory: None, login: None, ..ask.clone() };
+            let (with, without) = (ask.decide(&set), plain.decide(&set));
+            prop_assert!(rank(with.effect) <= rank(without.effect), "{:?}", ask);
+            if with.effect != Effect::Deny {
+                prop_assert_eq!(&with.limits, &without.limits, "{:?}", ask);
+                prop_assert_eq!(&with.approvals, &without.approvals, "{:?}", ask);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lictor_core::{
     command::Command,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
     principal::{Principal, PrincipalKind, Via},
 };
@@ -33,6 +34,7 @@ fn host() -> HostFacts {
         alias: HostAlias::new("web-1").unwrap(),
         site: SiteName::new("eu").unwrap(),
         tags: vec![Tag::new("web").unwrap(), Tag::new("prod").unwrap()],
+        labels: Labels::default(),
     }
 }
 fn decide_as(set: &PolicySet, who: &Principal, via: Via, text: &str, requested: RequestedLimits) -> Decision {
@@ -43,6 +45,7 @@ fn decide_as(set: &PolicySet, who: &Principal, via: Via, text: &str, requested: 
             via,
             host: &host(),
             command: &line(text),
+            context: lictor_core::context::Context::none(),
             requested,
             at: lictor_core::clock::Timestamp::default(),
         },

@@ -3,6 +3,7 @@
 
 use lictor_core::{
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, PrincipalName, SiteName, TenantName},
     principal::{Principal, PrincipalKind, Via},
 };
@@ -25,6 +26,7 @@ fn denies(set: &PolicySet, code: DecisionCode, lines: &[&str]) {
         alias: HostAlias::new("web-1").unwrap(),
         site: SiteName::new("eu").unwrap(),
         tags: Vec::new(),
+        labels: Labels::default(),
     };
     for text in lines {
         let command =
@@ -35,6 +37,7 @@ fn denies(set: &PolicySet, code: DecisionCode, lines: &[&str]) {
             via: Via::Cli,
             host: &host,
             command: &command,
+            context: lictor_core::context::Context::none(),
             requested,
             at: lictor_core::clock::Timestamp::default(),
         };

@@ -1,7 +1,10 @@
 //! Conversion between wire and domain. In: `TryFrom`, which refuses whatever is missing, unknown or too large. Out: `From`.
 
 mod command;
+mod context;
+mod freeze;
 mod grant;
+mod guard;
 mod invocation;
 mod job;
 mod outcome;
@@ -13,6 +16,8 @@ use std::fmt;
 
 pub use self::{
     command::command_text,
+    context::{context_from_wire, context_to_wire},
+    guard::guard_from_wire,
     invocation::invocation_to_wire,
     job::{counts_from_wire, job_state_from_wire, job_to_wire},
     output::{summary_with_bytes, summary_without_bytes},

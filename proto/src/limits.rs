@@ -19,7 +19,8 @@ pub const MAX_PAGE_BYTES: usize = 768 * 1024;
 pub const MAX_CSR_BYTES: usize = 8 * 1024;
 /// Largest page.
 pub const MAX_PAGE: u32 = 1000;
-/// Identifiers in one message of the link: bounds its size; more go in further messages.
-pub const MAX_IDS_PER_MESSAGE: usize = 10_000;
+/// Identifiers in one message of the link: bounds its size; more go in further messages. The largest job and some more,
+/// for an agent knows no more than one hello can name, and must be able to take a whole job.
+pub const MAX_IDS_PER_MESSAGE: usize = 12_000;
 /// Results in one message of the link, so that inline output stays under the message bound.
 pub const MAX_RESULTS_PER_MESSAGE: usize = 24;

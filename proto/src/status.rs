@@ -14,6 +14,7 @@ const fn grpc_code(code: ErrorCode) -> Code {
         ErrorCode::InvalidArgument | ErrorCode::CommandRefused => Code::InvalidArgument,
         ErrorCode::Unauthenticated => Code::Unauthenticated,
         ErrorCode::Forbidden | ErrorCode::PolicyDenied => Code::PermissionDenied,
+        ErrorCode::Frozen => Code::FailedPrecondition,
         ErrorCode::NotFound => Code::NotFound,
         ErrorCode::AlreadyExists => Code::AlreadyExists,
         ErrorCode::Conflict => Code::Aborted,

@@ -3,7 +3,8 @@
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
-    id::JobId,
+    freeze::Freeze,
+    id::{FreezeId, JobId},
     invocation::Invocation,
     job::{Counts, IdempotencyKey, Job},
     name::HostAlias,
@@ -68,6 +69,10 @@ pub enum Write {
     PutShadow(KeptShadow),
     /// No policy is proposed any more.
     RemoveShadow,
+    /// A freeze that must not exist.
+    PutFreeze(Freeze),
+    /// A freeze that must exist.
+    RemoveFreeze(FreezeId),
 }
 
 /// Proof that a change is durable. Only a store can make one, and only after its sync returned.

@@ -19,6 +19,7 @@ macro_rules! conformance {
             every_change_is_in_the_audit_in_order_and_in_the_tree,
             concurrent_changes_of_one_thing_let_exactly_one_through,
             policies_are_kept_by_version,
+            a_freeze_is_kept_until_it_is_lifted_once,
             a_proposed_policy_is_kept_until_it_is_replaced_or_removed,
             what_was_acknowledged_is_there_after_reopening,
         );

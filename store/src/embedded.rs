@@ -10,6 +10,7 @@ mod journal;
 mod keys;
 mod outputs;
 mod plan;
+mod room;
 
 use std::{
     fs::File,
@@ -18,12 +19,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use lictor_core::{
+    freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
     merkle::{Frontier, TreeHead},
     name::{AgentName, HostAlias, SiteName},
+    output::StreamName,
     principal::Principal,
 };
 use serde::de::DeserializeOwned;
@@ -31,14 +35,14 @@ use serde::de::DeserializeOwned;
 use self::{
     committer::Committer,
     journal::{Journal, Position},
-    outputs::OutputFiles,
+    outputs::{FileName, OutputFiles},
     plan::Planned,
 };
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Recorded,
-    Store, StoreError,
+    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Outline,
+    Recorded, Store, StoreError, outline,
     record::{
-        AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
+        AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, PolicyRecord,
         ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
     },
 };
@@ -152,6 +156,15 @@ impl EmbeddedStore {
     }
 }
 
+/// One record that cannot be read must not hide the others of a list. Whoever asks for it by itself is told.
+fn readable<T>(record: &Result<T, StoreError>) -> bool {
+    if let Err(error @ StoreError::Corrupt(_)) = record {
+        tracing::error!(%error, "a record cannot be read; it is left out of a list, restore it from a backup");
+        return false;
+    }
+    true
+}
+
 fn open_error(dir: &Path, source: StoreError) -> OpenError {
     let path = dir.to_owned();
     match source {
@@ -174,9 +187,9 @@ fn read_frontier(tree: &sled::Tree) -> Result<Frontier, StoreError> {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn commit(&self, change: Change) -> Result<Recorded, StoreError> {
-        let planned = Planned::new(change)?;
-        for (invocation, bytes) in &planned.files {
-            self.outputs.write(*invocation, bytes.clone()).await?;
+        let mut planned = Planned::new(change)?;
+        for (digest, bytes) in std::mem::take(&mut planned.files) {
+            self.outputs.write(digest, bytes).await?;
         }
         self.committer.commit(planned).await
     }
@@ -191,8 +204,9 @@ impl Store for EmbeddedStore {
             .range(keys::first_job().to_vec()..end)
             .values()
             .rev()
-            .take(limit)
             .map(|value| decode::<JobRecord>(batch::record_of(&value.map_err(corrupt)?)?)?.try_into())
+            .filter(readable)
+            .take(limit)
             .collect()
     }
 
@@ -207,10 +221,33 @@ impl Store for EmbeddedStore {
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
         let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else { return Ok(None) };
         let mut invocation = record.to_invocation()?;
-        if record.place() == OutputPlace::InFile {
-            outputs_from_bytes(&record, &self.outputs.read(id).await?, &mut invocation.output)?;
+        if let Some(name) = FileName::of(id, record.place()?) {
+            outputs_from_bytes(&record, &self.outputs.read(name).await?, &mut invocation.output)?;
         }
         Ok(Some(invocation))
+    }
+
+    async fn outline(&self, id: InvocationId) -> Result<Option<Outline>, StoreError> {
+        let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else { return Ok(None) };
+        let kept = record.kept();
+        Ok(Some(Outline { kept, ..Outline::of(record.to_invocation()?) }))
+    }
+
+    async fn output(
+        &self,
+        id: InvocationId,
+        stream: StreamName,
+        from: u64,
+        to: u64,
+    ) -> Result<Bytes, StoreError> {
+        let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else {
+            return Ok(Bytes::new());
+        };
+        let Some(name) = FileName::of(id, record.place()?) else {
+            return Ok(outline::slice(&record.to_invocation()?.output, stream, from, to));
+        };
+        let at = record.kept().place_in_file(stream, from);
+        self.outputs.read_part(name, at, to.saturating_sub(from)).await.map(Bytes::from)
     }
 
     async fn invocation_ids(
@@ -264,6 +301,10 @@ impl Store for EmbeddedStore {
 
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
         self.record::<ShadowRecord>(keys::SHADOW)?.map(TryInto::try_into).transpose()
+    }
+
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
+        self.scan::<FreezeRecord, _>(keys::FREEZE)
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

@@ -5,6 +5,7 @@ use lictor_core::{
     digest::Digest,
     id::{JobId, TokenId},
     job::{Counts, Job},
+    label::Labels,
     name::{AgentName, HostAlias, SiteName, Tag, TenantName},
 };
 
@@ -60,6 +61,8 @@ pub struct KeptHost {
     pub site: SiteName,
     /// Its tags, sorted.
     pub tags: Vec<Tag>,
+    /// Its labels.
+    pub labels: Labels,
     /// Free text.
     pub description: String,
     /// `address:port`.

@@ -12,22 +12,26 @@ pub mod conformance;
 pub mod embedded;
 pub mod kept;
 pub mod memory;
+pub mod outline;
 pub mod record;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
+    freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
     merkle::TreeHead,
     name::{AgentName, HostAlias, SiteName},
+    output::StreamName,
     principal::Principal,
 };
 
 pub use self::{
     change::{Change, Recorded, Write},
     kept::{KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
+    outline::{KeptOutput, KeptStream, Outline},
 };
 
 /// One record of the audit log.
@@ -75,6 +79,21 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// An invocation with its output.
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError>;
+    /// An invocation without the bytes that it printed.
+    async fn outline(&self, id: InvocationId) -> Result<Option<Outline>, StoreError> {
+        Ok(self.invocation(id).await?.map(Outline::of))
+    }
+    /// The kept bytes of a stream from `from` to `to`, a range as [`KeptStream::next`] gives it.
+    async fn output(
+        &self,
+        id: InvocationId,
+        stream: StreamName,
+        from: u64,
+        to: u64,
+    ) -> Result<Bytes, StoreError> {
+        let invocation = self.invocation(id).await?;
+        Ok(invocation.map(|i| outline::slice(&i.output, stream, from, to)).unwrap_or_default())
+    }
     /// At most `limit` invocations of a job, ordered by host, on hosts after `after`.
     async fn invocation_ids(
         &self,
@@ -97,6 +116,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError>;
     /// The policy that is proposed, if one is.
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError>;
+    /// Every freeze that was not lifted.
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
 
     /// At most `limit` audit records from index `from` on.
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;

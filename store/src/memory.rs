@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
     clock::Timestamp,
-    id::{InvocationId, JobId, TokenId},
+    freeze::Freeze,
+    id::{FreezeId, InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
     merkle::{Frontier, TreeHead, leaf_hash},
@@ -40,6 +41,7 @@ struct State {
     tokens: BTreeMap<TokenId, KeptToken>,
     policies: BTreeMap<u64, KeptPolicy>,
     shadow: Option<KeptShadow>,
+    freezes: BTreeMap<FreezeId, Freeze>,
     audit: Vec<Bytes>,
     frontier: Frontier,
 }
@@ -123,6 +125,13 @@ impl State {
             }
             Write::PutShadow(shadow) => self.shadow = Some(shadow),
             Write::RemoveShadow => self.shadow = None,
+            Write::PutFreeze(freeze) => {
+                expect(!self.freezes.contains_key(&freeze.id), || format!("freeze {}", freeze.id))?;
+                self.freezes.insert(freeze.id, freeze);
+            }
+            Write::RemoveFreeze(id) => {
+                expect(self.freezes.remove(&id).is_some(), || format!("freeze {id}"))?;
+            }
         }
         Ok(())
     }
@@ -230,6 +239,10 @@ impl Store for MemoryStore {
 
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
         Ok(self.state().shadow.clone())
+    }
+
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
+        Ok(self.state().freezes.values().cloned().collect())
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

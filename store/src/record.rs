@@ -1,7 +1,9 @@
 //! Stored types: versioned JSON, apart from the nouns they hold. What was written by an older version stays readable.
 
 mod audit;
+mod context;
 mod fleet;
+mod freeze;
 mod invocation;
 mod job;
 mod policy;
@@ -14,6 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::audit::{MAX_RECORD_BYTES, encode_event};
 pub(crate) use self::{
     fleet::{AgentRecord, HostRecord, TokenRecord},
+    freeze::FreezeRecord,
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
     job::{JobRecord, KeyRecord},
     policy::{PolicyRecord, ShadowRecord},

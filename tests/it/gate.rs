@@ -56,7 +56,8 @@ async fn an_agent_cannot_call_operators_methods_nor_they_its_own() {
         ("bridge", channel(&world, &identity, "bridge")),
         ("operator", channel(&world, &identity, "operator")),
     ];
-    let administers = ["/Put", "PolicyService/Get", "ListAgents", "CreateJoinToken", "AuditService"];
+    let administers =
+        ["/Put", "PolicyService/Get", "ListAgents", "CreateJoinToken", "AuditService", "FreezeService"];
     let mut refused = BTreeSet::new();
     for (path, _) in methods() {
         for (who, channel) in &callers {

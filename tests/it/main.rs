@@ -3,11 +3,16 @@
 
 mod demo;
 mod documentation;
+mod failures;
 mod first_steps;
+mod freeze;
 mod gate;
 mod impostors;
 mod invariants;
 mod kills;
 mod memory;
 mod python;
+mod simulator;
+mod targets;
 mod tidy;
+mod watchers;

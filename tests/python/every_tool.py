@@ -42,7 +42,12 @@ async def main(mode, bridge, config):
         refused = await call("ssh_run", error=True, alias="web-1", command="echo $(id)")
         check(refused["code"] == "COMMAND_REFUSED", refused)
         everywhere = await call("ssh_run_on_tag", tag="all", command="echo hi")
-        check(len(everywhere["results"]) == 2, everywhere)
+        check(sum(result["hosts_count"] for result in everywhere["results"]) == 2, everywhere)
+        check(len(everywhere["results"]) == 1 and everywhere["results"][0]["hosts"] == ["web-[1-2]"], everywhere)
+        page = await call("ssh_job_output", job_id=ran["job_id"], host="web-1")
+        check((page["text"], page["bytes_total"]) == ("hi\n", 3), page)
+        found = await call("ssh_job_output", job_id=ran["job_id"], host="web-1", grep="^h")
+        check([(m["line"], m["text"]) for m in found["matches"]] == [(1, "hi")], found)
         await call("ssh_cancel", job_id=ran["job_id"])
         await call("ssh_cancel", error=True, job_id="job_00000000000000000000000000")
 

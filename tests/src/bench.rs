@@ -1,6 +1,12 @@
 //! Benchmarks: what they share.
 
+pub mod asyncssh;
+pub mod bare;
+pub mod fanout;
+pub mod fleet;
 pub mod latency;
+pub mod openssh;
+pub mod options;
 pub mod policy;
 pub mod store;
 
@@ -14,6 +20,10 @@ impl Times {
     /// Adds one.
     pub fn add(&mut self, time: Duration) {
         self.0.push(time);
+    }
+    /// How many there are.
+    pub const fn count(&self) -> usize {
+        self.0.len()
     }
     /// The time that this share of all is below, in microseconds.
     pub fn percentile(&self, percent: usize) -> f64 {

@@ -7,8 +7,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lictor_cli::demo::sshd::{Options, Sshd, find};
+use lictor_cli::demo::{
+    processes::descendants,
+    sshd::{Options, Sshd, find},
+};
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
+use rustix::process::Signal;
+
+use crate::signals;
 
 /// One host.
 #[derive(Debug)]
@@ -72,6 +78,22 @@ impl Host {
     pub fn starts_of(&self, invocation: &str) -> usize {
         let mark = format!("echo lictor:{invocation}:");
         self.exec_log().matches(&mark).count()
+    }
+    /// The number of its listening process, which connections and their commands are below.
+    pub fn sshd_id(&self) -> u32 {
+        self.sshd.id()
+    }
+    /// Ends everything on the host at once, as a loss of power does: nobody lives to tell how a command ended.
+    pub fn power_off(&mut self) {
+        let listener = i32::try_from(self.sshd.id()).unwrap_or_default();
+        // Held still first, so that none sees another die.
+        signals::send(self.sshd.id(), Signal::STOP);
+        let below: Vec<u32> =
+            descendants(listener).into_iter().filter_map(|pid| u32::try_from(pid).ok()).collect();
+        below.iter().for_each(|pid| signals::send(*pid, Signal::STOP));
+        below.iter().rev().for_each(|pid| signals::send(*pid, Signal::KILL));
+        signals::send(self.sshd.id(), Signal::KILL);
+        self.sshd.stop();
     }
     /// Ends the host, with everything that runs on it.
     pub fn stop(&mut self) {

@@ -4,9 +4,18 @@
 
 pub mod bench;
 pub mod binaries;
+pub mod disk;
+pub mod fake_agent;
 pub mod hosts;
+pub mod journal;
+pub mod links;
 pub mod mcp;
+pub mod netns;
 pub mod process;
+pub mod proxy;
+pub mod record;
+pub mod signals;
+pub mod simulator;
 pub mod wire;
 pub mod world;
 

@@ -12,6 +12,9 @@ use anyhow::Context as _;
 /// How long anything that must happen may take. Generous: a machine may be slow; a test fails only if it never happens.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The unit of processor time in `/proc` (`getconf CLK_TCK`): the same on every architecture that Lictor is built for.
+const TICKS_PER_SECOND: u32 = 100;
+
 /// A running child.
 #[derive(Debug)]
 pub struct Process {
@@ -25,14 +28,16 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(program: &Path, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+        Self::spawn(Command::new(program).args(arguments), log)
+    }
+    /// Starts `command`; its standard error goes to the file `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+        let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn();
+        let child = started.with_context(|| format!("cannot start {}", command.get_program().display()))?;
         Ok(Self { child, log: log.to_owned() })
     }
     /// Its process number.
@@ -73,14 +78,51 @@ pub fn resident_kib(id: u32) -> anyhow::Result<u64> {
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }
 
+/// Processor time that a process has used, with all its threads.
+///
+/// # Errors
+/// When the process is gone.
+pub fn cpu_time(id: u32) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    // The name, in parentheses, may hold anything; what follows is counted from the state, the third field (proc(5)).
+    let (_, rest) = stat.rsplit_once(')').context("no stat")?;
+    let mut fields = rest.split_ascii_whitespace().skip(11);
+    let mut ticks = || fields.next().context("no times")?.parse::<u64>().map_err(anyhow::Error::from);
+    let ticks = ticks()? + ticks()?;
+    Ok(Duration::from_secs(ticks) / TICKS_PER_SECOND)
+}
+
+/// Raises the number of files that this process and its children may open to what the system allows them.
+///
+/// # Errors
+/// When the system refuses.
+pub fn raise_file_limit() -> anyhow::Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
+}
+
 /// Waits until `holds`.
 ///
 /// # Errors
 /// When it never does.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+pub async fn eventually(what: &str, holds: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+    within(PATIENCE, what, holds).await
+}
+
+/// Waits until `holds`, for what has to take its time.
+///
+/// # Errors
+/// When it does not within `patience`.
+pub async fn within(
+    patience: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> bool,
+) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !holds().await {
-        anyhow::ensure!(begun.elapsed() < PATIENCE, "it never happened that {what}");
+        anyhow::ensure!(begun.elapsed() < patience, "it never happened that {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())

@@ -78,15 +78,11 @@ impl World {
         Self::prepare(aliases)?.set_up().await
     }
 
-    /// A system whose hosts keep no exec log: for figures.
+    /// Starts everything of a prepared system.
     ///
     /// # Errors
     /// When any part does not start.
-    pub async fn start_unlogged(aliases: &[&str]) -> anyhow::Result<Self> {
-        Self::prepare_hosts(aliases, false)?.set_up().await
-    }
-
-    async fn set_up(self) -> anyhow::Result<Self> {
+    pub async fn set_up(self) -> anyhow::Result<Self> {
         let mut world = self;
         world.scan()?;
         world.start_controller().await?;
@@ -101,6 +97,14 @@ impl World {
     /// When a host does not start.
     pub fn prepare(aliases: &[&str]) -> anyhow::Result<Self> {
         Self::prepare_hosts(aliases, true)
+    }
+
+    /// As [`Self::prepare`], with hosts that keep no exec log: for figures.
+    ///
+    /// # Errors
+    /// When a host does not start.
+    pub fn prepare_unlogged(aliases: &[&str]) -> anyhow::Result<Self> {
+        Self::prepare_hosts(aliases, false)
     }
 
     fn prepare_hosts(aliases: &[&str], logged: bool) -> anyhow::Result<Self> {
@@ -194,6 +198,14 @@ impl World {
         let program = binaries::path("lictor-controller")?;
         self.controller =
             Some(Process::start(&program, &["--config", &config], &self.file("controller.log"))?);
+        self.controller_answers().await
+    }
+
+    /// Waits until the controller answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn controller_answers(&self) -> anyhow::Result<()> {
         let operator = self.operator()?;
         eventually("the controller answers", async || operator.agents().await.is_ok())
             .await

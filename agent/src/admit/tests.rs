@@ -7,6 +7,7 @@ use lictor_core::{
     command::Command,
     id::{GrantId, JobId},
     job::CommandInput,
+    label::Labels,
     limits::DEFAULT_OUTPUT_BYTES,
     principal::{Principal, PrincipalKind, Via},
 };
@@ -30,7 +31,12 @@ fn site(floor: &str) -> Site {
         port: 22,
         user: "ops".into(),
         credential: "key".into(),
+        via: None,
+        host_key_alias: None,
+        max_connections: None,
+        max_channels: None,
         tags: vec!["web".parse().unwrap()],
+        labels: Labels::new([("env", "prod")]).unwrap(),
         description: String::new(),
     };
     Site {
@@ -83,10 +89,12 @@ impl Bench {
             },
             via,
             command,
+            context: lictor_core::context::Context::default(),
             policy_version: 1,
             not_before: TEN.minus(MAX_CLOCK_SKEW),
             not_after: after(24 * 60),
             targets: vec![target],
+            detached: false,
         };
         let bytes = pb::Grant::from(&grant).encode_to_vec();
         let signature = self.key.sign(Purpose::Grant, &bytes).to_vec();
@@ -155,6 +163,18 @@ fn a_condition_of_the_floor_sees_the_door_that_the_request_came_by() {
     let offer = |via| bench.offer(via, Command::from_argv(&["uptime"]).unwrap());
     assert!(bench.judge(&offer(Via::Cli), &site, TEN).is_ok());
     assert_eq!(code(&bench.judge(&offer(Via::Mcp), &site, TEN).unwrap_err()), "FLOOR_DENIED");
+}
+
+#[test]
+fn the_floor_judges_by_the_labels_that_the_site_gives_its_host() {
+    let bench = Bench::new();
+    let floor = |labels: &str| {
+        site(&format!("rules: [{{id: r, effect: allow, where: {{labels: {labels}}}, commands: [uptime]}}]"))
+    };
+    assert!(bench.uptime(&floor("{env: prod}"), TEN).is_ok());
+    for other in ["{env: staging}", "{env: prod, role: db}"] {
+        assert_eq!(code(&bench.uptime(&floor(other), TEN).unwrap_err()), "FLOOR_DENIED", "{other}");
+    }
 }
 
 #[test]

@@ -16,11 +16,17 @@ known_hosts: known_hosts
 floor: floor.yml
 # Commands that run at once.
 max_concurrency: 256
+# SSH connections are kept for the next command. What is written here is what holds without it.
+# max_connections: 10000             # of this agent; lowered where the limit of open files is lower
+# max_connections_per_host: 4        # sshd drops logins at 10 under way (MaxStartups)
+# max_channels_per_connection: 8     # commands on one connection; sshd refuses the eleventh (MaxSessions)
+# max_connecting: 64                 # handshakes and logins at once
+# idle_close: 5m                     # a connection without a command is closed after this
 ";
 
 /// `hosts.yml`
 pub const EXAMPLE_HOSTS: &str = "\
-# The hosts of this site. Controllers see alias, tags, description, address and user; never a credential.
+# The hosts of this site. Controllers see alias, tags, labels, description, address and user; never a credential.
 hosts:
   - alias: web-1
     address: 192.0.2.10        # name or address
@@ -28,12 +34,23 @@ hosts:
     user: deploy
     credential: deploy-key     # a name in credentials.yml
     tags: [web, production]
+    labels: { env: prod, role: web }
     description: first web server
   - alias: db-1
     address: db-1.example.com
     user: operator
     credential: site-agent
     tags: [db]
+    labels: { env: prod, role: db }
+  # Behind a jump host, which is a host of this file itself, and may be behind another.
+  # - alias: app-1
+  #   address: 10.0.0.5              # seen from the jump host; must be an IP address where policy restricts networks
+  #   via: web-1
+  #   user: deploy
+  #   credential: deploy-key
+  #   host_key_alias: app-1          # the name in known_hosts, where another host has the same address
+  #   max_connections_per_host: 1    # as in agent.yml, for this host
+  #   max_channels_per_connection: 2
 ";
 
 /// `credentials.yml`

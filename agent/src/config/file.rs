@@ -1,29 +1,26 @@
 //! The files as they are written, and their checks. Everything that is wrong is collected, each with its line.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use lictor_core::{
-    limits::{MAX_HOSTS_PER_SITE, MAX_NOTE_BYTES, MAX_TAGS_PER_HOST},
-    name::{HostAlias, Tag},
-    secret::Secret,
-};
+use lictor_core::secret::Secret;
 use lictor_runtime::config::{MAX_CONFIG_BYTES, resolve};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_saphyr::{Error, Spanned};
 use zeroize::Zeroizing;
 
-use super::{AgentConfig, DEFAULT_CONCURRENCY, MAX_CONCURRENCY, Problem, Problems, SiteFiles};
-use crate::{secrets::CredentialSource, site::Host};
+use super::{
+    AgentConfig, DEFAULT_CONCURRENCY, MAX_CONCURRENCY, Problem, Problems, SiteFiles,
+    limits::{ConnectionKeys, number},
+};
+use crate::secrets::CredentialSource;
 
-/// The SSH port when a host does not name one (RFC 4253).
-const SSH_PORT: u16 = 22;
-/// Longest unknown key that an error repeats: the longest known one has 15.
-const MAX_SHOWN_KEY_BYTES: usize = 20;
+/// Longest unknown key that an error repeats: the longest known one has 27.
+const MAX_SHOWN_KEY_BYTES: usize = 30;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,26 +33,11 @@ struct AgentFile {
     known_hosts: PathBuf,
     floor: Option<PathBuf>,
     max_concurrency: Option<Spanned<usize>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HostsFile {
-    hosts: Vec<HostEntry>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HostEntry {
-    alias: Spanned<String>,
-    address: Spanned<String>,
-    port: Option<Spanned<u16>>,
-    user: Spanned<String>,
-    credential: Spanned<String>,
-    #[serde(default)]
-    tags: Vec<Spanned<String>>,
-    #[serde(default)]
-    description: String,
+    max_connections: Option<Spanned<usize>>,
+    max_connections_per_host: Option<Spanned<usize>>,
+    max_channels_per_connection: Option<Spanned<usize>>,
+    max_connecting: Option<Spanned<usize>>,
+    idle_close: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,7 +74,7 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
-fn text_of(path: &Path) -> Result<Zeroizing<String>, Problems> {
+pub(super) fn text_of(path: &Path) -> Result<Zeroizing<String>, Problems> {
     let wrong = |what: &dyn std::fmt::Display| Problems(vec![Problem::new(path, 0, what)]);
     let meta = fs::metadata(path).map_err(|e| wrong(&e))?;
     if !meta.is_file() {
@@ -122,7 +104,7 @@ fn parse<T: DeserializeOwned>(
     })
 }
 
-fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Problems> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Problems> {
     parse(path, text, |error| match error {
         Error::SerdeUnknownField { field, expected, .. } if is_key(field) => {
             format!("there is no key {field} here; it may be {}", expected.join(", "))
@@ -168,15 +150,18 @@ pub(super) fn load_agent(path: &Path) -> Result<AgentConfig, Problems> {
         let message = "controller must be host:port, e.g. controller.example.com:7443";
         problems.0.push(Problem::new(path, file.controller.referenced.line(), message));
     }
-    let max_concurrency = file.max_concurrency.as_ref().map_or(DEFAULT_CONCURRENCY, |n| n.value);
-    if !(1..=MAX_CONCURRENCY).contains(&max_concurrency) {
-        let line = file.max_concurrency.as_ref().map_or(0, |n| n.referenced.line());
-        problems.0.push(Problem::new(
-            path,
-            line,
-            format_args!("max_concurrency must be 1 to {MAX_CONCURRENCY}"),
-        ));
+    let mut wrong = |line, message: String| problems.0.push(Problem::new(path, line, message));
+    let max_concurrency =
+        number("max_concurrency", file.max_concurrency.as_ref(), 1..=MAX_CONCURRENCY, &mut wrong)
+            .unwrap_or(DEFAULT_CONCURRENCY);
+    let connections = ConnectionKeys {
+        max_connections: file.max_connections,
+        max_connections_per_host: file.max_connections_per_host,
+        max_channels_per_connection: file.max_channels_per_connection,
+        max_connecting: file.max_connecting,
+        idle_close: file.idle_close,
     }
+    .check(&mut wrong);
     let at = |p: &Path| resolve(directory(path), p);
     problems.or(AgentConfig {
         controller: file.controller.value,
@@ -189,100 +174,7 @@ pub(super) fn load_agent(path: &Path) -> Result<AgentConfig, Problems> {
             floor: file.floor.as_deref().map(at),
         },
         max_concurrency,
-    })
-}
-
-/// Reads the hosts; `credentials` are the names that may be referred to.
-pub(crate) fn load_hosts(
-    path: &Path,
-    credentials: &BTreeSet<String>,
-) -> Result<BTreeMap<HostAlias, Host>, Problems> {
-    parse_hosts(path, &text_of(path)?, |name| credentials.contains(name))
-}
-
-/// Reads the hosts in `text`, which is what `path` says; `known` tells which credentials there are.
-pub(super) fn parse_hosts(
-    path: &Path,
-    text: &str,
-    known: impl Fn(&str) -> bool,
-) -> Result<BTreeMap<HostAlias, Host>, Problems> {
-    let file: HostsFile = read(path, text)?;
-    let mut problems = Problems(Vec::new());
-    if file.hosts.len() > MAX_HOSTS_PER_SITE {
-        problems.0.push(Problem::new(
-            path,
-            0,
-            format_args!("there are more than {MAX_HOSTS_PER_SITE} hosts"),
-        ));
-    }
-    let mut hosts = BTreeMap::new();
-    for entry in file.hosts {
-        let line = entry.alias.referenced.line();
-        let Some(host) = check_host(path, entry, &known, &mut problems.0) else { continue };
-        if hosts.contains_key(&host.alias) {
-            problems.0.push(Problem::new(path, line, format_args!("the alias {} is used twice", host.alias)));
-        }
-        hosts.insert(host.alias.clone(), host);
-    }
-    problems.or(hosts)
-}
-
-fn check_host(
-    path: &Path,
-    entry: HostEntry,
-    known: &impl Fn(&str) -> bool,
-    problems: &mut Vec<Problem>,
-) -> Option<Host> {
-    let before = problems.len();
-    let mut wrong = |line: u64, message: String| problems.push(Problem::new(path, line, message));
-    let alias = HostAlias::new(&entry.alias.value)
-        .map_err(|e| wrong(entry.alias.referenced.line(), e.to_string()))
-        .ok();
-    let plain =
-        |text: &str| !text.is_empty() && !text.starts_with('-') && text.chars().all(|c| c.is_ascii_graphic());
-    if !plain(&entry.address.value) || entry.address.value.contains(['/', '@', ',', '*', '?', '!']) {
-        wrong(
-            entry.address.referenced.line(),
-            "address must be a host name or an IP address, without a port".into(),
-        );
-    }
-    if !plain(&entry.user.value) {
-        wrong(
-            entry.user.referenced.line(),
-            "user must be a plain word that does not start with a dash".into(),
-        );
-    }
-    if entry.port.as_ref().is_some_and(|p| p.value == 0) {
-        wrong(entry.port.as_ref().map_or(0, |p| p.referenced.line()), "port must be 1 to 65535".into());
-    }
-    if !known(&entry.credential.value) {
-        // Its text is not shown: it may be the secret itself.
-        let message = "credential must be the name of one in credentials.yml, and this is none";
-        wrong(entry.credential.referenced.line(), message.into());
-    }
-    if entry.tags.len() > MAX_TAGS_PER_HOST {
-        wrong(entry.alias.referenced.line(), format!("a host may have at most {MAX_TAGS_PER_HOST} tags"));
-    }
-    if entry.description.len() > MAX_NOTE_BYTES || entry.description.chars().any(char::is_control) {
-        let message = format!("description must be one line of at most {MAX_NOTE_BYTES} bytes");
-        wrong(entry.alias.referenced.line(), message);
-    }
-    let mut tags = Vec::new();
-    for tag in &entry.tags {
-        match Tag::new(&tag.value) {
-            Ok(tag) => tags.push(tag),
-            Err(error) => wrong(tag.referenced.line(), error.to_string()),
-        }
-    }
-    let alias = alias.filter(|_| problems.len() == before)?;
-    Some(Host {
-        alias,
-        address: entry.address.value,
-        port: entry.port.map_or(SSH_PORT, |p| p.value),
-        user: entry.user.value,
-        credential: entry.credential.value,
-        tags,
-        description: entry.description,
+        connections,
     })
 }
 

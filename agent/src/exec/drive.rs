@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use lictor_core::{
+    context::LoginName,
     id::InvocationId,
     outcome::{Exit, Outcome, Unknown, Unreachable},
     output::{Capture, Output, StreamName},
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Runner,
     marker::MarkerFilter,
+    started::StartFilter,
     stop::{self, Quarry, Stopped},
 };
 use crate::{
@@ -28,7 +30,7 @@ use crate::{
 /// Time for the last bytes and the exit status after everything is known to be gone.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Part of the output limit that standard error may use; the rest is standard output's.
-const STDERR_SHARE: u64 = 4;
+pub(super) const STDERR_SHARE: u64 = 4;
 
 /// A command under way.
 pub(crate) struct Drive {
@@ -41,6 +43,9 @@ pub(crate) struct Drive {
     stdout: Capture,
     stderr: Capture,
     marker: MarkerFilter,
+    start: StartFilter,
+    /// As whom it runs, and as whom it has to be stopped.
+    login: Option<LoginName>,
     charge: Charge,
     live: Live,
     exit: Option<Outcome>,
@@ -50,7 +55,7 @@ pub(crate) struct Drive {
 
 /// Why a command is being stopped.
 #[derive(Debug, Clone, Copy)]
-enum Why {
+pub(super) enum Why {
     TimeUp,
     Told,
 }
@@ -85,6 +90,8 @@ impl Drive {
             stdout: Capture::new(cap - cap / STDERR_SHARE),
             stderr: Capture::new(cap / STDERR_SHARE),
             marker: MarkerFilter::new(id),
+            start: StartFilter::new(admitted),
+            login: admitted.context().run_as.clone(),
             charge: runner.budget.charge(),
             live: Live::new(id, runner.uplink.clone()),
             exit: None,
@@ -99,8 +106,12 @@ impl Drive {
             None => self.ended_by_itself(),
             Some(why) => self.stop_it(why).await,
         };
-        let rest = self.marker.finish();
+        let rest = self.start.push(self.marker.finish().into()).into_owned();
         self.stderr.push(&rest);
+        if let Some(not_started) = self.not_started(&outcome) {
+            return (not_started, Output::default());
+        }
+        self.stderr.push(&self.start.finish());
         drop(self.live);
         (outcome, Output { stdout: self.stdout.finish(), stderr: self.stderr.finish() })
     }
@@ -136,7 +147,7 @@ impl Drive {
         match event {
             Event::Stdout(bytes) => self.keep(StreamName::Stdout, &bytes),
             Event::Stderr(bytes) => {
-                let own = self.marker.push(&bytes).into_owned();
+                let own = self.start.push(self.marker.push(&bytes)).into_owned();
                 self.keep(StreamName::Stderr, &own);
             }
             Event::Exited(0) => self.exit = Some(Outcome::Succeeded),
@@ -158,6 +169,16 @@ impl Drive {
         if !self.charge.cover(self.stdout.kept() + self.stderr.kept()) {
             self.stdout.stop_growing();
             self.stderr.stop_growing();
+        }
+    }
+
+    /// What ended without its command ever having started, as the host's own words prove: it was the wrapper that ended.
+    fn not_started(&self, outcome: &Outcome) -> Option<Outcome> {
+        let not_started = self.start.not_started().filter(|_| self.closed && self.marker.pid().is_some())?;
+        match outcome {
+            Outcome::Succeeded | Outcome::Failed(_) | Outcome::TimedOut => Some(not_started),
+            Outcome::Killed => Some(Outcome::Cancelled),
+            _ => None,
         }
     }
 
@@ -184,6 +205,7 @@ impl Drive {
             self.session.beside(),
             self.networks.clone(),
             quarry,
+            self.login.clone(),
         ));
         let stopped = loop {
             tokio::select! {

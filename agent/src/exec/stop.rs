@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
+    context::LoginName,
     id::InvocationId,
     limits::{KILL_CONFIRM, TERM_GRACE},
 };
 
+use super::context::as_login;
 use crate::ssh::{
     address::Networks,
     pool::{Beside, Pool},
@@ -43,12 +45,15 @@ pub(crate) struct Quarry {
 /// buried do not count, unless threads of theirs live on. "None left" is said after two looks, and only where every
 /// process can be seen: not without `/proc`, and not when it hides others' processes (`hidepid`).
 ///
+/// Looking takes time, on a busy host more than the naps between: where `/proc/uptime` tells, it counts.
+///
 /// Arguments: session (0: unknown), invocation, tenths of a second for TERM, the same for KILL. No single quotes inside,
 /// and every line end is a space. `/proc/PID/stat` after the name: 1 state, 2 parent, 3 group, 4 session, 20 start.
 const SCRIPT: &str = r#"p=$1; c=LICTOR_INVOCATION=$2; g=$3; k=$4; t=0; m=; K=; o=; b=; n=$(printf "\nx"); n=${n%x};
 [ "$p" -gt 1 ] && K=" s$p ";
 [ -r /proc/1/stat ] && command -v grep >/dev/null && command -v cat >/dev/null || b=1;
-nap() { if sleep 0.1 2>/dev/null; then t=$((t+1)); else sleep 1; t=$((t+10)); fi; };
+up() { read -r u x 2>/dev/null </proc/uptime || return 1; u=${u%?}; u=${u%.*}${u#*.}; };
+nap() { if sleep 0.1 2>/dev/null; then t=$((t+1)); else sleep 1; t=$((t+10)); fi; up && [ $((u-z)) -gt $t ] && t=$((u-z)); };
 scan() { a=; C=" "; for f in $(grep -lsF "$c" /proc/[0-9]*/environ 2>/dev/null); do f=${f#/proc/}; C="${C}c${f%/environ} "; done;
  C="$K$C"; set -f; IFS=$n; for l in $(set +f; cat /proc/[0-9]*/stat 2>/dev/null); do unset IFS;
  s=${l%% *}; set -- ${l##*) }; i=$1 q=$2 r=$3 w=$4 y=${20};
@@ -62,10 +67,10 @@ note() { for s in $m; do eval "w=\$W$s y=\$Y$s"; case $K in *" r$s:$y "*) ;; *) 
 group() { [ "$p" -gt 1 ] || return; if e=$(LC_ALL=C kill -s 0 -- "-$p" 2>&1); then m="-$p"; else case $e in *"o such process"*) ;; *) m="-$p";; esac; fi; };
 members() { m=; if [ -r /proc/self/stat ]; then scan; kin; note; else group; fi; };
 look() { members; [ -n "$m" ] || members; };
-look; v=none;
+up || u=0; z=$u; look; v=none;
 if [ -n "$m" ]; then v=gone; kill -s TERM -- $m 2>/dev/null; look;
 while [ -n "$m" ] && [ $t -lt $g ]; do nap; look; done;
-t=0; while [ -n "$m" ] && [ $t -lt $k ]; do kill -s KILL -- $m 2>/dev/null; nap; look; done; fi;
+t=0; up; z=$u; while [ -n "$m" ] && [ $t -lt $k ]; do kill -s KILL -- $m 2>/dev/null; nap; look; done; fi;
 if [ -n "$m" ]; then echo "lictor-stop survivors$m"; elif [ -n "$b" ]; then echo "lictor-stop survivors unknown"; else echo "lictor-stop $v"; fi"#;
 
 impl Quarry {
@@ -75,12 +80,13 @@ impl Quarry {
     }
 }
 
-/// The exec request that stops `quarry`.
-fn render(quarry: Quarry) -> String {
+/// The exec request that stops `quarry`. What runs as another login only that login can see and signal.
+fn render(quarry: Quarry, login: Option<&LoginName>) -> String {
     let tenths = |d: Duration| d.as_millis() / 100;
     let one_line = SCRIPT.replace('\n', " ");
     format!(
-        "exec /bin/sh -c '{one_line}' lictor-stop {} {} {} {}",
+        "exec {}/bin/sh -c '{one_line}' lictor-stop {} {} {} {}",
+        as_login(login),
         quarry.session.unwrap_or(0),
         quarry.invocation,
         tenths(TERM_GRACE),
@@ -89,20 +95,32 @@ fn render(quarry: Quarry) -> String {
 }
 
 /// Runs the script beside the command, on its connection or a fresh one.
-pub(crate) async fn stop(pool: Arc<Pool>, beside: Beside, networks: Networks, quarry: Quarry) -> Stopped {
+pub(crate) async fn stop(
+    pool: Arc<Pool>,
+    beside: Beside,
+    networks: Networks,
+    quarry: Quarry,
+    login: Option<LoginName>,
+) -> Stopped {
     let whole = TERM_GRACE + KILL_CONFIRM + LADDER_SLACK;
-    match tokio::time::timeout(whole, ask(&pool, &beside, &networks, quarry)).await {
+    match tokio::time::timeout(whole, ask(&pool, &beside, &networks, quarry, login.as_ref())).await {
         Ok(stopped) => stopped,
         Err(_) => Stopped::Unconfirmed("the host did not say in time whether the command is gone".into()),
     }
 }
 
-async fn ask(pool: &Pool, beside: &Beside, networks: &Networks, quarry: Quarry) -> Stopped {
+async fn ask(
+    pool: &Pool,
+    beside: &Beside,
+    networks: &Networks,
+    quarry: Quarry,
+    login: Option<&LoginName>,
+) -> Stopped {
     let (mut session, fresh) = match pool.open_beside(beside, networks).await {
         Ok(opened) => opened,
         Err(refused) => return Stopped::Unconfirmed(refused.detail),
     };
-    if session.exec(render(quarry.over(fresh))).await.is_err() {
+    if session.exec(render(quarry.over(fresh), login)).await.is_err() {
         return Stopped::Unconfirmed("the connection ended before the command could be stopped".into());
     }
     let mut report = Vec::new();
@@ -133,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_script_survives_its_quotes_and_a_report_is_only_what_the_script_says() {
-        let text = render(Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) });
+        let text = render(Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) }, None);
         assert_eq!(text.matches('\'').count(), 2);
         assert!(!text.contains('\n') && text.contains(" lictor-stop 77 inv_"));
         let quarry = Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lictor_core::{clock::Timestamp, frame, id::InvocationId};
 
-use super::{record::Record, tombstones::Tombstones};
+use super::{held::Held, record::Record, tombstones::Tombstones};
 use crate::ended::Ended;
 
 /// What every payload of this version starts with.
@@ -17,6 +17,8 @@ pub(crate) enum Stand {
     Accepted,
     /// May have been started; no end is known.
     Starting(Timestamp),
+    /// As [`Stand::Starting`]; if it started, its host knows it by its identifier.
+    Detached(Box<Held>),
     /// Ended; the controller may not know yet.
     Done(Box<Ended>),
 }
@@ -71,6 +73,12 @@ impl Image {
                     *stand = Stand::Starting(at);
                 }
             }
+            Record::Detached(held) => {
+                let stand = self.live.entry(held.invocation).or_insert(Stand::Accepted);
+                if *stand == Stand::Accepted {
+                    *stand = Stand::Detached(held);
+                }
+            }
             Record::Done(ended) => {
                 let stand = self.live.entry(ended.invocation).or_insert(Stand::Accepted);
                 if !matches!(stand, Stand::Done(_)) {
@@ -94,11 +102,6 @@ impl Image {
         self.tombstones.expire(now);
     }
 
-    /// Drops what was accepted and never started: it certainly did not run, and may be offered again.
-    pub(crate) fn drop_never_started(&mut self) {
-        self.live.retain(|_, stand| *stand != Stand::Accepted);
-    }
-
     /// Gives up the state: what is live, and what must never start again.
     pub(crate) fn into_parts(self) -> (HashMap<InvocationId, Stand>, Tombstones) {
         (self.live, self.tombstones)
@@ -118,6 +121,7 @@ impl Image {
                 &match stand {
                     Stand::Accepted => Record::Accepted(*id, Timestamp::default()),
                     Stand::Starting(at) => Record::Starting(*id, *at),
+                    Stand::Detached(held) => Record::Detached(held.clone()),
                     Stand::Done(ended) => Record::Done(ended.clone()),
                 },
                 &mut out,

@@ -4,12 +4,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lictor_certs::evidence::Evidence;
 use lictor_core::{
     clock::Timestamp,
+    guard::Guard,
     id::InvocationId,
     outcome::{Exit, Outcome, Unknown, Unreachable},
     output::{Output, StreamSummary},
 };
 use serde::{Deserialize, Serialize};
 
+use super::held::{Held, HeldV1};
 use crate::ended::{Ended, Kept, SpooledOutput, SpooledStream};
 
 /// One line of the journal, in words of the domain.
@@ -21,6 +23,8 @@ pub(crate) enum Record {
     Accepted(InvocationId, Timestamp),
     /// The exec request is about to be sent.
     Starting(InvocationId, Timestamp),
+    /// As [`Record::Starting`], for one that its host knows by its identifier.
+    Detached(Box<Held>),
     /// It ended.
     Done(Box<Ended>),
     /// The controller has the end; the identifier is never to be started again.
@@ -42,6 +46,7 @@ enum RecordV1 {
     Identity { id: String },
     Accepted { invocation: String, at: u64 },
     Starting { invocation: String, at: u64 },
+    Detached(Box<HeldV1>),
     Done(Box<DoneV1>),
     Forgotten { invocation: String, at: u64 },
 }
@@ -60,6 +65,9 @@ struct DoneV1 {
     /// Absent for what was not refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evidence: Option<EvidenceV1>,
+    /// Absent: the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    guard: Option<String>,
 }
 
 /// Each in base64.
@@ -113,6 +121,7 @@ impl Record {
             Self::Starting(invocation, at) => {
                 RecordV1::Starting { invocation: id(invocation), at: at.as_micros() }
             }
+            Self::Detached(held) => RecordV1::Detached(Box::new((&**held).into())),
             Self::Done(ended) => RecordV1::Done(Box::new(done_to_stored(ended))),
             Self::Forgotten(invocation, at) => {
                 RecordV1::Forgotten { invocation: id(invocation), at: at.as_micros() }
@@ -134,6 +143,7 @@ impl Record {
             RecordV1::Starting { invocation, at } => {
                 Self::Starting(id(&invocation)?, Timestamp::from_micros(at))
             }
+            RecordV1::Detached(held) => Self::Detached(Box::new((*held).try_into()?)),
             RecordV1::Done(done) => Self::Done(Box::new(done_from_stored(*done)?)),
             RecordV1::Forgotten { invocation, at } => {
                 Self::Forgotten(id(&invocation)?, Timestamp::from_micros(at))
@@ -157,6 +167,7 @@ fn done_to_stored(ended: &Ended) -> DoneV1 {
         stdout,
         stderr,
         evidence: ended.evidence.as_ref().map(evidence_to_stored),
+        guard: (ended.guard != Guard::Journal).then(|| ended.guard.as_str().to_owned()),
     }
 }
 
@@ -177,6 +188,10 @@ fn done_from_stored(done: DoneV1) -> Result<Ended, Unreadable> {
         address: done.address,
         output,
         evidence: done.evidence.map(evidence_from_stored).transpose()?,
+        guard: match done.guard.as_deref() {
+            None => Guard::Journal,
+            Some(text) => Guard::parse(text).ok_or(Unreadable)?,
+        },
     })
 }
 

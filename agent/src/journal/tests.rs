@@ -1,12 +1,14 @@
 //! What the journal promises, whatever happens to its file.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use lictor_certs::evidence::Evidence;
 use lictor_core::{
     clock::{Clock, Timestamp},
     frame,
+    guard::Guard,
     id::InvocationId,
+    job::Limits,
     limits::REPLAY_WINDOW,
     outcome::{Exit, Outcome, Unknown, Unreachable},
     output::{Output, StreamSummary},
@@ -15,10 +17,14 @@ use proptest::prelude::*;
 
 use super::{
     Journal, JournalError, Shared, Writer,
+    held::Held,
     image::{Image, Stand, push},
     record::Record,
 };
-use crate::ended::{Ended, Kept, SpooledOutput};
+use crate::{
+    ended::{Ended, Kept, SpooledOutput},
+    ssh::address::Networks,
+};
 
 #[derive(Debug)]
 struct Fixed;
@@ -47,6 +53,27 @@ fn ended(n: u8, outcome: Outcome) -> Ended {
     }
 }
 
+fn held(n: u8) -> Held {
+    let mut networks = Networks::default();
+    networks.restrict(vec!["10.0.0.0/8".parse().unwrap()], ["10.1.0.0/16".parse().unwrap()]);
+    networks.restrict(vec!["::/0".parse().unwrap(), "10.0.0.0/9".parse().unwrap()], []);
+    let limits = Limits { timeout: Duration::from_millis(1_234), output_bytes: 99 };
+    Held { invocation: id(n), at: at(7), host: "web-1".parse().unwrap(), limits, networks }
+}
+
+#[test]
+fn what_was_started_detached_is_found_again_until_it_has_ended() {
+    let mut image = Image::default();
+    image.apply(Record::Accepted(id(1), at(1)));
+    image.apply(Record::Detached(Box::new(held(1))));
+    image.apply(Record::Starting(id(1), at(2)));
+    let again = Image::read(&image.to_frames()).image;
+    assert_eq!(again.clone().into_parts().0, [(id(1), Stand::Detached(Box::new(held(1))))].into());
+    image.apply(Record::Done(Box::new(ended(1, Outcome::Succeeded))));
+    image.apply(Record::Detached(Box::new(held(1))));
+    assert!(matches!(image.into_parts().0[&id(1)], Stand::Done(_)));
+}
+
 #[test]
 fn every_record_reads_back_as_it_was_written() {
     let mut outcomes = vec![
@@ -67,6 +94,7 @@ fn every_record_reads_back_as_it_was_written() {
         Record::Accepted(id(1), at(1)),
         Record::Starting(id(1), at(2)),
         Record::Forgotten(id(1), at(3)),
+        Record::Detached(Box::new(held(1))),
     ];
     for outcome in outcomes {
         let inline = ended(7, outcome);
@@ -77,6 +105,7 @@ fn every_record_reads_back_as_it_was_written() {
             signature: vec![2],
             certificates: vec![vec![3; 600], Vec::new()],
         };
+        records.push(Record::Done(Box::new(Ended { guard: Guard::Host, ..inline.clone() })));
         let proven = Ended { evidence: Some(evidence), ..inline.clone() };
         records.extend([inline, spooled, proven].map(|ended| Record::Done(Box::new(ended))));
     }
@@ -187,7 +216,9 @@ async fn synced_records_are_there_when_the_journal_is_opened_again() {
     let (journal, image) = open().unwrap();
     assert_eq!(journal.identity(), identity);
     let (live, _) = image.into_parts();
-    assert_eq!(live.len(), 50, "what was accepted and never started may be offered again");
+    let starting = live.values().filter(|stand| **stand == Stand::Starting(at(1))).count();
+    assert_eq!((live.len(), starting), (51, 50));
+    assert_eq!(live.get(&id(100)), Some(&Stand::Accepted), "told apart, because it certainly did not run");
 }
 
 #[tokio::test]

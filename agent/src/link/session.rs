@@ -2,11 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use lictor_core::{
-    clock::Timestamp,
-    id::InvocationId,
-    limits::{HEARTBEAT_INTERVAL, MAX_CLOCK_SKEW},
-};
+use lictor_core::{clock::Timestamp, id::InvocationId, limits::HEARTBEAT_INTERVAL};
 use lictor_proto::{
     limits::MAX_IDS_PER_MESSAGE,
     pb::{self, agent_message::Message as Out, controller_message::Message as In},
@@ -19,7 +15,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{Link, dial::dial, epoch::EpochError};
+use super::{Link, clocks::Clocks, dial::dial, epoch::EpochError};
 use crate::{admit::denied, exec::journal_down, inventory, output::upload, work::MAX_KNOWN};
 
 /// Messages handed to the connection and not yet sent; more wait where they can still be merged into one.
@@ -47,6 +43,7 @@ pub(crate) enum SessionError {
 /// Everything that can happen in a session.
 enum Event {
     Received(Result<Option<pb::ControllerMessage>, Status>),
+    FreezeTaken(u64),
     SomethingToSend,
     CanSend,
     HeartbeatDue,
@@ -59,6 +56,7 @@ struct Due {
     work: bool,
     heartbeat: bool,
     inventory: bool,
+    frozen: Option<u64>,
 }
 
 /// One session, to its end.
@@ -73,15 +71,19 @@ pub(crate) async fn run(
     let hello = hello(link);
     // The queue is empty and its other end is here.
     let _ = outbox.try_send(pb::AgentMessage { message: Some(Out::Hello(hello)) });
+    let asked = std::time::Instant::now();
     let opening = timeout(WELCOME_TIMEOUT, open(&mut client, messages)).await;
     let (mut inbound, welcome) = opening.map_err(|_| SessionError::NoWelcome)??;
     link.epoch.take(welcome.epoch).map_err(SessionError::Epoch)?;
     *welcomed = true;
     tracing::info!(epoch = welcome.epoch, "session with the controller is up");
-    compare_clocks(link, welcome.now);
+    let clocks = Clocks::compare(asked, Timestamp::from_micros(welcome.now));
+    if let Some(outcome) = clocks.refusal(link.clock.now()) {
+        tracing::error!(%outcome, "whatever is offered will be refused");
+    }
     link.client.send_replace(Some(client.clone()));
     let uploads = upload::run(Arc::clone(&link.runner.work), link.runner.spool.clone(), client);
-    let talking = talk(link, &mut inbound, &outbox, &welcome, &mut site_changed);
+    let talking = talk(link, &mut inbound, &outbox, (&welcome, &clocks), &mut site_changed);
     tokio::select! {
         ended = talking => ended,
         () = uploads => Ok(()),
@@ -110,27 +112,17 @@ async fn open(
     }
 }
 
-fn compare_clocks(link: &Link, theirs: u64) {
-    let (ours, theirs) = (link.clock.now(), Timestamp::from_micros(theirs));
-    let apart = ours.since(theirs).max(theirs.since(ours));
-    if apart > MAX_CLOCK_SKEW {
-        tracing::error!(
-            ?apart,
-            "the clocks of controller and agent differ; grants will be refused until they agree"
-        );
-    }
-}
-
 /// The loop. Nothing in it waits for the network, so a cancel is read while results are being sent.
 async fn talk(
     link: &Link,
     inbound: &mut Streaming<pb::ControllerMessage>,
     outbox: &mpsc::Sender<pb::AgentMessage>,
-    welcome: &pb::Welcome,
+    (welcome, clocks): (&pb::Welcome, &Clocks),
     site_changed: &mut tokio::sync::watch::Receiver<u64>,
 ) -> Result<(), SessionError> {
     let mut due = Due { work: true, ..Due::default() };
     let interval = heartbeat_interval(welcome.heartbeat_ms);
+    let mut confirmed = link.runner.frozen.begin_session();
     let mut heartbeat = pin!(sleep_until(Instant::now() + jittered(interval)));
     loop {
         let progress = link.runner.work.progress_due();
@@ -148,17 +140,22 @@ async fn talk(
             () = link.runner.work.something_to_send(), if !due.work => Event::SomethingToSend,
             () = sleep_until(progress.unwrap_or_else(Instant::now)), if progress.is_some() && !due.work => Event::SomethingToSend,
             () = &mut heartbeat => Event::HeartbeatDue,
+            changed = confirmed.changed() => match changed {
+                Ok(()) => Event::FreezeTaken(*confirmed.borrow_and_update()),
+                Err(_) => return Ok(()),
+            },
             changed = site_changed.changed() => match changed {
                 Ok(()) => Event::SiteChanged,
                 Err(_) => return Ok(()),
             },
         };
         match event {
-            Event::Received(Ok(Some(message))) => receive(link, welcome.epoch, message),
+            Event::Received(Ok(Some(message))) => receive(link, welcome.epoch, clocks, message),
             Event::Received(Ok(None)) => return Ok(()),
             Event::Received(Err(status)) => return Err(SessionError::Status(status)),
             Event::SomethingToSend => due.work = true,
             Event::CanSend => {}
+            Event::FreezeTaken(version) => due.frozen = Some(version),
             Event::HeartbeatDue => {
                 due.heartbeat = true;
                 heartbeat.as_mut().reset(Instant::now() + jittered(interval));
@@ -168,11 +165,12 @@ async fn talk(
     }
 }
 
-fn receive(link: &Link, epoch: u64, message: pb::ControllerMessage) {
+fn receive(link: &Link, epoch: u64, clocks: &Clocks, message: pb::ControllerMessage) {
     match message.message {
-        Some(In::Offer(offer)) => take_offer(link, epoch, &offer),
+        Some(In::Offer(offer)) => take_offer(link, epoch, clocks, &offer),
         Some(In::Stop(stop)) => each_id(&stop.invocation_ids, |id| link.runner.stop(id)),
         Some(In::Committed(committed)) => each_id(&committed.invocation_ids, |id| link.runner.committed(id)),
+        Some(In::Frozen(frozen)) => link.runner.frozen.take(frozen),
         Some(In::Welcome(_)) | None => {
             tracing::warn!("the controller sent a message that is not understood; ignored")
         }
@@ -191,7 +189,7 @@ fn each_id(texts: &[String], mut act: impl FnMut(InvocationId)) {
     }
 }
 
-fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
+fn take_offer(link: &Link, epoch: u64, clocks: &Clocks, offer: &pb::Offer) {
     let runner = &link.runner;
     // A floor that was narrowed, or a key that was pinned, a moment ago holds for this offer already.
     link.site.reload_if_changed();
@@ -206,11 +204,19 @@ fn take_offer(link: &Link, epoch: u64, offer: &pb::Offer) {
     runner.refuse(verdict.refused);
     let no_room = if !runner.journal.accepts() {
         Some(journal_down())
+    } else if full {
+        Some(denied("AGENT_BUSY", format!("the agent already knows {MAX_KNOWN} invocations")))
     } else {
-        full.then(|| denied("AGENT_BUSY", format!("the agent already knows {MAX_KNOWN} invocations")))
+        clocks.refusal(link.clock.now())
     };
     match no_room {
-        None => runner.start(verdict.admitted),
+        None => {
+            let mut admitted = verdict.admitted;
+            for (id, outcome) in runner.frozen.sift(&mut admitted) {
+                runner.turn_away(id, outcome);
+            }
+            runner.start(admitted);
+        }
         Some(outcome) => {
             verdict.admitted.iter().for_each(|one| runner.turn_away(one.invocation(), outcome.clone()))
         }
@@ -233,11 +239,15 @@ fn jittered(interval: Duration) -> Duration {
 
 impl Due {
     const fn any(&self) -> bool {
-        self.work || self.heartbeat || self.inventory
+        self.work || self.heartbeat || self.inventory || self.frozen.is_some()
     }
 
-    /// The next message; results first, for somebody waits for them.
+    /// The next message; a freeze first, for an operator waits for it; then results, for somebody waits for them.
     fn next(&mut self, link: &Link) -> Option<pb::AgentMessage> {
+        if let Some(version) = self.frozen.take() {
+            let taken = Out::FrozenTaken(pb::FrozenTaken { version });
+            return Some(pb::AgentMessage { message: Some(taken) });
+        }
         if self.work {
             if let Some(message) = link.runner.work.next_message() {
                 return Some(message);

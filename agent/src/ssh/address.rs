@@ -1,19 +1,21 @@
 //! From a name to a connected address that policy allows: checked before a byte of SSH is sent.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use ipnet::IpNet;
-use lictor_core::outcome::Unreachable;
+use lictor_core::{name::HostAlias, outcome::Unreachable};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
 };
 
 use super::host_key::Refused;
+use crate::{inventory::host_port, site::Host};
 
 /// Time for a name to resolve; resolvers give up after 5 s and try a second server.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,11 +43,88 @@ impl Networks {
         self.denied.extend(denied);
     }
 
+    /// The lists of which each must contain the address, and the networks in which it must not lie.
+    pub(crate) fn lists(&self) -> (&[Vec<IpNet>], &[IpNet]) {
+        (&self.allowed, &self.denied)
+    }
+
     /// Whether `address` lies where it may. An IPv4 address inside IPv6 counts as the IPv4 address it is.
     pub fn permit(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         !self.denied.iter().any(|net| net.contains(&address))
             && self.allowed.iter().all(|list| list.iter().any(|net| net.contains(&address)))
+    }
+
+    /// Whether anything is said at all.
+    pub(crate) fn restrict_anything(&self) -> bool {
+        !self.allowed.is_empty() || !self.denied.is_empty()
+    }
+
+    /// What of it holds for jump hosts on the way. Where a command may run says nothing of the way there, which is the
+    /// site's own; where nothing may be connected to holds for every connection.
+    pub(crate) fn for_jump_hosts(&self) -> Self {
+        Self { allowed: Vec::new(), denied: self.denied.clone() }
+    }
+}
+
+/// What a connection leads to.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// `address:port`, as it was connected to or asked for.
+    at: String,
+    /// `None`: a jump host resolved the name, and nobody here saw to what.
+    ip: Option<IpAddr>,
+    via: Option<(HostAlias, Arc<Peer>)>,
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// What this end is connected to.
+    pub(crate) fn direct(address: SocketAddr) -> Self {
+        Self { at: address.to_string(), ip: Some(address.ip()), via: None }
+    }
+
+    /// What `jump`, connected to `peer`, is asked to connect to.
+    pub(crate) fn behind(jump: HostAlias, peer: Arc<Self>, host: &Host) -> Self {
+        let at = host_port(&host.address, host.port);
+        Self { at, ip: host.address.parse().ok(), via: Some((jump, peer)) }
+    }
+
+    /// Whether all of it lies where it may.
+    pub(crate) fn permitted(&self, networks: &Networks) -> bool {
+        let here = match self.ip {
+            Some(ip) => networks.permit(ip),
+            None => !networks.restrict_anything(),
+        };
+        here && self.via.as_ref().is_none_or(|(_, jump)| jump.permitted(&networks.for_jump_hosts()))
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.via {
+            None => f.write_str(&self.at),
+            Some((jump, peer)) => write!(f, "{} via {jump} ({peer})", self.at),
+        }
+    }
+}
+
+/// Judges the address of a host that a jump host is to connect to. A name is resolved there and not here, so where
+/// networks are restricted there has to be an address.
+pub(crate) fn judge_behind(host: &Host, jump: &HostAlias, networks: &Networks) -> Result<(), Refused> {
+    match host.address.parse() {
+        Ok(address) if networks.permit(address) => Ok(()),
+        Ok(address) => Err(denied(&host.address, Some(address))),
+        Err(_) if !networks.restrict_anything() => Ok(()),
+        Err(_) => {
+            let (alias, name) = (&host.alias, &host.address);
+            let detail = format!(
+                "policy restricts the networks of {alias}, and the jump host {jump} resolves {name} out of sight; \
+                 write its IP address in place of {name} in hosts.yml"
+            );
+            Err(Refused { reason: Unreachable::AddressDenied, detail })
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Format: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. Plain names are indexed; wildcards and hashed names are walked.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use aws_lc_rs::hmac;
 use russh::keys::{
@@ -43,6 +43,21 @@ pub fn file_name(address: &str, port: u16) -> String {
     if port == 22 { address.to_lowercase() } else { format!("[{}]:{port}", address.to_lowercase()) }
 }
 
+/// Address and port of a name as [`file_name`] makes it for other ports than 22.
+pub(crate) fn bracketed(name: &str) -> Option<(&str, u16)> {
+    let (address, port) = name.strip_prefix('[')?.rsplit_once("]:")?;
+    Some((address, port.parse().ok()?))
+}
+
+/// A name of a file as [`file_name`] makes it: IPv6 addresses have many forms.
+fn in_one_form(name: &str) -> String {
+    let (address, port) = bracketed(name).unwrap_or((name, 22));
+    match address.parse::<IpAddr>() {
+        Ok(address) => file_name(&address.to_string(), port),
+        Err(_) => name.to_lowercase(),
+    }
+}
+
 // === impl KnownHosts ===
 
 impl KnownHosts {
@@ -76,7 +91,7 @@ impl KnownHosts {
             }
             HostPatterns::Patterns(names) => {
                 for name in names {
-                    self.by_name.entry(name.to_lowercase()).or_default().push(line.clone());
+                    self.by_name.entry(in_one_form(name)).or_default().push(line.clone());
                 }
             }
         }
@@ -84,23 +99,36 @@ impl KnownHosts {
 
     /// What is known of the host at `address:port`.
     pub fn trust(&self, address: &str, port: u16) -> HostTrust {
-        self.look_up(address, port, true)
+        self.trust_named(&file_name(address, port))
     }
 
-    /// `SHA256:…` of every key pinned for the host.
-    pub fn fingerprints(&self, address: &str, port: u16) -> Vec<String> {
-        let trust = self.look_up(address, port, self.hashed.len() <= MAX_HASHED_IN_REPORT);
+    /// What is known under the name of [`Host::key_name`](crate::site::Host::key_name), as a file has it.
+    ///
+    /// Keys are pinned for exactly this name. Authorities and revocations of a host count on all its ports, as in OpenSSH:
+    /// a certificate names its host without one.
+    pub fn trust_named(&self, name: &str) -> HostTrust {
+        let mut trust = self.look_up(name, true);
+        if let Some((address, _)) = bracketed(name) {
+            let HostTrust { pinned: _, authorities, revoked } = self.look_up(address, true);
+            trust.authorities.extend(authorities);
+            trust.revoked.extend(revoked);
+        }
+        trust
+    }
+
+    /// `SHA256:…` of every key pinned under `name`.
+    pub fn fingerprints(&self, name: &str) -> Vec<String> {
+        let trust = self.look_up(name, self.hashed.len() <= MAX_HASHED_IN_REPORT);
         trust.pinned.iter().map(|key| key.fingerprint(HashAlg::Sha256).to_string()).collect()
     }
 
-    fn look_up(&self, address: &str, port: u16, with_hashed: bool) -> HostTrust {
-        let name = file_name(address, port);
+    fn look_up(&self, name: &str, with_hashed: bool) -> HostTrust {
         let mut trust = HostTrust::default();
-        for line in self.by_name.get(&name).into_iter().flatten() {
+        for line in self.by_name.get(name).into_iter().flatten() {
             trust.add(line);
         }
         for (patterns, line) in &self.patterns {
-            if matches_list(patterns, &name) {
+            if matches_list(patterns, name) {
                 trust.add(line);
             }
         }
@@ -188,7 +216,26 @@ mod tests {
         assert_eq!(pinned("bad.example", 22), 0);
         assert_eq!(known.trust("x.ca", 22).authorities.len(), 1);
         assert_eq!(known.trust("anything", 22).revoked.len(), 1);
-        assert_eq!(known.fingerprints("web-1", 22).len(), 1);
+        assert_eq!(known.fingerprints("web-1").len(), 1);
+    }
+
+    #[test]
+    fn other_ports_have_their_own_keys_and_share_authorities_and_revocations() {
+        let text = format!(
+            "::1 {KEY}\n[0:0::0:1]:2222 {KEY}\n[*.example]:* {KEY}\n@cert-authority *.ca {KEY}\n@cert-authority [web.ports]:2222 {KEY}\n\
+             @revoked ::1 {KEY}\n"
+        );
+        let known = KnownHosts::parse(&text).unwrap();
+        let counts = |address: &str, port| {
+            let trust = known.trust(address, port);
+            (trust.pinned.len(), trust.authorities.len(), trust.revoked.len())
+        };
+        assert_eq!(counts("::1", 22), (1, 0, 1));
+        assert_eq!(counts("::1", 2222), (1, 0, 1));
+        assert_eq!(counts("::1", 2223), (0, 0, 1));
+        assert_eq!((counts("a.example", 2222), counts("a.example", 22)), ((1, 0, 0), (0, 0, 0)));
+        assert_eq!((counts("x.ca", 22), counts("x.ca", 2222)), ((0, 1, 0), (0, 1, 0)));
+        assert_eq!((counts("web.ports", 22), counts("web.ports", 2222)), ((0, 0, 0), (0, 1, 0)));
     }
 
     #[test]

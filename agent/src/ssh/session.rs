@@ -1,11 +1,12 @@
 //! One command's channel: what it says, in order, until it is closed.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use russh::{Channel, ChannelMsg, Sig, client::Msg};
 
-use super::pool::{Beside, Lease};
+use super::{
+    address::Peer,
+    pool::{Beside, Lease},
+};
 
 /// The number of the stderr stream (RFC 4254 §5.2).
 const EXTENDED_DATA_STDERR: u32 = 1;
@@ -42,8 +43,8 @@ impl Session {
     pub(super) const fn new(channel: Channel<Msg>, lease: Lease) -> Self {
         Self { channel, lease }
     }
-    /// The address that is connected to.
-    pub(crate) fn peer(&self) -> SocketAddr {
+    /// What is connected to.
+    pub(crate) fn peer(&self) -> &Peer {
         self.lease.peer()
     }
     /// The connection, so that another channel can be opened beside this one.

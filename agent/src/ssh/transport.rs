@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use russh::{Preferred, cipher, client, compression, keys::Algorithm};
 use tokio::{net::TcpStream, time::timeout};
 
-use super::quickack::QuickAck;
+use super::{quickack::QuickAck, tunnel::Tunnel};
 
 /// Time for the key exchange; sshd itself closes an unauthenticated connection after 120 s (LoginGraceTime).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -37,36 +37,57 @@ pub(crate) fn config(
     })
 }
 
+/// What SSH is spoken over.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// A connection of this machine.
+    Tcp(TcpStream),
+    /// A connection that a jump host made.
+    Tunnel(Box<Tunnel>),
+}
+
 /// Exchanges keys over a connected stream.
 pub(crate) async fn handshake<H>(
     config: Arc<client::Config>,
-    stream: TcpStream,
+    stream: Stream,
     handler: H,
 ) -> Result<client::Handle<H>, russh::Error>
 where
     H: client::Handler<Error = russh::Error> + Send + 'static,
 {
-    let stream = stream.into_std()?;
-    let mut unfinished = Unfinished(Some(stream.try_clone()?));
-    let stream = QuickAck::new(TcpStream::from_std(stream)?);
-    let result = timeout(HANDSHAKE_TIMEOUT, client::connect_stream(config, stream, handler)).await;
-    match result {
-        Ok(result) => {
-            unfinished.0 = None;
-            result
+    match stream {
+        Stream::Tcp(stream) => {
+            let stream = stream.into_std()?;
+            let socket = stream.try_clone()?;
+            let stream = QuickAck::new(TcpStream::from_std(stream)?);
+            // A socket that is closed already is what is wanted.
+            let cut = move || drop(socket.shutdown(std::net::Shutdown::Both));
+            in_time(client::connect_stream(config, stream, handler), cut).await
         }
-        Err(_) => Err(russh::Error::ConnectionTimeout),
+        Stream::Tunnel(tunnel) => {
+            let cut = tunnel.cutter();
+            in_time(client::connect_stream(config, *tunnel, handler), move || cut.cancel()).await
+        }
     }
 }
 
-/// The library's session outlives a handshake that is given up; closing the socket under it ends it.
-struct Unfinished(Option<std::net::TcpStream>);
+async fn in_time<T>(
+    connecting: impl Future<Output = Result<T, russh::Error>>,
+    cut: impl FnOnce(),
+) -> Result<T, russh::Error> {
+    let mut unfinished = Unfinished(Some(cut));
+    let result = timeout(HANDSHAKE_TIMEOUT, connecting).await.map_err(|_| russh::Error::ConnectionTimeout)?;
+    unfinished.0 = None;
+    result
+}
 
-impl Drop for Unfinished {
+/// The library's session outlives a handshake that is given up; cutting the stream under it ends it.
+struct Unfinished<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Unfinished<F> {
     fn drop(&mut self) {
-        if let Some(stream) = &self.0 {
-            // A socket that is closed already is what is wanted.
-            let _ = stream.shutdown(std::net::Shutdown::Both);
+        if let Some(cut) = self.0.take() {
+            cut();
         }
     }
 }

@@ -165,6 +165,11 @@ impl Session {
         }
     }
 
+    /// Keeps results that came while something else was waited for.
+    pub(crate) fn keep(&mut self, results: pb::Results) {
+        self.waiting.extend(results.results);
+    }
+
     pub(crate) async fn started(&mut self, id: &str) {
         while !self.progress.started.iter().any(|s| s == id) {
             if let FromAgent::Results(results) = self.next().await {

@@ -12,9 +12,14 @@ mod sshd;
 mod world;
 
 mod admission;
+mod context;
+mod detached;
 mod enrolment;
 mod floor;
+mod freezing;
 mod hosts;
+mod jumps;
+mod limits;
 mod outcomes;
 mod restart;
 mod stopping;

@@ -8,6 +8,7 @@ use std::{
 };
 
 pub(crate) struct Sshd {
+    pub(crate) address: String,
     pub(crate) port: u16,
     pub(crate) dir: PathBuf,
     child: Child,
@@ -25,6 +26,11 @@ pub(crate) fn keygen(kind: &str, path: &Path, passphrase: &str) {
 impl Sshd {
     /// Starts one whose only user key is `dir/user_key`; `extra` is appended to its configuration.
     pub(crate) async fn start(dir: &Path, extra: &str) -> Self {
+        Self::start_at(dir, "127.0.0.1", extra).await
+    }
+
+    /// As [`Self::start`], on another loopback address.
+    pub(crate) async fn start_at(dir: &Path, address: &str, extra: &str) -> Self {
         let dir = dir.to_owned();
         fs::create_dir_all("/run/sshd").unwrap();
         for name in ["host_ed25519", "user_key"] {
@@ -36,10 +42,10 @@ impl Sshd {
             keygen("ecdsa", &dir.join("host_ecdsa"), "");
             fs::copy(dir.join("user_key.pub"), dir.join("authorized_keys")).unwrap();
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
         let at = |name: &str| dir.join(name).display().to_string();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
+            "Port {port}\nListenAddress {address}\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
              UsePAM no\nStrictModes no\nPermitRootLogin yes\nLogLevel DEBUG1\nMaxStartups 100\n{extra}\n",
             at("host_ed25519"),
             at("host_ecdsa"),
@@ -51,8 +57,8 @@ impl Sshd {
             .stdin(Stdio::null())
             .spawn()
             .expect("sshd is needed: install openssh-server");
-        let sshd = Self { port, dir, child };
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        let sshd = Self { address: address.to_owned(), port, dir, child };
+        while tokio::net::TcpStream::connect((address, port)).await.is_err() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         sshd
@@ -61,11 +67,44 @@ impl Sshd {
     /// The `known_hosts` line of one of its keys.
     pub(crate) fn known_hosts_line(&self, key: &str) -> String {
         let key = fs::read_to_string(self.dir.join(format!("{key}.pub"))).unwrap();
-        format!("[127.0.0.1]:{} {key}", self.port)
+        format!("[{}]:{} {key}", self.address, self.port)
     }
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.dir.join("sshd.log")).unwrap_or_default()
+    }
+
+    /// Processes of sessions: with a login, sshd has one for each connection (and one that watches it, for other users).
+    fn sessions(&self) -> Vec<String> {
+        let listener = self.child.id().to_string();
+        let of_listener = |pid: &String| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+            matches!(fields[..], [state, parent, ..] if parent == listener && state != "Z")
+        };
+        let all =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        all.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(of_listener).collect()
+    }
+
+    /// How many connections it has now.
+    pub(crate) fn connections(&self) -> usize {
+        self.sessions().len()
+    }
+
+    /// How many sockets of this machine are connected to it over IPv4: at once, while processes of sshd linger.
+    pub(crate) fn sockets(&self) -> usize {
+        let (port, established) = (format!(":{:04X}", self.port), "01");
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        rows.filter(|row| row[2].ends_with(&port) && row[3] == established).count()
+    }
+
+    /// Ends all connections; the listener goes on.
+    pub(crate) fn end_sessions(&self) {
+        for pid in self.sessions() {
+            assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+        }
     }
 
     /// Ends the listener; sessions that are open go on.

@@ -134,10 +134,12 @@ impl World {
             },
             via: Via::Cli,
             command: Command::from_argv(argv).unwrap(),
+            context: lictor_core::context::Context::default(),
             policy_version: 1,
             not_before: now(),
             not_after: now().plus(GRANT_VALIDITY),
             targets: vec![target],
+            detached: false,
         }
     }
 

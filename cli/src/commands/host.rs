@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use lictor_agent::{
     AgentConfig,
     host_key::{self, ScanError, ScannedKey},
-    site::Site,
+    site::{Host, Site},
 };
 use lictor_core::{error::ErrorCode, name::HostAlias};
 use lictor_runtime::exit::Exit;
@@ -83,8 +83,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let home = context.site()?;
     let config = AgentConfig::load(&home.agent_file()).map_err(files)?;
     let site = Site::load(&config.site, 0).map_err(files)?;
-    let hosts: Vec<HostAlias> =
-        if arguments.all { site.hosts.keys().cloned().collect() } else { arguments.hosts.clone() };
+    let hosts = if arguments.all { outside_in(&site) } else { arguments.hosts.clone() };
     if hosts.is_empty() {
         return Err(Trouble::usage(
             format!("there is no host in {}", config.site.hosts.display()),
@@ -175,8 +174,7 @@ fn need(keys: &[ScannedKey]) -> Need {
 /// The keys that a host shows; of a changed one, the old beside the new.
 fn shown(host: &HostAlias, keys: &[ScannedKey], site: &Site, style: Style) -> String {
     let entry = site.hosts.get(host);
-    let address =
-        entry.map(|h| format!(" {}", style.faint(&format!("{}:{}", h.address, h.port)))).unwrap_or_default();
+    let address = entry.map(|h| format!(" {}", style.faint(&place(h)))).unwrap_or_default();
     let mut text = format!("{}{address}\n", style.strong(host.as_str()));
     for key in keys {
         let (tone, state) = match (key.known, key.changed) {
@@ -187,13 +185,30 @@ fn shown(host: &HostAlias, keys: &[ScannedKey], site: &Site, style: Style) -> St
         text += &format!("  {:<20} {}  {}\n", key.algorithm, key.fingerprint, style.paint(tone, state));
     }
     if keys.iter().any(|key| key.changed) {
-        let old = entry.map(|h| site.known_hosts.fingerprints(&h.address, h.port)).unwrap_or_default();
+        let old = entry.map(|h| site.known_hosts.fingerprints(&h.key_name())).unwrap_or_default();
         for fingerprint in old {
             text +=
                 &format!("  {:<20} {fingerprint}  {}\n", "pinned until now", style.paint(Tone::Warn, "old"));
         }
     }
     text
+}
+
+/// Where a host is, and the jump hosts on the way.
+fn place(host: &Host) -> String {
+    let via = host.via.as_ref().map(|jump| format!(" via {jump}")).unwrap_or_default();
+    format!("{}:{}{via}", host.address, host.port)
+}
+
+/// Every host, jump hosts before those behind them: their keys have to be pinned first.
+fn outside_in(site: &Site) -> Vec<HostAlias> {
+    let jumps = |host: &Host| {
+        std::iter::successors(host.via.as_ref(), |via| site.hosts.get(*via).and_then(|h| h.via.as_ref()))
+            .count()
+    };
+    let mut hosts: Vec<_> = site.hosts.values().collect();
+    hosts.sort_by_key(|host| jumps(host));
+    hosts.into_iter().map(|host| host.alias.clone()).collect()
 }
 
 /// Asks a person; without one, nothing is pinned.

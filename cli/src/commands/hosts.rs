@@ -1,10 +1,7 @@
-//! `lictor hosts`: every host, those with a tag, or one.
+//! `lictor hosts`: every host, those with a tag, or those that an expression means.
 
 use clap::Args;
-use lictor_core::{
-    error::{ErrorCode, Failure},
-    name::{HostAlias, Tag},
-};
+use lictor_core::{name::Tag, target::TargetExpression};
 use lictor_runtime::exit::Exit;
 
 use crate::{
@@ -19,24 +16,18 @@ pub(crate) struct Arguments {
     /// Only hosts with this tag
     #[arg(long, value_name = "TAG")]
     tag: Option<Tag>,
-    /// Only the host with this alias
-    #[arg(long = "match", value_name = "ALIAS", conflicts_with = "tag")]
-    alias: Option<HostAlias>,
+    /// Only the hosts that this means, e.g. 'tag:web and not site:eu', as with lictor run --match
+    #[arg(long = "match", value_name = "EXPRESSION", conflicts_with = "tag")]
+    expression: Option<TargetExpression>,
 }
 
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let connected = context.connect()?;
     let client = connected.client();
-    let hosts = match &arguments.alias {
+    let hosts = match &arguments.expression {
         None => client.hosts(arguments.tag.as_ref()).await?,
-        Some(alias) => vec![client.host(alias).await?.ok_or_else(|| {
-            Failure::new(
-                ErrorCode::NotFound,
-                format!("there is no host {alias}"),
-                "see which there are: lictor hosts",
-            )
-        })?],
+        Some(expression) => client.hosts_meant_by(expression).await?,
     };
     let documents: Vec<HostDocument> = hosts.iter().map(Into::into).collect();
     context.show(&documents, |style| fleet::hosts(&hosts, style))?;

@@ -13,8 +13,8 @@ use crate::{
     Done,
     context::Context,
     render::{
-        invocations, jobs,
-        json::{InvocationDocument, JobDocument},
+        groups, guards, invocations, jobs,
+        json::{GroupDocument, InvocationDocument, JobDocument},
     },
 };
 
@@ -40,6 +40,7 @@ pub(crate) struct Arguments {
 struct JobWithHosts {
     job: JobDocument,
     hosts: Vec<InvocationDocument>,
+    groups: Vec<GroupDocument>,
 }
 
 /// Runs the verb.
@@ -54,9 +55,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     };
     let (job, views) = whole(client, id).await?;
     let hosts = views.iter().map(|view| InvocationDocument::new(view, None)).collect();
-    context.show(&JobWithHosts { job: (&job).into(), hosts }, |style| {
-        let refs: Vec<&InvocationView> = views.iter().collect();
-        format!("{}\n{}", jobs::facts(&job, style), invocations::table(&refs, style))
+    let refs: Vec<&InvocationView> = views.iter().collect();
+    let groups = GroupDocument::all(&refs);
+    context.show(&JobWithHosts { job: (&job).into(), hosts, groups }, |style| {
+        let facts = jobs::facts(&job, style) + &guards::line(&job, &views, style);
+        format!("{facts}\n{}{}", invocations::table(&refs, style), groups::summary(&refs, style))
     })?;
     Ok(Exit::Ok.into())
 }

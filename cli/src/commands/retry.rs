@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use lictor_client::views::{InvocationView, JobView};
-use lictor_core::id::JobId;
 use lictor_core::{
     error::{ErrorCode, Failure},
+    id::JobId,
     job::{CommandInput, IdempotencyKey, JobSpec, Target},
     name::HostAlias,
     outcome::{Outcome, Ran},
@@ -14,7 +14,7 @@ use super::jobs::whole;
 use crate::{
     Done,
     context::{Context, origin},
-    run::{follow::follow, rollout::RolloutArguments},
+    run::{follow::follow, grouping::Grouping, rollout::RolloutArguments},
     trouble::Trouble,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Arguments {
     only: Only,
     #[command(flatten)]
     rollout: RolloutArguments,
+    #[command(flatten)]
+    grouping: Grouping,
 }
 
 /// Which hosts are taken again.
@@ -47,13 +49,13 @@ pub(crate) enum Only {
 
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
-    let Arguments { job, only, rollout } = arguments;
+    let Arguments { job, only, rollout, grouping } = arguments;
     let connected = context.connect()?;
     let client = connected.client();
     let (earlier, views) = whole(client, job).await?;
     let spec = again(&earlier, &views, only, rollout)?;
     let stream = client.run(&spec).await?;
-    Ok(follow(context, client, stream).await?.exit.into())
+    Ok(follow(context, client, stream, grouping).await?.exit.into())
 }
 
 fn again(
@@ -79,6 +81,8 @@ fn again(
     Ok(JobSpec {
         idempotency_key: Some(key),
         rollout: rollout.into_rollout(),
+        context: earlier.context.clone(),
+        detached: earlier.detached,
         ..JobSpec::new(Target::Hosts(hosts), command, origin())
     })
 }

@@ -9,7 +9,7 @@ use crate::{
     Done,
     context::Context,
     render::json::JobDocument,
-    run::{follow::follow, request::RequestArguments},
+    run::{follow::follow, grouping::Grouping, request::RequestArguments},
 };
 
 /// Run a command on hosts and show what it prints
@@ -21,9 +21,11 @@ use crate::{
 ///   lictor run web-1 -- systemctl status nginx
 ///   lictor run web-1,web-2 -- 'uptime; df -h'
 ///   lictor run --tag web --timeout 30s -- journalctl -n 20 --no-pager
+///   lictor run --match 'tag:web and not site:eu' -- uptime
 ///
-/// One host's output is passed through as it comes. Of many hosts, each line has its host's name
-/// before it, and a table at the end says how each ended.
+/// One host's output is passed through as it comes. Of several hosts, each line has its host's name
+/// before it, and a table at the end says how each ended. Of more than 8, each different result is
+/// shown once when all have ended, with the hosts that have it.
 ///
 /// An interrupt (Ctrl-C) cancels the job and waits until the hosts confirm; a second one leaves.
 #[derive(Debug, Args)]
@@ -34,6 +36,8 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(flatten)]
     request: RequestArguments,
+    #[command(flatten)]
+    grouping: Grouping,
     /// Makes a repetition of this very request give the same job instead of running twice (7 days)
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     idempotency_key: Option<IdempotencyKey>,
@@ -66,10 +70,10 @@ fn parse_plan(text: &str) -> Result<Digest, String> {
 
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
-    let Arguments { request, idempotency_key, plan, detach, exit_status } = arguments;
+    let Arguments { request, grouping, idempotency_key, plan, detach, exit_status } = arguments;
     let connected = context.connect()?;
     let client = connected.client();
-    let spec = request.into_spec(idempotency_key, plan);
+    let spec = request.into_spec(idempotency_key, plan)?;
     if detach {
         let submitted = client.submit(&spec).await?;
         let document = Detached { job: (&submitted.job).into(), replayed: submitted.replayed };
@@ -77,7 +81,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
         return Ok(Exit::Ok.into());
     }
     let stream = client.run(&spec).await?;
-    let followed = follow(context, client, stream).await?;
+    let followed = follow(context, client, stream, grouping).await?;
     match followed.own_status {
         Some(status) if exit_status => Ok(status.into()),
         _ => Ok(followed.exit.into()),

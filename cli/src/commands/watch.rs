@@ -3,7 +3,11 @@
 use clap::Args;
 use lictor_core::id::JobId;
 
-use crate::{Done, context::Context, run::follow::follow};
+use crate::{
+    Done,
+    context::Context,
+    run::{follow::follow, grouping::Grouping},
+};
 
 /// Follow a job until it has ended
 ///
@@ -13,6 +17,8 @@ pub(crate) struct Arguments {
     /// The job
     #[arg(value_name = "JOB")]
     job: JobId,
+    #[command(flatten)]
+    grouping: Grouping,
 }
 
 /// Runs the verb.
@@ -20,5 +26,5 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let connected = context.connect()?;
     let client = connected.client();
     let stream = client.watch(arguments.job).await?;
-    Ok(follow(context, client, stream).await?.exit.into())
+    Ok(follow(context, client, stream, arguments.grouping).await?.exit.into())
 }

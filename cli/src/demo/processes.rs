@@ -76,6 +76,11 @@ pub fn kill_below(root: i32) {
     }
 }
 
+/// Everything below `root`: its children, their children, and so on.
+pub fn descendants(root: i32) -> Vec<i32> {
+    below(root, &all())
+}
+
 /// Children of `root`, their children, and so on.
 fn below(root: i32, all: &[Process]) -> Vec<i32> {
     let mut found = vec![root];

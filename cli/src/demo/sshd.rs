@@ -116,6 +116,11 @@ impl Sshd {
         self.port
     }
 
+    /// Its process number; connections and their commands are below it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it said so far, with one line for each connection and each attempt to log in.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

@@ -64,7 +64,8 @@ fn tone(kind: &str, outcome: &str) -> Tone {
     match kind {
         "request_denied" | "call_refused" | "result_conflict" => Tone::Bad,
         "invocation_ended" => Tone::of_state(outcome),
-        "policy_changed" | "join_token_issued" | "agent_enrolled" | "cancel_requested" => Tone::Warn,
+        "policy_changed" | "join_token_issued" | "agent_enrolled" | "cancel_requested" | "freeze_set"
+        | "freeze_lifted" => Tone::Warn,
         _ => Tone::Plain,
     }
 }

@@ -17,22 +17,33 @@ pub(crate) fn hosts(hosts: &[HostView], style: Style) -> String {
     if hosts.is_empty() {
         return "no hosts\n".to_owned();
     }
-    let mut table = Table::new(&["HOST", "SITE", "TAGS", "ADDRESS", "AGENT", "HOST KEY", "DESCRIPTION"]);
+    // A column that is empty in every row only takes room.
+    let has_labels = hosts.iter().any(|host| !host.labels.is_empty());
+    let mut table = Table::new(if has_labels {
+        &["HOST", "SITE", "TAGS", "LABELS", "ADDRESS", "AGENT", "HOST KEY", "DESCRIPTION"]
+    } else {
+        &["HOST", "SITE", "TAGS", "ADDRESS", "AGENT", "HOST KEY", "DESCRIPTION"]
+    });
     for host in hosts {
         let tags: Vec<&str> = host.tags.iter().map(|tag| tag.as_str()).collect();
         let login = host.address.as_ref().map(|address| match &host.user {
             Some(user) => format!("{user}@{address}"),
             None => address.clone(),
         });
-        table.row([
+        let labels = Some(&host.labels).filter(|labels| !labels.is_empty());
+        let mut row = vec![
             Cell::new(&host.alias).tone(Tone::Strong),
             Cell::new(&host.site),
             if tags.is_empty() { Cell::none() } else { Cell::new(tags.join(",")) },
+        ];
+        row.extend(has_labels.then(|| Cell::maybe(labels)));
+        row.extend([
             Cell::maybe(login),
             yes_or(host.agent_connected, "connected", "offline"),
             yes_or(host.host_key_pinned, "pinned", "not pinned"),
             Cell::new(&host.description),
         ]);
+        table.row(row);
     }
     table.render(style, 0)
 }

@@ -49,16 +49,23 @@ pub(crate) fn facts(job: &JobView, style: Style) -> String {
         ("policy", format!("version {}", job.policy_version)),
     ];
     let rollout = rollout::facts(job);
+    let items = Some(one_line(&job.context.items().join(", "))).filter(|items| !items.is_empty());
+    let with = items.map(|items| ("with", items));
     facts
         .into_iter()
+        .chain(with)
         .chain(rollout)
         .fold(String::new(), |text, (name, value)| text + &style.faint(&format!("{name:<8}")) + &value + "\n")
 }
+
+/// Longest expression shown, in characters: more is in the JSON.
+const MAX_EXPRESSION_SHOWN: usize = 60;
 
 /// For which hosts, naming at most `most` of them.
 pub(crate) fn target(target: &Target, most: usize) -> String {
     match target {
         Target::Tag(tag) => format!("tag {tag}"),
+        Target::Expression(expression) => short(&expression.to_string(), MAX_EXPRESSION_SHOWN),
         Target::Hosts(hosts) => {
             let named: Vec<&str> = hosts.iter().take(most).map(|host| host.as_str()).collect();
             let more = hosts.len() - named.len();

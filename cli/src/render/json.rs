@@ -12,13 +12,19 @@ use lictor_core::{
 };
 use serde::Serialize;
 
+use crate::run::in_context::ContextDocument;
+
 mod fleet;
+mod freezes;
+mod output;
 mod plan;
 mod rollout;
 
 use self::rollout::{ProgressDocument, RolloutDocument};
 pub(crate) use self::{
     fleet::{AgentDocument, HostDocument, SiteDocument},
+    freezes::{FreezeDocument, FreezeDoneDocument},
+    output::{GroupDocument, StreamDocument, stream_name},
     plan::{ApprovalDocument, PlanDocument},
 };
 
@@ -46,9 +52,12 @@ pub(crate) struct JobDocument {
     client: String,
     target: TargetDocument,
     command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<ContextDocument>,
     policy_version: u64,
     created_at: String,
     cancel_requested: bool,
+    detached: bool,
     counts: CountsDocument,
     /// There only where it does not go out at once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +71,7 @@ pub(crate) struct JobDocument {
 enum TargetDocument {
     Hosts(Vec<String>),
     Tag(String),
+    Expression(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -101,6 +111,7 @@ pub(crate) struct InvocationDocument {
     stderr_truncated: bool,
     stderr_sha256: Option<String>,
     resolution: Option<String>,
+    guard: &'static str,
     #[serde(flatten)]
     text: Option<OutputDocument>,
 }
@@ -122,6 +133,8 @@ pub(crate) struct RunDocument {
     pub(crate) job: JobDocument,
     pub(crate) replayed: bool,
     pub(crate) hosts: Vec<InvocationDocument>,
+    /// The hosts by what they have in common; what they printed is above.
+    pub(crate) groups: Vec<GroupDocument>,
 }
 
 // === conversions ===
@@ -154,11 +167,14 @@ impl From<&JobView> for JobDocument {
                     TargetDocument::Hosts(hosts.iter().map(ToString::to_string).collect())
                 }
                 Target::Tag(tag) => TargetDocument::Tag(tag.to_string()),
+                Target::Expression(expression) => TargetDocument::Expression(expression.to_string()),
             },
             command: job.command.to_string(),
+            context: ContextDocument::of(&job.context),
             policy_version: job.policy_version,
             created_at: job.created_at.to_string(),
             cancel_requested: job.cancel_requested,
+            detached: job.detached,
             counts: CountsDocument {
                 queued: counts.queued,
                 active: counts.active,
@@ -210,6 +226,7 @@ impl InvocationDocument {
             stderr_truncated: truncated(&view.stderr),
             stderr_sha256: view.stderr.digest.map(|d| d.to_string()),
             resolution: view.resolution.as_ref().map(ToString::to_string),
+            guard: view.guard.as_str(),
             text: output,
         }
     }

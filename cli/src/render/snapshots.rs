@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lictor_client::{
     fleet::{HostView, SiteView},
-    operator::{AgentState, AgentView},
+    operator::{AgentState, AgentView, FreezeDone, FreezeView},
     policy::{ApprovalTerms, Effect, HostDecision, Plan, QuotaState},
     views::{InvocationView, JobView, Phase, StreamCounts},
 };
@@ -13,14 +13,17 @@ use lictor_core::{
     command::Command,
     digest::Digest,
     error::{ErrorCode, Failure},
-    id::{InvocationId, JobId},
+    freeze::Freeze,
+    guard::Guard,
+    id::{FreezeId, InvocationId, JobId},
     job::{Counts, Limits, Origin, Target},
+    label::Labels,
     name::{AgentName, GroupName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
     outcome::{Exit, Outcome, Unknown, Unreachable},
     principal::{Principal, PrincipalKind, Via},
 };
 
-use super::{audit, failure, fleet, invocations, jobs, json, plan, style::Style};
+use super::{audit, failure, fleet, freezes, guards, invocations, jobs, json, plan, style::Style};
 
 const NOON: Timestamp = Timestamp::from_micros(1_795_348_800_000_000);
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(60), output_bytes: 65_536 };
@@ -42,6 +45,7 @@ fn job() -> JobView {
         origin: Origin::new(Via::Cli, "lictor/0.1.0"),
         target: Target::Hosts(vec![host("web-1"), host("web-2")]),
         command: command(&["systemctl", "status", "nginx", "a; b"]),
+        context: lictor_core::context::Context::default(),
         policy_version: 3,
         created_at: NOON,
         state: counts.state(),
@@ -49,6 +53,7 @@ fn job() -> JobView {
         cancel_requested: true,
         rollout: lictor_core::rollout::Rollout::default(),
         progress: None,
+        detached: false,
     }
 }
 
@@ -70,7 +75,9 @@ fn invocation(alias: &str, outcome: Option<Outcome>) -> InvocationView {
         started_at: started.then_some(NOON),
         stdout: StreamCounts { bytes_total: 3_000_000, bytes_kept: 65_536, digest: None },
         stderr: StreamCounts::default(),
+        wave: 1,
         resolution: None,
+        guard: Guard::Journal,
     }
 }
 
@@ -95,6 +102,7 @@ fn hosts_sites_and_agents() {
         alias: host("web-1"),
         site: SiteName::new("berlin").unwrap(),
         tags: vec![Tag::new("web").unwrap(), Tag::new("eu").unwrap()],
+        labels: Labels::new([("role", "web"), ("env", "prod")]).unwrap(),
         description: "first\nserver \u{202e}x".to_owned(),
         agent_connected: true,
         host_key_pinned: false,
@@ -219,6 +227,21 @@ fn failures_for_people_and_for_scripts() {
 }
 
 #[test]
+fn the_guard_of_a_detached_job_says_where_it_held_and_where_it_did_not() {
+    let detached = JobView { detached: true, ..job() };
+    let views = [
+        InvocationView { guard: Guard::Host, ..invocation("web-1", Some(Outcome::Succeeded)) },
+        invocation("web-2", Some(Outcome::Failed(Exit::Code(1)))),
+        invocation("web-3", Some(Outcome::Cancelled)),
+    ];
+    assert_eq!(
+        guards::line(&detached, &views, Style::PLAIN),
+        "guard   on the host (web-1); only in the agent's journal, because the host offered no place for it (web-2)\n"
+    );
+    assert_eq!(guards::line(&job(), &views, Style::PLAIN), "");
+}
+
+#[test]
 fn documents_of_an_invocation() {
     let documents: Vec<_> = all().iter().map(|view| json::InvocationDocument::new(view, None)).collect();
     insta::assert_snapshot!("invocations_json", serde_json::to_string_pretty(&documents).unwrap());
@@ -229,4 +252,34 @@ fn records_of_the_audit() {
     let ended = br#"{"v":1,"at":"2026-11-22T12:00:00.000000Z","kind":"invocation_ended","agent":"a","detail":"FAILED (exit 3)","exit_code":3,"host":"web-1","outcome":"FAILED","stdout_digest":"00","tenant":"default"}"#;
     let text = [audit::line(7, ended, Style::PLAIN), audit::line(8, b"\x1b[2J", Style::PLAIN)];
     insta::assert_snapshot!("audit", text.concat());
+}
+
+#[test]
+fn freezes_set_listed_and_lifted() {
+    let freeze = |n: u8, scope: &str| Freeze {
+        id: FreezeId::from_bytes([n; 16]),
+        scope: scope.parse().unwrap(),
+        reason: "the migration went wrong".parse().unwrap(),
+        by: job().principal,
+        at: NOON,
+    };
+    let views = [
+        FreezeView { freeze: freeze(1, "all"), recorded: true },
+        FreezeView { freeze: freeze(2, "host:web-1"), recorded: false },
+    ];
+    let done =
+        FreezeDone { freeze: freeze(1, "site:berlin"), unconfirmed_agents: vec!["berlin/agent-1".into()] };
+    let quiet = FreezeDone { unconfirmed_agents: Vec::new(), ..done.clone() };
+    let documents: Vec<json::FreezeDocument> = views.iter().map(Into::into).collect();
+    let text = [
+        freezes::table(&views, NOON.plus(Duration::from_secs(20)), Style::PLAIN),
+        freezes::table(&[], NOON, Style::PLAIN),
+        freezes::done(&quiet, Style::PLAIN),
+        freezes::done(&done, Style::PLAIN),
+        freezes::lifted(&done.freeze, Style::PLAIN),
+        serde_json::to_string_pretty(&documents).unwrap(),
+        serde_json::to_string_pretty(&json::FreezeDoneDocument::from(&done)).unwrap(),
+        serde_json::to_string_pretty(&json::FreezeDocument::from(&done.freeze)).unwrap(),
+    ];
+    insta::assert_snapshot!("freezes", text.join("\n"));
 }

@@ -10,10 +10,11 @@ use lictor_core::error::ErrorCode;
 use lictor_runtime::exit::Exit;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{ending, live::Live};
+use super::{ending, grouping::Grouping, live::Live};
 use crate::{
     context::Context,
-    render::json::{InvocationDocument, OutputDocument, RunDocument},
+    output::groups,
+    render::json::{GroupDocument, InvocationDocument, OutputDocument, RunDocument},
     trouble::Trouble,
 };
 
@@ -34,21 +35,36 @@ pub(crate) async fn follow(
     context: &Context,
     client: &Client,
     stream: RunStream,
+    grouping: Grouping,
 ) -> Result<Followed, Trouble> {
     if context.is_json() {
         as_document(context, client, stream).await
     } else {
-        as_text(context, client, stream).await
+        as_text(context, client, stream, grouping).await
     }
 }
 
-async fn as_text(context: &Context, client: &Client, mut stream: RunStream) -> Result<Followed, Trouble> {
+async fn as_text(
+    context: &Context,
+    client: &Client,
+    mut stream: RunStream,
+    grouping: Grouping,
+) -> Result<Followed, Trouble> {
     let mut live = Live::new(context);
     let mut stop = Stop::listen()?;
+    let mut grouped = false;
     while let Some(update) = stop.next(context, client, &mut stream).await? {
+        if let JobUpdate::Submitted(submitted) = &update {
+            grouped = grouping.applies(submitted.job.counts.total());
+            live.show_output(!grouped);
+        }
         live.take(update)?;
     }
-    live.finish();
+    if grouped {
+        live.clear();
+        groups::print(context, client, &live.invocations()).await?;
+    }
+    live.finish(grouped);
     Ok(ended(&live.invocations()))
 }
 
@@ -68,8 +84,9 @@ async fn as_document(context: &Context, client: &Client, mut stream: RunStream) 
     };
     let all = collector.invocations();
     let hosts = all.iter().map(|(view, collected)| document(view, collected)).collect();
-    context.print_json(&RunDocument { job: job.into(), replayed: submitted.replayed, hosts })?;
     let views: Vec<_> = all.into_iter().map(|(view, _)| view).collect();
+    let groups = GroupDocument::all(&views);
+    context.print_json(&RunDocument { job: job.into(), replayed: submitted.replayed, hosts, groups })?;
     Ok(ended(&views))
 }
 

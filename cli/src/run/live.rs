@@ -37,6 +37,8 @@ pub(crate) struct Live {
     /// Lines have a host's name before them; not so for one host.
     prefixed: bool,
     width: usize,
+    /// What hosts print is shown as it comes.
+    shows_output: bool,
     progress: Progress,
     job: Option<JobView>,
     hosts: BTreeMap<InvocationId, Shown>,
@@ -67,10 +69,21 @@ impl Live {
             err: context.err,
             prefixed: false,
             width: 0,
+            shows_output: true,
             progress: Progress::new(context.err),
             job: None,
             hosts: BTreeMap::new(),
         }
+    }
+
+    /// Whether what hosts print is shown as it comes.
+    pub(crate) const fn show_output(&mut self, shows: bool) {
+        self.shows_output = shows;
+    }
+
+    /// Takes the line of progress away.
+    pub(crate) fn clear(&mut self) {
+        self.progress.clear();
     }
 
     /// Shows an update.
@@ -100,8 +113,8 @@ impl Live {
         all
     }
 
-    /// Prints what became of it, to standard error.
-    pub(crate) fn finish(&mut self) {
+    /// Prints what became of it, to standard error; of hosts that were shown grouped, the sum alone.
+    pub(crate) fn finish(&mut self, grouped: bool) {
         self.progress.clear();
         let all = self.invocations();
         let mut text = String::new();
@@ -113,7 +126,9 @@ impl Live {
                 }
             }
             many => {
-                text = format!("\n{}", invocations::table(many, self.err));
+                if !grouped {
+                    text = format!("\n{}", invocations::table(many, self.err));
+                }
                 if let Some(job) = &self.job {
                     text += &format!("\n{}\n", invocations::summary(job, self.err));
                 }
@@ -146,10 +161,13 @@ impl Live {
         for piece in std::mem::take(&mut shown.unnamed) {
             self.output(piece)?;
         }
-        if ends { self.end_streams(id) } else { Ok(()) }
+        if ends && self.shows_output { self.end_streams(id) } else { Ok(()) }
     }
 
     fn output(&mut self, piece: OutputPiece) -> Result<(), Trouble> {
+        if !self.shows_output {
+            return Ok(());
+        }
         let shown = self.hosts.entry(piece.invocation).or_default();
         if self.prefixed
             && shown.view.is_none()

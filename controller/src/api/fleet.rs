@@ -9,8 +9,10 @@ use lictor_certs::{
 use lictor_core::{
     audit::AuditEvent,
     id::TokenId,
+    job::Target,
     limits::JOIN_TOKEN_TTL,
     name::{AgentName, HostAlias, SiteName, Tag},
+    target::TargetExpression,
 };
 use lictor_proto::{
     convert::{Invalid, page_size, parse},
@@ -112,14 +114,20 @@ impl FleetService for FleetApi {
         request: Request<pb::ListHostsRequest>,
     ) -> Result<Response<pb::ListHostsResponse>, Status> {
         let caller = Authenticated::from_call(&request).map_err(status)?;
-        let pb::ListHostsRequest { tag, alias, page_size: size, page_token } = request.into_inner();
+        let pb::ListHostsRequest { tag, alias, page_size: size, page_token, expression } =
+            request.into_inner();
         let limit = page_size("page_size", size, MAX_PAGE).map_err(status)? as usize;
         let tag: Option<Tag> = optional("tag", &tag)?;
         let alias: Option<HostAlias> = optional("alias", &alias)?;
+        let expression: Option<TargetExpression> = optional("expression", &expression)?;
         let after: Option<HostAlias> = optional("page_token", &page_token)?;
         let now = self.lifecycle.clock.now();
         let fleet = self.lifecycle.fleet.now();
-        let wanted = fleet.hosts().filter(|host| {
+        // By the same code as a job's hosts, so that a preview is what would be run on.
+        let meant = expression.map(|expression| fleet.resolve(&Target::Expression(expression)));
+        let meant = meant.transpose().map_err(status)?;
+        let everything = fleet.hosts().filter(|_| meant.is_none());
+        let wanted = meant.iter().flatten().chain(everything).filter(|host| {
             tag.as_ref().is_none_or(|t| host.tags.contains(t))
                 && alias.as_ref().is_none_or(|a| host.alias == *a)
                 && after.as_ref().is_none_or(|a| host.alias > *a)
@@ -131,6 +139,7 @@ impl FleetService for FleetApi {
                 alias: host.alias.to_string(),
                 site: host.site.to_string(),
                 tags: host.tags.iter().map(ToString::to_string).collect(),
+                labels: host.labels.to_texts(),
                 description: host.description.clone(),
                 agent_connected: self.lifecycle.sessions.choose(&host.site, now).is_some(),
                 host_key_pinned: !host.host_key_fingerprints.is_empty(),

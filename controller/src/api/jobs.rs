@@ -12,11 +12,11 @@ use lictor_core::{
     output::StreamName,
 };
 use lictor_proto::{
-    convert::{Invalid, invocation_to_wire, job_to_wire, known, page_size, parse},
+    convert::{Invalid, job_to_wire, known, page_size, parse},
     limits::MAX_CHUNK_BYTES,
     pb::{self, job_service_server::JobService},
 };
-use lictor_store::KeptJob;
+use lictor_store::{KeptJob, Outline};
 use prost::Message as _;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -27,6 +27,7 @@ use crate::{
     failure::{no_such, of_store},
     lifecycle::{Lifecycle, Submitted},
     live::{LiveJob, View, replay, watch},
+    output::{chunk, outline_to_wire},
 };
 
 /// Jobs on a page when the caller does not say.
@@ -129,9 +130,10 @@ impl Jobs {
         let mut full = ids.len() == limit;
         let mut page = Vec::with_capacity(ids.len());
         for id in ids {
-            let Some(mut kept) = store.invocation(id).await.map_err(of_store)? else { continue };
+            let Some(mut outline) = store.outline(id).await.map_err(of_store)? else { continue };
+            let kept = &mut outline.invocation;
             self.freshen(id, &mut kept.state, &mut kept.started_at);
-            let invocation = invocation_to_wire(&kept, caller.is_operator());
+            let invocation = outline_to_wire(&outline.invocation, &outline.kept, caller.is_operator());
             if !room.takes(&invocation) {
                 full = true;
                 break;
@@ -306,22 +308,23 @@ impl JobService for Jobs {
         let id: InvocationId = parse("invocation_id", &invocation_id).map_err(status::<Invalid>)?;
         let name: pb::StreamName = known("stream", stream).map_err(status::<Invalid>)?;
         let name: StreamName = name.try_into().map_err(status::<Invalid>)?;
-        let kept = self.lifecycle.store.invocation(id).await.map_err(|e| status(of_store(e)))?;
-        let kept = kept.ok_or_else(|| status(no_such("invocation", &invocation_id)))?;
+        let store = &self.lifecycle.store;
+        let outline = store.outline(id).await.map_err(|e| status(of_store(e)))?;
+        let Outline { invocation, kept } =
+            outline.ok_or_else(|| status(no_such("invocation", &invocation_id)))?;
         // An invocation is seen by whoever sees its job.
-        let hidden = self.see(&caller, &kept.job.to_string()).await.is_err();
+        let hidden = self.see(&caller, &invocation.job.to_string()).await.is_err();
         if hidden {
             return Err(status(no_such("invocation", &invocation_id)));
         }
-        let most = if max_bytes == 0 { MAX_CHUNK_BYTES } else { (max_bytes as usize).min(MAX_CHUNK_BYTES) };
-        let summary = kept.output.stream(name);
-        let tail_from = summary.bytes_total - summary.tail.len() as u64;
-        let (bytes, start) =
-            if offset < summary.head.len() as u64 { (&summary.head, 0) } else { (&summary.tail, tail_from) };
-        let offset = offset.max(start);
-        let skip = usize::try_from(offset - start).unwrap_or(usize::MAX).min(bytes.len());
-        let data = bytes.iter().skip(skip).take(most).copied().collect::<Vec<u8>>();
-        let chunk = pb::OutputChunk { invocation_id, stream, offset, data: data.into() };
-        Ok(Response::new(pb::ReadOutputResponse { chunk: Some(chunk), bytes_total: summary.bytes_total }))
+        let kept = kept.stream(name);
+        let most = if max_bytes == 0 { MAX_CHUNK_BYTES as u64 } else { u64::from(max_bytes) };
+        let (from, to) = kept.next(offset, most.min(MAX_CHUNK_BYTES as u64)).unwrap_or_else(|| {
+            let end = offset.max(kept.total);
+            (end, end)
+        });
+        let data = store.output(id, name, from, to).await.map_err(|e| status(of_store(e)))?;
+        let bytes_total = kept.total;
+        Ok(Response::new(pb::ReadOutputResponse { chunk: Some(chunk(id, name, from, data)), bytes_total }))
     }
 }

@@ -51,18 +51,23 @@ impl PolicyApi {
             .map_err(status::<Invalid>)?;
         let (policy, now) = (self.lifecycle.policies.now(), self.lifecycle.clock.now());
         let decided = authz::decide(caller, &spec, &policy.set, &self.lifecycle.fleet.now(), now)
-            .map_err(|refused| status(refused.failure))?;
+            .map_err(|refused| status(refused.failure))?
+            .under(&self.lifecycle.freezes.now().set);
         let plan_digest = decided.plan_digest(caller, &spec, &policy.set).as_bytes().to_vec();
         let quotas = self.lifecycle.quotas.states(&policy.set, caller.principal(), spec.origin.via, now);
         let hosts_total = u32::try_from(decided.hosts.len()).unwrap_or(u32::MAX);
         let (mut room, mut hosts) = (Room::beside(0), Vec::new());
         let mut rest = decided
             .hosts
-            .into_iter()
+            .iter()
             .skip_while(|(host, _)| after.as_ref().is_some_and(|after| host.alias <= *after))
             .map(|(host, decision)| {
                 let connected = self.lifecycle.sessions.choose(&host.site, now).is_some();
-                encode::decision(&host, decision, connected)
+                let told = encode::decision(host, decision.clone(), connected);
+                match decided.freeze(&host.alias) {
+                    Some(freeze) => encode::frozen(told, host, freeze),
+                    None => told,
+                }
             })
             .peekable();
         while hosts.len() < limit

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use lictor_core::{
+    context::Context,
     digest::{Digest, Sha256Builder},
+    freeze::FROZEN,
     principal::{Principal, Via},
+    rollout::Rollout,
 };
-use lictor_policy::{ApprovalTerms, Decision, RequestedLimits};
+use lictor_policy::{ApprovalTerms, Decision, Effect, RequestedLimits};
 use lictor_store::KeptHost;
 
 use super::Decided;
@@ -17,7 +20,12 @@ use super::Decided;
 pub(super) struct Terms<'a> {
     pub(super) principal: &'a Principal,
     pub(super) via: Via,
+    /// In what the command would run.
+    pub(super) context: &'a Context,
     pub(super) requested: RequestedLimits,
+    pub(super) detached: bool,
+    /// In which waves, how many at a time, and what stops it.
+    pub(super) rollout: &'a Rollout,
     /// The digest of the policy's text.
     pub(super) policy: Digest,
 }
@@ -30,26 +38,44 @@ pub(super) fn digest(terms: Terms<'_>, decided: &Decided) -> Digest {
         .part(kind.as_str().as_bytes())
         .part(name.as_str().as_bytes())
         .part(terms.via.as_str().as_bytes())
-        .part(decided.command.digest().as_bytes())
+        .part(terms.context.bind(decided.command.digest()).as_bytes())
         .part(&optional(terms.requested.timeout.map(micros)))
         .part(&optional(terms.requested.output_bytes))
         .part(terms.policy.as_bytes());
+    let head = if terms.detached { head.part(b"detached") } else { head };
+    let immediate = terms.rollout.is_immediate();
+    let head = if immediate { head } else { terms.rollout.digest_into(head.part(b"rollout")) };
     let hosts = &decided.hosts;
     hosts
         .iter()
-        .fold(count(head, hosts.len()), |builder, (host, decision)| one(builder, host, decision))
+        .fold(count(head, hosts.len()), |builder, (host, decision)| {
+            let verdict = match decided.freeze(&host.alias) {
+                Some(_) => (Effect::Deny.as_str(), FROZEN),
+                None => (decision.effect.as_str(), decision.code.as_str()),
+            };
+            one(builder, host, decision, verdict)
+        })
         .finish()
 }
 
 /// One host: as rules know it, and what was decided for it. Lists come with their length, so that no two lists of
 /// parts are the same.
-fn one(builder: Sha256Builder, host: &KeptHost, decision: &Decision) -> Sha256Builder {
+fn one(
+    builder: Sha256Builder,
+    host: &KeptHost,
+    decision: &Decision,
+    (effect, code): (&str, &str),
+) -> Sha256Builder {
     let builder = builder.part(host.alias.as_str().as_bytes()).part(host.site.as_str().as_bytes());
     let builder = count(builder, host.tags.len());
     let builder = host.tags.iter().fold(builder, |builder, tag| builder.part(tag.as_str().as_bytes()));
+    let builder = count(builder, host.labels.iter().len());
+    let builder = host.labels.iter().fold(builder, |builder, (key, value)| {
+        builder.part(key.as_str().as_bytes()).part(value.as_str().as_bytes())
+    });
     let builder = builder
-        .part(decision.effect.as_str().as_bytes())
-        .part(decision.code.as_str().as_bytes())
+        .part(effect.as_bytes())
+        .part(code.as_bytes())
         .part(decision.rule.as_ref().map(|rule| rule.as_str().as_bytes()).unwrap_or_default())
         .part(&micros(decision.limits.timeout).to_be_bytes())
         .part(&decision.limits.output_bytes.to_be_bytes())
@@ -91,12 +117,16 @@ mod tests {
     use std::sync::Arc;
 
     use lictor_core::{
+        clock::Timestamp,
         command::Command,
+        freeze::{Freeze, FreezeScope, FreezeSet},
+        id::FreezeId,
         job::Limits,
+        label::Labels,
         name::{GroupName, HostAlias, PrincipalName, RuleId, SiteName, Tag, TenantName},
         principal::PrincipalKind,
     };
-    use lictor_policy::{DecisionCode, Effect};
+    use lictor_policy::DecisionCode;
 
     use super::*;
 
@@ -105,6 +135,7 @@ mod tests {
             alias: HostAlias::new("web-1").unwrap(),
             site: SiteName::new("eu").unwrap(),
             tags: vec![Tag::new("web").unwrap()],
+            labels: Labels::new([("env", "prod")]).unwrap(),
             description: "d".into(),
             address: "10.0.0.1:22".into(),
             user: "ops".into(),
@@ -130,6 +161,13 @@ mod tests {
         }
     }
 
+    fn frozen() -> FreezeSet {
+        let (id, at) = (FreezeId::from_bytes([1; 16]), Timestamp::from_micros(1));
+        let reason = "r".parse().unwrap();
+        let freeze = Freeze { id, scope: FreezeScope::Everything, reason, by: principal("ops"), at };
+        [Arc::new(freeze)].into_iter().collect()
+    }
+
     fn principal(name: &str) -> Principal {
         Principal {
             tenant: TenantName::new("default").unwrap(),
@@ -145,7 +183,9 @@ mod tests {
         policy: &[u8],
         decided: &Decided,
     ) -> Digest {
-        digest(Terms { principal, via, requested, policy: Digest::of(policy) }, decided)
+        let (context, detached, rollout) = (Context::none(), false, &Rollout::default());
+        let policy = Digest::of(policy);
+        digest(Terms { principal, via, context, requested, detached, rollout, policy }, decided)
     }
 
     fn plain(decided: &Decided) -> Digest {
@@ -153,7 +193,8 @@ mod tests {
     }
 
     fn decided(host: KeptHost, decision: Decision) -> Decided {
-        Decided { command: Command::from_argv(&["uptime"]).unwrap(), hosts: vec![(Arc::new(host), decision)] }
+        let command = Command::from_argv(&["uptime"]).unwrap();
+        Decided { command, hosts: vec![(Arc::new(host), decision)], frozen: Default::default() }
     }
 
     #[test]
@@ -171,8 +212,12 @@ mod tests {
             decided(KeptHost { alias: HostAlias::new("web-2").unwrap(), ..host() }, decision()),
             decided(KeptHost { site: SiteName::new("us").unwrap(), ..host() }, decision()),
             decided(KeptHost { tags: vec![], ..host() }, decision()),
+            decided(KeptHost { labels: Labels::default(), ..host() }, decision()),
+            decided(KeptHost { labels: Labels::new([("env", "test")]).unwrap(), ..host() }, decision()),
+            decided(KeptHost { labels: Labels::new([("envp", "rod")]).unwrap(), ..host() }, decision()),
             decided(host(), Decision { effect: Effect::Deny, ..decision() }),
             decided(host(), Decision { code: DecisionCode::Frozen, ..decision() }),
+            decided(host(), decision()).under(&frozen()),
             decided(host(), Decision { rule: None, ..decision() }),
             decided(
                 host(),
@@ -196,7 +241,36 @@ mod tests {
             of(&principal("ops"), Via::Mcp, none, b"p", &base),
             of(&principal("ops"), Via::Cli, asked, b"p", &base),
             of(&principal("ops"), Via::Cli, none, b"q", &base),
+            digest(
+                Terms {
+                    principal: &principal("ops"),
+                    via: Via::Cli,
+                    context: Context::none(),
+                    requested: none,
+                    detached: true,
+                    rollout: &Rollout::default(),
+                    policy: Digest::of(b"p"),
+                },
+                &base,
+            ),
         ]);
+        for login in ["deploy", "root"] {
+            let context = Context { run_as: Some(login.parse().unwrap()), ..Context::default() };
+            let principal = &principal("ops");
+            let policy = Digest::of(b"p");
+            digests.push(digest(
+                Terms {
+                    principal,
+                    via: Via::Cli,
+                    context: &context,
+                    requested: none,
+                    detached: false,
+                    rollout: &Rollout::default(),
+                    policy,
+                },
+                &base,
+            ));
+        }
         let all = digests.len();
         digests.sort_unstable();
         digests.dedup();

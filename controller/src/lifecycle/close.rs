@@ -1,6 +1,9 @@
 //! Closed: the ends of invocations, recorded together, then told to watchers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use lictor_core::{
     audit::AuditEvent,
@@ -114,19 +117,17 @@ impl Lifecycle {
         let mut change: Option<Change> = None;
         let mut closings: Vec<(Arc<LiveJob>, Closing)> = Vec::new();
         for (job, list) in by_job.into_values() {
-            let mut agents: Vec<_> = list
-                .iter()
-                .map(|(index, _, report)| {
+            // By place: all of a job may end at once. What is there twice ends by what came first.
+            let mut agents = HashMap::with_capacity(list.len());
+            for (index, _, report) in &list {
+                agents.entry(*index).or_insert_with(|| {
                     let agent = job.with(*index, |i, _| i.kept.state.agent().cloned()).flatten();
-                    (*index, agent, report.as_ref().and_then(|report| report.beside.clone()))
-                })
-                .collect();
+                    (agent, report.as_ref().and_then(|report| report.beside.clone()))
+                });
+            }
             let closing = job.closing(turn, list);
             for (index, ended) in &closing.ended {
-                let (agent, beside) = match agents.iter_mut().find(|(i, ..)| i == index) {
-                    Some((_, agent, beside)) => (agent.take(), beside.take()),
-                    None => (None, None),
-                };
+                let (agent, beside) = agents.remove(index).unwrap_or_default();
                 let event = AuditEvent::InvocationEnded { invocation: Box::new(ended.clone()), agent };
                 let so_far = match change {
                     Some(change) => change.event(event),
@@ -177,7 +178,7 @@ impl Lifecycle {
                 return Ok(counts);
             }
             for id in page {
-                let Some(invocation) = self.store.invocation(id).await? else { continue };
+                let Some(invocation) = self.store.outline(id).await?.map(|o| o.invocation) else { continue };
                 match &invocation.state {
                     InvocationState::Queued => counts.queued += 1,
                     InvocationState::Ended(outcome) => counts.add(outcome),

@@ -13,7 +13,7 @@ use lictor_core::{
     outcome::{Outcome, Unknown, Unreachable},
 };
 use lictor_proto::pb;
-use lictor_store::{Change, StoreError, Write};
+use lictor_store::{Change, Outline, StoreError, Write};
 
 use super::{
     Lifecycle,
@@ -44,8 +44,8 @@ impl Lifecycle {
     pub async fn recover(&self) -> Result<usize, StoreError> {
         let mut jobs = BTreeSet::new();
         for id in self.store.open_invocations().await? {
-            match self.store.invocation(id).await {
-                Ok(Some(invocation)) => drop(jobs.insert(invocation.job)),
+            match self.store.outline(id).await {
+                Ok(Some(outline)) => drop(jobs.insert(outline.invocation.job)),
                 Ok(None) => {}
                 Err(error) => poisoned(&id, &error),
             }
@@ -60,29 +60,30 @@ impl Lifecycle {
                     continue;
                 }
             };
-            let mut invocations: Vec<Invocation> = Vec::new();
+            let mut invocations: Vec<Outline> = Vec::new();
             let mut after: Option<HostAlias> = None;
             loop {
                 let page = self.store.invocation_ids(*id, after.as_ref(), PAGE).await?;
-                if page.is_empty() {
-                    break;
-                }
+                let (last, from) = (page.len() < PAGE, after.clone());
                 for id in page {
-                    let mut invocation = match self.store.invocation(id).await {
-                        Ok(Some(invocation)) => invocation,
+                    // Output stays in the store; watchers read it from there.
+                    let outline = match self.store.outline(id).await {
+                        Ok(Some(outline)) => outline,
                         Ok(None) => continue,
                         Err(error) => {
                             poisoned(&id, &error);
                             continue;
                         }
                     };
-                    // Output stays in the store; watchers read it from there.
-                    invocation.output = lictor_core::output::Output::default();
-                    after = Some(invocation.host.clone());
-                    invocations.push(invocation);
+                    after = Some(outline.invocation.host.clone());
+                    invocations.push(outline);
+                }
+                // A whole page that cannot be read names no host to go on from.
+                if last || after == from {
+                    break;
                 }
             }
-            let live = Arc::new(LiveJob::new(kept.job, kept.version, invocations, now));
+            let live = Arc::new(LiveJob::recovered(kept.job, kept.version, invocations, now));
             self.jobs.insert(&live);
             self.release(&live);
         }
@@ -311,7 +312,8 @@ impl Lifecycle {
             return Again::End(Outcome::Unreachable { reason: Unreachable::NoSuchHost, detail });
         };
         let (policy, now) = (self.policies.now(), self.clock.now());
-        let permitted = match authz::permit_again(&job, &kept, host, hosts, &policy, now) {
+        let freezes = self.freezes.now();
+        let permitted = match authz::permit_again(&job, &kept, host, hosts, &policy, &freezes.set, now) {
             Ok(permitted) => permitted,
             Err(NoLonger { code, reason }) => return Again::End(Outcome::Denied { code, reason }),
         };

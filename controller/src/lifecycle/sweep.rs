@@ -33,6 +33,7 @@ impl Lifecycle {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             self.sweep().await;
+            self.record_freezes().await;
         }
     }
 

@@ -244,7 +244,7 @@ impl Reported {
 impl TryFrom<pb::InvocationResult> for Reported {
     type Error = Invalid;
     fn try_from(wire: pb::InvocationResult) -> Result<Self, Invalid> {
-        use lictor_proto::convert::{parse, required};
+        use lictor_proto::convert::{guard_from_wire, parse, required};
         let pb::InvocationResult {
             invocation_id,
             outcome,
@@ -254,6 +254,7 @@ impl TryFrom<pb::InvocationResult> for Reported {
             output,
             output_inline,
             evidence,
+            guard,
         } = wire;
         let output = output.unwrap_or_default();
         let output = if output_inline {
@@ -284,6 +285,7 @@ impl TryFrom<pb::InvocationResult> for Reported {
                 started_at: at(started_at),
                 ended_at: at(ended_at),
                 address: (!address.is_empty()).then(|| cut(&address, MAX_ADDRESS_CHARS)),
+                guard: guard_from_wire("result.guard", guard)?,
                 ..Report::default()
             },
             output,

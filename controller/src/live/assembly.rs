@@ -22,18 +22,18 @@ struct StreamAssembly {
 }
 
 impl Assembly {
-    /// Takes a piece and returns the new part of the head, as (from, to). Bytes beyond `cap` are not taken.
-    pub fn push(&mut self, stream: StreamName, offset: u64, data: &Bytes, cap: u64) -> Option<(u64, u64)> {
+    /// Takes a piece and says whether the head grew. Bytes beyond `cap` are not taken.
+    pub fn push(&mut self, stream: StreamName, offset: u64, data: &Bytes, cap: u64) -> bool {
         if self.held + data.len() as u64 > cap {
-            return None;
+            return false;
         }
         let assembly = self.stream_mut(stream);
-        let from = assembly.head.len() as u64;
+        let before = assembly.head.len();
         assembly.push(offset, data);
-        let to = assembly.head.len() as u64;
+        let grew = assembly.head.len() > before;
         // Pieces that overlap can make it less.
         self.held = self.stdout.held() + self.stderr.held();
-        (to > from).then_some((from, to))
+        grew
     }
 
     /// The part of the head from `from` to `to`.
@@ -189,8 +189,9 @@ mod tests {
             let claims = [(StreamName::Stdout, claim), (StreamName::Stderr, Claim::default())];
             for (n, (offset, data)) in pieces.iter().enumerate() {
                 prop_assert!(n == 0 || pieces.len() > n);
-                if let Some((from, to)) = assembly.push(StreamName::Stdout, *offset, data, 10_000) {
-                    prop_assert_eq!(from, live.len() as u64);
+                if assembly.push(StreamName::Stdout, *offset, data, 10_000) {
+                    let (from, to) = (live.len() as u64, assembly.head_len(StreamName::Stdout));
+                    prop_assert!(to > from);
                     live.extend_from_slice(&assembly.head(StreamName::Stdout, from, to));
                 }
             }
@@ -222,7 +223,7 @@ mod tests {
         let claims = [(StreamName::Stdout, claim), (StreamName::Stderr, Claim::default())];
         assembly.push(StreamName::Stdout, 0, &Bytes::from_static(b"ab"), 6);
         assembly.push(StreamName::Stdout, 7, &Bytes::from_static(b"hij"), 6);
-        assert_eq!(assembly.push(StreamName::Stdout, 2, &Bytes::from_static(b"cd"), 6), None);
+        assert!(!assembly.push(StreamName::Stdout, 2, &Bytes::from_static(b"cd"), 6));
         let (output, complete) = assembly.finish(&claims);
         assert!(!complete);
         assert_eq!((&output.stdout.head[..], &output.stdout.tail[..]), (&b"ab"[..], &b""[..]));

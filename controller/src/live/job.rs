@@ -1,7 +1,7 @@
 //! One live job: its invocations, its counts, and the log of what watchers are told.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
+    guard::Guard,
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationEvent, InvocationState},
     job::{Counts, Job},
@@ -19,11 +20,13 @@ use lictor_core::{
     rollout::{Health, MAX_ROLLOUT, Next, Tally, WaveTally},
 };
 use lictor_proto::limits::MAX_CHUNK_BYTES;
+use lictor_store::{KeptOutput, KeptStream, Outline};
 use tokio::sync::watch;
 
 use super::{
     assembly::{Assembly, Claim},
     held::Held,
+    log::{Entry, Log},
 };
 
 /// A job that has not ended (or just has).
@@ -33,8 +36,8 @@ pub struct LiveJob {
     state: Mutex<State>,
     /// Held while a transition is read, committed and applied, so that transitions of one job follow each other.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Length of the log; whoever waits for more listens here.
-    length: watch::Sender<usize>,
+    /// Grows with the log; whoever waits for more listens here.
+    length: watch::Sender<u64>,
 }
 
 /// The turn of some jobs: whoever holds it may move them.
@@ -70,8 +73,8 @@ pub struct LiveInvocation {
     pub assembly: Assembly,
     /// A result whose output is still on its way: (the end, what it claims, since when).
     pub pending: Option<Pending>,
-    /// Its output was dropped from memory; the store has it.
-    pub output_in_store: bool,
+    /// Its output was dropped from memory; these bytes the store has.
+    pub in_store: Option<KeptOutput>,
 }
 
 /// What an agent reported beside the outcome.
@@ -85,6 +88,8 @@ pub struct Report {
     pub address: Option<String>,
     /// What it printed.
     pub output: Output,
+    /// What kept it from starting twice.
+    pub guard: Guard,
     /// What is recorded beside the end, in the same commit.
     pub beside: Option<Box<AuditEvent>>,
 }
@@ -102,19 +107,6 @@ pub struct Pending {
     pub since: Timestamp,
 }
 
-/// What watchers are told, in order. Small: what is large is looked up when it is read.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Entry {
-    /// An invocation reached this phase (by rank).
-    Phase { index: usize, rank: u8 },
-    /// A part of a stream is there.
-    Output { index: usize, stream: StreamName, from: u64, to: u64 },
-    /// The job itself changed.
-    Job,
-    /// The job has ended.
-    Finished,
-}
-
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) job: Job,
@@ -125,7 +117,7 @@ pub(super) struct State {
     tally: Tally,
     held: Held,
     pub(super) invocations: Vec<LiveInvocation>,
-    pub(super) log: Vec<Entry>,
+    pub(super) log: Log,
 }
 
 /// Output up to this size stays in memory after its invocation has ended, so that most watchers need no read.
@@ -150,18 +142,32 @@ impl Turn {
 // === impl LiveJob ===
 
 impl LiveJob {
-    /// A job with its invocations as they are recorded.
+    /// A job whose invocations were just recorded.
     pub fn new(job: Job, version: u64, invocations: Vec<Invocation>, now: Timestamp) -> Self {
+        let in_memory = invocations.into_iter().map(|kept| (kept, None));
+        Self::of(job, version, in_memory, now)
+    }
+
+    /// A job with its invocations as they are in the store, which keeps their output.
+    pub fn recovered(job: Job, version: u64, invocations: Vec<Outline>, now: Timestamp) -> Self {
+        let in_store = invocations.into_iter().map(|outline| (outline.invocation, Some(outline.kept)));
+        Self::of(job, version, in_store, now)
+    }
+
+    fn of(
+        job: Job,
+        version: u64,
+        invocations: impl Iterator<Item = (Invocation, Option<KeptOutput>)>,
+        now: Timestamp,
+    ) -> Self {
         let id = job.id;
         let mut counts = Counts::default();
-        let mut log = Vec::new();
+        let mut log = Log::default();
         let (mut tally, mut held, mut hosts) = (Tally::default(), Held::default(), 0);
         let holds = !job.rollout.is_immediate() || job.progress.paused.is_some();
         let live = invocations
-            .into_iter()
             .enumerate()
-            .map(|(index, kept)| {
-                log.push(Entry::Phase { index, rank: rank(&kept.state) });
+            .map(|(index, (kept, in_store))| {
                 match &kept.state {
                     InvocationState::Queued => counts.queued += 1,
                     InvocationState::Offered { .. }
@@ -177,7 +183,12 @@ impl LiveJob {
                 }
                 let wait_until = if holds { job.created_at.plus(MAX_ROLLOUT) } else { job.queue_until };
                 let offered_at = kept.state.agent().map(|_| now);
-                let output_in_store = kept.state.outcome().is_some();
+                let in_store = in_store.filter(|_| kept.state.outcome().is_some());
+                if in_store.is_some_and(|kept| kept.bytes() > 0) {
+                    log.push(Entry::Output { index, stream: StreamName::Stdout });
+                    log.push(Entry::Output { index, stream: StreamName::Stderr });
+                }
+                log.push(Entry::Phase { index });
                 LiveInvocation {
                     kept,
                     quarantined: false,
@@ -186,11 +197,11 @@ impl LiveJob {
                     offered_at,
                     assembly: Assembly::default(),
                     pending: None,
-                    output_in_store,
+                    in_store,
                 }
             })
             .collect();
-        let length = watch::Sender::new(log.len());
+        let length = watch::Sender::new(log.next());
         let state = State { job, version, counts, hosts, tally, held, invocations: live, log };
         let state = Mutex::new(state);
         Self { id, state, turn: Arc::default(), length }
@@ -205,7 +216,7 @@ impl LiveJob {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn listen(&self) -> watch::Receiver<usize> {
+    pub(super) fn listen(&self) -> watch::Receiver<u64> {
         self.length.subscribe()
     }
 
@@ -250,7 +261,7 @@ impl LiveJob {
 
     /// Whether every invocation has ended, durably.
     pub fn has_ended(&self) -> bool {
-        matches!(self.state().log.last(), Some(Entry::Finished))
+        self.state().log.is_finished()
     }
 
     /// Looks at every invocation.
@@ -346,8 +357,7 @@ impl LiveJob {
             return;
         }
         invocation.kept.state = next;
-        let entry = Entry::Phase { index, rank: rank(&invocation.kept.state) };
-        self.tell(&mut state, [entry]);
+        self.tell(&mut state, [Entry::Phase { index }]);
     }
 
     /// Takes over an invocation that was recorded as queued or offered again.
@@ -358,7 +368,6 @@ impl LiveJob {
         let is_queued = kept.state == InvocationState::Queued;
         invocation.offered_at = kept.state.agent().map(|_| now);
         invocation.kept = kept;
-        let entry = Entry::Phase { index, rank: rank(&invocation.kept.state) };
         match (was_queued, is_queued) {
             (true, false) => {
                 state.counts.queued = state.counts.queued.saturating_sub(1);
@@ -370,7 +379,7 @@ impl LiveJob {
             }
             (true, true) | (false, false) => {}
         }
-        self.tell(&mut state, [entry]);
+        self.tell(&mut state, [Entry::Phase { index }]);
     }
 
     /// Takes output that arrived while the command runs: at most twice what is kept and a chunk, because pieces that
@@ -383,8 +392,8 @@ impl LiveJob {
         }
         let cap =
             invocation.kept.limits.output_bytes.saturating_mul(2).saturating_add(MAX_CHUNK_BYTES as u64);
-        if let Some((from, to)) = invocation.assembly.push(stream, offset, data, cap) {
-            self.tell(&mut state, [Entry::Output { index, stream, from, to }]);
+        if invocation.assembly.push(stream, offset, data, cap) {
+            self.tell(&mut state, [Entry::Output { index, stream }]);
         }
     }
 
@@ -394,10 +403,11 @@ impl LiveJob {
         let state = self.state();
         let mut counts = state.counts;
         let mut closing = Closing::default();
+        let mut taken = HashSet::with_capacity(ends.len());
         for (index, event, report) in ends {
             let Some(invocation) = state.invocations.get(index) else { continue };
             let Ok(next) = invocation.kept.state.step(event) else { continue };
-            if closing.ended.iter().any(|(taken, _)| *taken == index) {
+            if !taken.insert(index) {
                 continue;
             }
             let queued = invocation.kept.state == InvocationState::Queued;
@@ -413,6 +423,7 @@ impl LiveJob {
                 ended.ended_at = report.ended_at;
                 ended.address = report.address;
                 ended.output = report.output;
+                ended.guard = report.guard;
             }
             closing.ended.push((index, ended));
         }
@@ -438,33 +449,21 @@ impl LiveJob {
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         let was_queued = invocation.kept.state == InvocationState::Queued;
+        let kept = KeptOutput::of(&ended.output);
         let mut entries = Vec::new();
         for stream in [StreamName::Stdout, StreamName::Stderr] {
-            let summary = ended.output.stream(stream);
-            let told = invocation.assembly.head_len(stream);
-            let head = summary.head.len() as u64;
-            if head > told {
-                entries.push(Entry::Output { index, stream, from: told, to: head });
-            }
-            if !summary.tail.is_empty() {
-                let from = summary.bytes_total - summary.tail.len() as u64;
-                entries.push(Entry::Output { index, stream, from, to: summary.bytes_total });
+            if kept.stream(stream).next(0, 1).is_some() {
+                entries.push(Entry::Output { index, stream });
             }
         }
-        let kept_bytes = ended.output.stdout.bytes_kept() + ended.output.stderr.bytes_kept();
-        invocation.output_in_store = kept_bytes > KEEP_IN_MEMORY_BYTES;
+        entries.push(Entry::Phase { index });
         invocation.kept = ended;
         invocation.held = false;
         invocation.pending = None;
         invocation.assembly = Assembly::default();
-        entries.push(Entry::Phase { index, rank: rank(&invocation.kept.state) });
+        invocation.in_store =
+            (kept.bytes() > KEEP_IN_MEMORY_BYTES).then(|| KeptOutput::take_from(&mut invocation.kept.output));
         let outcome = invocation.kept.state.outcome().cloned();
-        if invocation.output_in_store {
-            for stream in [&mut invocation.kept.output.stdout, &mut invocation.kept.output.stderr] {
-                stream.head = Vec::new();
-                stream.tail = Vec::new();
-            }
-        }
         let slot = if was_queued { &mut state.counts.queued } else { &mut state.counts.active };
         *slot = slot.saturating_sub(1);
         if let Some(outcome) = outcome {
@@ -481,8 +480,10 @@ impl LiveJob {
     }
 
     fn tell(&self, state: &mut State, entries: impl IntoIterator<Item = Entry>) {
-        state.log.extend(entries);
-        self.length.send_replace(state.log.len());
+        for entry in entries {
+            state.log.push(entry);
+        }
+        self.length.send_replace(state.log.next());
     }
 }
 
@@ -528,13 +529,16 @@ fn under_way_by_site(invocations: &[LiveInvocation]) -> BTreeMap<SiteName, u32> 
     counts
 }
 
-/// The order in which phases follow each other.
-pub(super) const fn rank(state: &InvocationState) -> u8 {
-    match state {
-        InvocationState::Queued => 0,
-        InvocationState::Offered { .. } => 1,
-        InvocationState::Accepted { .. } => 2,
-        InvocationState::Running { .. } => 3,
-        InvocationState::Ended(_) => 4,
+// === impl LiveInvocation ===
+
+impl LiveInvocation {
+    /// Which bytes of a stream there are: those that have arrived without a gap, or once it has ended those that are kept.
+    pub(super) fn stream(&self, name: StreamName) -> KeptStream {
+        if self.kept.state.outcome().is_none() {
+            let head = self.assembly.head_len(name);
+            return KeptStream { total: head, head, tail: 0 };
+        }
+        let in_memory = || KeptOutput::of(&self.kept.output);
+        *self.in_store.unwrap_or_else(in_memory).stream(name)
     }
 }

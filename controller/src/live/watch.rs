@@ -1,26 +1,35 @@
 //! What a watcher is told: everything so far, then everything as it happens, at the watcher's own pace.
+//!
+//! A watcher holds one event at a time, made when the one before was taken: whoever reads slowly costs no memory and holds
+//! nobody up. Output is copied for it a piece at a time, from the one copy that all watchers share or from the store.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use lictor_core::{
+    id::InvocationId,
     invocation::Invocation,
     job::{Counts, Job},
-    output::{Output, StreamName},
+    output::StreamName,
 };
 use lictor_proto::{
     convert::{invocation_to_wire, job_to_wire},
-    limits::MAX_CHUNK_BYTES,
     pb,
 };
-use lictor_store::{KeptJob, Store, StoreError};
+use lictor_store::{KeptJob, KeptOutput, Store, StoreError, outline::slice};
 use tonic::Status;
 
-use super::job::{Entry, LiveJob, rank};
+use super::{
+    job::{LiveInvocation, LiveJob},
+    log::Entry,
+};
+use crate::output::{chunk, outline_to_wire};
 
 /// Invocations read at a time when a job that has ended is told again.
 const PAGE: usize = 100;
+/// Output in one event: what a thousand watchers that do not read hold together stays small.
+const PIECE_BYTES: u64 = 16 * 1024;
 
 /// What a watcher may see, and how its call began.
 #[derive(Debug, Clone, Copy)]
@@ -35,24 +44,26 @@ struct Watcher {
     job: Arc<LiveJob>,
     store: Arc<dyn Store>,
     view: View,
-    cursor: usize,
-    length: tokio::sync::watch::Receiver<usize>,
-    ready: VecDeque<pb::JobEvent>,
+    /// Number of the log entry to look at next.
+    cursor: u64,
+    length: tokio::sync::watch::Receiver<u64>,
+    /// How far the streams of invocations that have not ended were told.
+    told: HashMap<(usize, StreamName), u64>,
+    first: Option<pb::JobEvent>,
     done: bool,
 }
 
-/// What one log entry becomes.
+/// What one look at the log gives.
 enum Told {
     Nothing,
-    Events(Vec<pb::JobEvent>),
+    Event(Box<pb::JobEvent>),
     /// A part of a stream that only the store has.
     FromStore {
-        invocation: lictor_core::id::InvocationId,
+        invocation: InvocationId,
         stream: StreamName,
         from: u64,
         to: u64,
     },
-    Finished(Box<pb::JobEvent>),
 }
 
 /// The events of a live job.
@@ -63,8 +74,8 @@ pub fn watch(
 ) -> impl Stream<Item = Result<pb::JobEvent, Status>> + Send + 'static {
     let (snapshot, _, counts) = job.snapshot();
     let length = job.listen();
-    let ready = VecDeque::from([submitted(&snapshot, &counts, view)]);
-    let watcher = Watcher { job, store, view, cursor: 0, length, ready, done: false };
+    let first = Some(submitted(&snapshot, &counts, view));
+    let watcher = Watcher { job, store, view, cursor: 0, length, told: HashMap::new(), first, done: false };
     stream::try_unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
         Ok(event.map(|event| (event, watcher)))
@@ -77,7 +88,7 @@ pub fn replay(
     store: Arc<dyn Store>,
     view: View,
 ) -> impl Stream<Item = Result<pb::JobEvent, Status>> + Send + 'static {
-    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move {
         let told = tell_kept(&kept, &*store, view, &sender).await;
         if let Err(status) = told {
@@ -100,23 +111,20 @@ async fn tell_kept(kept: &KeptJob, store: &dyn Store, view: View, sender: &Sende
             break;
         }
         for id in page {
-            let Some(invocation) = store.invocation(id).await.map_err(internal)? else { continue };
+            let Some(outline) = store.outline(id).await.map_err(internal)? else { continue };
             for stream in [StreamName::Stdout, StreamName::Stderr] {
-                let summary = invocation.output.stream(stream);
-                let mut chunks = chunks(&invocation, stream, 0, Bytes::copy_from_slice(&summary.head));
-                let tail_from = summary.bytes_total - summary.tail.len() as u64;
-                chunks.extend(self::chunks(
-                    &invocation,
-                    stream,
-                    tail_from,
-                    Bytes::copy_from_slice(&summary.tail),
-                ));
-                for chunk in chunks {
-                    sender.send(Ok(chunk)).await.map_err(gone)?;
+                let mut position = 0;
+                while let Some((from, to)) = outline.kept.stream(stream).next(position, PIECE_BYTES) {
+                    let bytes = store.output(id, stream, from, to).await.map_err(internal)?;
+                    sender.send(Ok(output(id, stream, from, bytes))).await.map_err(gone)?;
+                    position = to;
                 }
             }
-            sender.send(Ok(invocation_event(&invocation, view))).await.map_err(gone)?;
-            after = Some(invocation.host);
+            sender
+                .send(Ok(invocation_event(&outline.invocation, Some(&outline.kept), view)))
+                .await
+                .map_err(gone)?;
+            after = Some(outline.invocation.host);
         }
     }
     sender.send(Ok(finished(&kept.job, &counts))).await.map_err(gone)
@@ -127,30 +135,18 @@ async fn tell_kept(kept: &KeptJob, store: &dyn Store, view: View, sender: &Sende
 impl Watcher {
     async fn next(&mut self) -> Result<Option<pb::JobEvent>, Status> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Ok(Some(event));
+            if let Some(first) = self.first.take() {
+                return Ok(Some(first));
             }
             if self.done {
                 return Ok(None);
             }
-            let told = self.advance();
-            match told {
+            match self.look() {
                 Some(Told::Nothing) => {}
-                Some(Told::Events(events)) => self.ready.extend(events),
-                Some(Told::Finished(event)) => {
-                    self.ready.push_back(*event);
-                    self.done = true;
-                }
+                Some(Told::Event(event)) => return Ok(Some(*event)),
                 Some(Told::FromStore { invocation, stream, from, to }) => {
-                    let kept = self.store.invocation(invocation).await.map_err(internal)?;
-                    if let Some(kept) = kept {
-                        self.ready.extend(chunks(
-                            &kept,
-                            stream,
-                            from,
-                            kept_bytes(&kept.output, stream, from, to),
-                        ));
-                    }
+                    let bytes = self.store.output(invocation, stream, from, to).await.map_err(internal)?;
+                    return Ok(Some(output(invocation, stream, from, bytes)));
                 }
                 None => {
                     if self.length.changed().await.is_err() {
@@ -162,72 +158,62 @@ impl Watcher {
     }
 
     /// What the next log entry says, or nothing if there is none yet.
-    fn advance(&mut self) -> Option<Told> {
-        let state = self.job.state();
-        let entry = *state.log.get(self.cursor)?;
-        self.cursor += 1;
+    fn look(&mut self) -> Option<Told> {
+        let job = Arc::clone(&self.job);
+        let state = job.state();
+        let (number, entry) = state.log.at(self.cursor)?;
+        self.cursor = number + 1;
         Some(match entry {
-            Entry::Phase { index, rank: told } => match state.invocations.get(index) {
-                // A later entry tells of the phase that it has reached since.
-                Some(invocation) if rank(&invocation.kept.state) == told => {
-                    Told::Events(vec![invocation_event(&invocation.kept, self.view)])
+            Entry::Phase { index } => match state.invocations.get(index) {
+                Some(invocation) => {
+                    if invocation.kept.state.outcome().is_some() {
+                        self.told.retain(|(of, _), _| *of != index);
+                    }
+                    let kept = invocation.in_store.as_ref();
+                    Told::Event(Box::new(invocation_event(&invocation.kept, kept, self.view)))
                 }
-                _ => Told::Nothing,
-            },
-            Entry::Output { index, stream, from, to } => match state.invocations.get(index) {
-                Some(invocation) if invocation.output_in_store => {
-                    Told::FromStore { invocation: invocation.kept.id, stream, from, to }
-                }
-                Some(invocation) if invocation.kept.state.outcome().is_some() => {
-                    let bytes = kept_bytes(&invocation.kept.output, stream, from, to);
-                    Told::Events(chunks(&invocation.kept, stream, from, bytes))
-                }
-                Some(invocation) => Told::Events(chunks(
-                    &invocation.kept,
-                    stream,
-                    from,
-                    invocation.assembly.head(stream, from, to),
-                )),
                 None => Told::Nothing,
             },
-            Entry::Job => Told::Events(vec![event(pb::job_event::Event::Progress(job_to_wire(
-                &state.job,
-                &state.counts,
-            )))]),
-            Entry::Finished => Told::Finished(Box::new(finished(&state.job, &state.counts))),
+            Entry::Job => {
+                let job = job_to_wire(&state.job, &state.counts);
+                Told::Event(Box::new(event(pb::job_event::Event::Progress(job))))
+            }
+            Entry::Output { index, stream } => {
+                let told = self.told.entry((index, stream)).or_default();
+                let invocation = state.invocations.get(index);
+                match invocation.and_then(|i| Some((i, i.stream(stream).next(*told, PIECE_BYTES)?))) {
+                    Some((invocation, (from, to))) => {
+                        *told = to;
+                        // There may be more of it.
+                        self.cursor = number;
+                        piece(invocation, stream, from, to)
+                    }
+                    None => Told::Nothing,
+                }
+            }
+            Entry::Finished => {
+                self.done = true;
+                Told::Event(Box::new(finished(&state.job, &state.counts)))
+            }
         })
     }
 }
 
-/// The kept bytes of a stream between two offsets.
-fn kept_bytes(output: &Output, stream: StreamName, from: u64, to: u64) -> Bytes {
-    let summary = output.stream(stream);
-    let (bytes, start) = if from < summary.head.len() as u64 {
-        (&summary.head, 0)
+fn piece(invocation: &LiveInvocation, stream: StreamName, from: u64, to: u64) -> Told {
+    let id = invocation.kept.id;
+    if invocation.in_store.is_some() {
+        return Told::FromStore { invocation: id, stream, from, to };
+    }
+    let bytes = if invocation.kept.state.outcome().is_some() {
+        slice(&invocation.kept.output, stream, from, to)
     } else {
-        (&summary.tail, summary.bytes_total - summary.tail.len() as u64)
+        invocation.assembly.head(stream, from, to)
     };
-    let at =
-        |offset: u64| usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX).min(bytes.len());
-    Bytes::copy_from_slice(bytes.get(at(from)..at(to)).unwrap_or_default())
+    Told::Event(Box::new(output(id, stream, from, bytes)))
 }
 
-fn chunks(invocation: &Invocation, stream: StreamName, offset: u64, mut data: Bytes) -> Vec<pb::JobEvent> {
-    let mut events = Vec::new();
-    let mut offset = offset;
-    while !data.is_empty() {
-        let piece = data.split_to(data.len().min(MAX_CHUNK_BYTES));
-        let length = piece.len() as u64;
-        let chunk = pb::OutputChunk {
-            invocation_id: invocation.id.to_string(),
-            stream: pb::StreamName::from(stream).into(),
-            offset,
-            data: piece,
-        };
-        events.push(event(pb::job_event::Event::Output(chunk)));
-        offset += length;
-    }
-    events
+fn output(id: InvocationId, stream: StreamName, offset: u64, bytes: Bytes) -> pb::JobEvent {
+    event(pb::job_event::Event::Output(chunk(id, stream, offset, bytes)))
 }
 
 fn submitted(job: &Job, counts: &Counts, view: View) -> pb::JobEvent {
@@ -235,8 +221,12 @@ fn submitted(job: &Job, counts: &Counts, view: View) -> pb::JobEvent {
     event(pb::job_event::Event::Submitted(response))
 }
 
-fn invocation_event(invocation: &Invocation, view: View) -> pb::JobEvent {
-    event(pb::job_event::Event::Invocation(invocation_to_wire(invocation, view.addresses)))
+/// `kept` says which bytes are kept where the invocation is without them.
+fn invocation_event(invocation: &Invocation, kept: Option<&KeptOutput>, view: View) -> pb::JobEvent {
+    event(pb::job_event::Event::Invocation(match kept {
+        Some(kept) => outline_to_wire(invocation, kept, view.addresses),
+        None => invocation_to_wire(invocation, view.addresses),
+    }))
 }
 
 fn finished(job: &Job, counts: &Counts) -> pb::JobEvent {

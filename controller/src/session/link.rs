@@ -64,7 +64,7 @@ pub async fn open(
     let session = Arc::new(session.trusting(signers));
     session.welcome(now);
     inventory::take(&lifecycle, &session, hello.inventory.unwrap_or_default()).await?;
-    lifecycle.sessions.insert(Arc::clone(&session));
+    lifecycle.admit_session(&session);
     if let Err(error) = lifecycle.reconcile(&session, &journal).await {
         lifecycle.sessions.remove(&session);
         return Err(of_store(error));
@@ -131,6 +131,10 @@ async fn handle(
             Ok(())
         }
         Message::Inventory(inventory) => inventory::take(lifecycle, session, inventory).await,
+        Message::FrozenTaken(pb::FrozenTaken { version }) => {
+            session.took_frozen(version);
+            Ok(())
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl Case {
     /// What a policy says, and the command it says it of.
     fn say(&self, set: &PolicySet) -> (Said, String) {
         match authz::decide(&self.caller, &self.spec, set, &self.fleet, self.at) {
-            Ok(Decided { command, hosts }) => {
+            Ok(Decided { command, hosts, .. }) => {
                 let verdicts = hosts.into_iter().map(|(_, decision)| Verdict::from(decision)).collect();
                 (Said::Each(verdicts), command.render())
             }

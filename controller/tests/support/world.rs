@@ -16,6 +16,7 @@ use lictor_controller::{
     authn::{Authenticated, Caller},
     dispatch::Dispatcher,
     fleet::LiveFleet,
+    freezes::Freezes,
     lifecycle::{Lifecycle, Submitted},
     live::LiveJob,
     policies::Policies,
@@ -26,9 +27,11 @@ use lictor_core::{
     audit::AuditEvent,
     clock::{Clock, Timestamp},
     error::{ErrorCode, Failure},
+    freeze::Freeze,
     id::{IdSource, InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::{CommandInput, IdempotencyKey, JobSpec, Origin, Target},
+    label::Labels,
     merkle::TreeHead,
     name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
     outcome::Outcome,
@@ -130,6 +133,9 @@ impl Store for HeldStore {
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
         self.inner.shadow_policy().await
     }
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
+        self.inner.freezes().await
+    }
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.inner.audit(from, limit).await
     }
@@ -172,6 +178,7 @@ impl World {
                 alias: HostAlias::new(alias).unwrap(),
                 site: SiteName::new("eu").unwrap(),
                 tags: vec![Tag::new("web").unwrap()],
+                labels: Labels::default(),
                 description: String::new(),
                 address: "10.0.0.1:22".into(),
                 user: "ops".into(),
@@ -205,6 +212,7 @@ impl World {
             clock: clock.clone(),
             ids: ids.clone(),
             policies: Arc::new(policies),
+            freezes: Arc::new(Freezes::load(&*store).await.unwrap()),
             fleet,
             sessions: Arc::default(),
             jobs: Arc::default(),
@@ -225,7 +233,7 @@ impl World {
         let (sender, receiver) = mpsc::channel(64);
         let key = (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap());
         let session = Arc::new(Session::new(key, epoch, "test".into(), "1".into(), sender, self.clock.now()));
-        self.lifecycle.sessions.insert(session.clone());
+        self.lifecycle.admit_session(&session);
         if journal_lost {
             self.lifecycle.settle_lost_journal(session.site(), session.agent()).await.unwrap();
         }
@@ -266,15 +274,23 @@ impl World {
 impl Agent {
     /// The invocations of the offers that have arrived.
     pub(crate) fn offers(&self) -> Vec<InvocationId> {
+        let id = |target: &pb::GrantTarget| target.invocation_id.parse::<InvocationId>().unwrap();
+        self.grants().iter().flat_map(|grant| grant.targets.iter().map(id)).collect()
+    }
+    pub(crate) fn grants(&self) -> Vec<pb::Grant> {
         let mut inbox = self.inbox.lock().unwrap();
-        let mut ids = Vec::new();
+        let mut grants = Vec::new();
         while let Ok(Ok(message)) = inbox.try_recv() {
             if let Some(pb::controller_message::Message::Offer(offer)) = message.message {
-                let grant: pb::Grant = prost::Message::decode(offer.grant).unwrap();
-                ids.extend(grant.targets.iter().map(|t| t.invocation_id.parse::<InvocationId>().unwrap()));
+                grants.push(prost::Message::decode(offer.grant).unwrap());
             }
         }
-        ids
+        grants
+    }
+    /// Every message that has arrived.
+    pub(crate) fn messages(&self) -> Vec<pb::controller_message::Message> {
+        let mut inbox = self.inbox.lock().unwrap();
+        std::iter::from_fn(|| inbox.try_recv().ok()?.ok()?.message).collect()
     }
     pub(crate) fn stops(&self) -> Vec<String> {
         let mut inbox = self.inbox.lock().unwrap();
@@ -324,6 +340,7 @@ pub(crate) fn result(id: InvocationId, outcome: &Outcome) -> pb::InvocationResul
         output: Some(pb::Output::default()),
         output_inline: true,
         evidence: None,
+        guard: 0,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::{AuditEvent, Field, Fields};
 use crate::{
+    context::Context,
+    freeze::Freeze,
     invocation::Invocation,
     job::{CommandInput, Origin, Target},
     name::AgentName,
@@ -31,6 +33,7 @@ impl AuditEvent {
                 origin,
                 target,
                 command,
+                context,
                 request_digest,
                 policy_version,
                 rollout,
@@ -45,6 +48,7 @@ impl AuditEvent {
                     ("policy_version", Field::Number(*policy_version)),
                 ]);
                 fields.extend(terms(rollout));
+                fields.extend(in_what(context));
                 fields
             }
             Self::InvocationIntended { invocation, job, host, site, rule, limits, offered } => vec![
@@ -73,6 +77,7 @@ impl AuditEvent {
                 origin,
                 target,
                 command,
+                context,
                 request_digest,
                 code,
                 reason,
@@ -89,6 +94,7 @@ impl AuditEvent {
                     ("rule", optional(rule.as_ref())),
                     ("policy_version", Field::Number(*policy_version)),
                 ]);
+                fields.extend(in_what(context));
                 fields
             }
             Self::InvocationEnded { invocation, agent } => ended(invocation, agent.as_ref()),
@@ -124,6 +130,12 @@ impl AuditEvent {
             }
             Self::WaveBegun { job, wave } => {
                 vec![("job", text(job)), ("wave", Field::Number((*wave).into()))]
+            }
+            Self::FreezeSet(freeze) => frozen(freeze, "by"),
+            Self::FreezeLifted { freeze, by } => {
+                let mut fields = frozen(freeze, "frozen_by");
+                fields.push(("by", text(by)));
+                fields
             }
             Self::CallRefused { identity, method, count } => {
                 vec![("identity", text(identity)), ("method", text(method)), ("count", Field::Number(*count))]
@@ -187,6 +199,7 @@ fn ended(invocation: &Invocation, agent: Option<&AgentName>) -> Fields {
         ("stdout_digest", optional(invocation.output.stdout.digest)),
         ("stderr_bytes", Field::Number(invocation.output.stderr.bytes_total)),
         ("stderr_digest", optional(invocation.output.stderr.digest)),
+        ("guard", text(invocation.guard.as_str())),
     ]
 }
 
@@ -213,6 +226,17 @@ fn terms(rollout: &Rollout) -> Fields {
     ]
 }
 
+/// A freeze; `by` names the field that says who set it.
+fn frozen(freeze: &Freeze, by: &'static str) -> Fields {
+    vec![
+        ("freeze", text(freeze.id)),
+        ("scope", text(&freeze.scope)),
+        ("reason", text(&freeze.reason)),
+        (by, text(&freeze.by)),
+        ("frozen_at", text(freeze.at)),
+    ]
+}
+
 fn who(principal: &Principal, origin: &Origin) -> Fields {
     vec![
         ("principal", text(principal)),
@@ -222,10 +246,24 @@ fn who(principal: &Principal, origin: &Origin) -> Fields {
     ]
 }
 
+/// Only what is asked for: a record of a request without a context says nothing of one.
+fn in_what(context: &Context) -> Fields {
+    let Context { environment, working_directory, run_as } = context;
+    let mut fields = Fields::new();
+    if !environment.is_empty() {
+        let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
+        fields.push(("environment", Field::List(variables.collect())));
+    }
+    fields.extend(working_directory.as_ref().map(|directory| ("working_directory", text(directory))));
+    fields.extend(run_as.as_ref().map(|login| ("run_as", text(login))));
+    fields
+}
+
 fn target_field(target: &Target) -> Field {
     match target {
         Target::Hosts(hosts) => Field::List(hosts.iter().map(ToString::to_string).collect()),
         Target::Tag(tag) => Field::Text(format!("tag:{tag}")),
+        Target::Expression(expression) => Field::Text(expression.to_string()),
     }
 }
 

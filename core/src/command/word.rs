@@ -133,7 +133,8 @@ impl fmt::Debug for Word {
     }
 }
 
-fn quote(text: &str, out: &mut String) {
+/// Appends `text` in single quotes, as every POSIX shell reads it back.
+pub(super) fn quote(text: &str, out: &mut String) {
     out.push('\'');
     for piece in text.split_inclusive('\'') {
         match piece.strip_suffix('\'') {

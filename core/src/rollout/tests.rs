@@ -33,7 +33,7 @@ fn a_rollout_that_cannot_be_is_refused_with_its_reason() {
     assert_eq!(waves(&[Percent(50), Percent(10)]).check(), Err(InvalidRollout::Order));
     assert_eq!(waves(&[Count(0)]).check(), Err(InvalidRollout::Order));
     assert_eq!(waves(&[Percent(101)]).check(), Err(InvalidRollout::Percent));
-    assert_eq!(waves(&vec![Count(1); MAX_WAVES + 1]).check(), Err(InvalidRollout::Waves));
+    assert_eq!(waves(&[Count(1); MAX_WAVES + 1]).check(), Err(InvalidRollout::Waves));
     let soak = Rollout { soak: Duration::from_secs(1), ..Rollout::default() };
     assert_eq!(soak.check(), Err(InvalidRollout::Gate));
     let none = Rollout { max_concurrency: Some(Count(0)), ..Rollout::default() };

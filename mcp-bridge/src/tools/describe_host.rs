@@ -34,7 +34,7 @@ pub(super) struct Described {
 impl BridgeTool for DescribeHost {
     const NAME: &'static str = "ssh_describe_host";
     const TITLE: &'static str = "Describe a host";
-    const DESCRIPTION: &'static str = "Tells what is known of one host: site, tags, description, and whether it can be reached now. Contacts no host.";
+    const DESCRIPTION: &'static str = "Tells what is known of one host: site, tags, labels, description, and whether it can be reached now. Contacts no host.";
     const EFFECT: Effect = Effect::Reads;
     type Parameters = Parameters;
     type Result = Described;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use lictor_client::{
     collect::{Collected, Collector, Keep},
+    groups::{Group, groups},
     views::InvocationView,
 };
 use lictor_core::{
     error::{ErrorCode, Failure},
+    id::InvocationId,
     job::Counts,
     outcome::{Outcome, Ran},
 };
@@ -19,7 +21,8 @@ use crate::{
     answer::{Answer, Refusal},
     arguments::{Asked, every_host, job_spec},
     follow::follow,
-    host_run::{HostRun, ran, refusal},
+    group_run::GroupRun,
+    host_run::{ran, refusal},
 };
 
 /// Most output that a result shows over all hosts: some 12,000 tokens.
@@ -28,8 +31,10 @@ const TOTAL_BUDGET: usize = 48 * 1024;
 const LEAST_STREAM_BUDGET: usize = 512;
 /// Most that is shown of each stream of a host, however few there are.
 const MOST_STREAM_BUDGET: usize = 24 * 1024;
-/// What a host's row takes beside its output, roughly: names, states and counts as JSON.
-const ROW_BYTES: usize = 300;
+/// What a row takes beside its hosts and its output, roughly: names of fields, states and counts as JSON.
+const ROW_BYTES: usize = 350;
+/// Most output that a call holds over all hosts while it waits, so that what hosts have in common can be shown whole.
+const COLLECTED_BYTES: usize = 16 * 1024 * 1024;
 
 /// The tool.
 #[derive(Debug)]
@@ -79,10 +84,13 @@ pub(super) struct TagResult {
     unknown: u32,
     /// Hosts on which it has not ended.
     unfinished: u32,
-    /// What became of it host by host; those where it did not succeed come first.
-    results: Vec<HostRun>,
+    /// What became of it: hosts where it ended alike and printed the same are one result. Those where it did not succeed
+    /// come first, then the largest.
+    results: Vec<GroupRun>,
     /// Number of hosts that results leaves out to stay readable.
     results_left_out: usize,
+    /// Number of different results, with those left out.
+    results_total: usize,
     /// The hosts left out, counted by state.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     left_out_by_state: BTreeMap<&'static str, usize>,
@@ -97,7 +105,7 @@ impl BridgeTool for RunOnTag {
     const NAME: &'static str = "ssh_run_on_tag";
     const TITLE: &'static str = "Run a command on every host with a tag";
     const DESCRIPTION: &'static str = "Runs a command on every host with a tag, in parallel, where policy allows it, and waits \
-        for the end on all of them. Results are per host, and shortened when there are many. Plan it first with ssh_plan. \
+        for the end on all of them. Hosts with the same result are told together. Plan it first with ssh_plan. \
         Cancelling the request stops the command everywhere.";
     const EFFECT: Effect = Effect::Runs;
     type Parameters = Parameters;
@@ -107,15 +115,21 @@ impl BridgeTool for RunOnTag {
         let Parameters { tag, command, argv, timeout_seconds, idempotency_key } = parameters;
         let asked = Asked { target: every_host(&tag)?, command, argv, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
-        let collector = follow(call, &spec, |hosts| Keep::at_most(stream_budget(hosts as usize))).await?;
+        let collector = follow(call, &spec, keep).await?;
         let refusal = nothing_ran(&collector);
         Ok(Answer::refused(result(tag, &collector)?, refusal))
     }
 }
 
-/// What is shown of each stream when `hosts` hosts share the whole.
-fn stream_budget(hosts: usize) -> usize {
-    (TOTAL_BUDGET / (2 * hosts.max(1))).clamp(LEAST_STREAM_BUDGET, MOST_STREAM_BUDGET)
+/// What is kept of each stream of so many hosts until it is known which printed the same.
+fn keep(hosts: u32) -> Keep {
+    let hosts = usize::try_from(hosts).unwrap_or(usize::MAX).max(1);
+    Keep::at_most((COLLECTED_BYTES / 2 / hosts).clamp(LEAST_STREAM_BUDGET, MOST_STREAM_BUDGET))
+}
+
+/// What is shown of each stream when `results` results share the whole.
+fn stream_budget(results: usize) -> usize {
+    (TOTAL_BUDGET / (2 * results.max(1))).clamp(LEAST_STREAM_BUDGET, MOST_STREAM_BUDGET)
 }
 
 fn result(tag: String, collector: &Collector) -> Result<TagResult, Failure> {
@@ -123,10 +137,13 @@ fn result(tag: String, collector: &Collector) -> Result<TagResult, Failure> {
         let next_step = "use bridge and controller of the same version";
         return Err(Failure::new(ErrorCode::Internal, "the controller told of no job", next_step));
     };
-    let mut invocations = collector.invocations();
-    // Stable: hosts stay ordered by alias within their group.
-    invocations.sort_by_key(|(invocation, _)| invocation.outcome == Some(Outcome::Succeeded));
-    let (results, left_out_by_state) = rows(&invocations);
+    let invocations = collector.invocations();
+    let mut groups = groups(invocations.iter().map(|(invocation, _)| *invocation));
+    // Stable: the largest stay first among those that succeeded, and among those that did not.
+    groups.sort_by_key(|group| {
+        group.first().is_some_and(|invocation| invocation.outcome == Some(Outcome::Succeeded))
+    });
+    let (results, left_out_by_state) = rows(&groups, &invocations);
     let counts = counts(job.counts, &invocations, collector.finished().is_some());
     let retry = counts.not_run > 0 && counts.succeeded + counts.failed > 0;
     Ok(TagResult {
@@ -142,6 +159,7 @@ fn result(tag: String, collector: &Collector) -> Result<TagResult, Failure> {
         unfinished: counts.queued + counts.active,
         results_left_out: left_out_by_state.values().sum(),
         results,
+        results_total: groups.len(),
         left_out_by_state,
         replayed: submitted.replayed,
         next_step: retry
@@ -164,18 +182,25 @@ fn counts(told: Counts, invocations: &[(&InvocationView, &Collected)], finished:
 }
 
 /// As many rows as fit, and the rest counted by state.
-fn rows(invocations: &[(&InvocationView, &Collected)]) -> (Vec<HostRun>, BTreeMap<&'static str, usize>) {
-    let budget = stream_budget(invocations.len());
+fn rows(
+    groups: &[Group<'_>],
+    invocations: &[(&InvocationView, &Collected)],
+) -> (Vec<GroupRun>, BTreeMap<&'static str, usize>) {
+    let budget = stream_budget(groups.len());
+    let collected: BTreeMap<InvocationId, &Collected> =
+        invocations.iter().map(|(invocation, collected)| (invocation.id, *collected)).collect();
     let (mut rows, mut left_out) = (Vec::new(), BTreeMap::new());
     let mut room = TOTAL_BUDGET;
-    for (invocation, collected) in invocations {
-        if room == 0 {
-            *left_out.entry(invocation.state()).or_insert(0) += 1;
-            continue;
+    for group in groups {
+        let Some(first) = group.first() else { continue };
+        let shown = collected.get(&first.id).filter(|_| room > 0);
+        match shown.and_then(|collected| GroupRun::show(group, collected, budget)) {
+            Some(row) => {
+                room = room.saturating_sub(ROW_BYTES + row.text_bytes());
+                rows.push(row);
+            }
+            None => *left_out.entry(first.state()).or_insert(0) += group.members().len(),
         }
-        let row = HostRun::show(invocation, collected, budget);
-        room = room.saturating_sub(ROW_BYTES + row.stdout.len() + row.stderr.len());
-        rows.push(row);
     }
     (rows, left_out)
 }

@@ -119,6 +119,19 @@ impl Fake {
                 chunk(to, id, pb::StreamName::Stdout, BIG - 40_000, &[b'z'; 40_000]).await?;
                 (Outcome::Succeeded, output(BIG, 0))
             }
+            "same" | "alike" => {
+                // All but two hosts print the same; of those two, one prints something else and one fails.
+                let odd = if word == "same" && host == "host-0007" { "not " } else { "" };
+                let text = format!("{odd}release 42\n{}", "a line that every host prints\n".repeat(100));
+                chunk(to, id, pb::StreamName::Stdout, 0, text.as_bytes()).await?;
+                let mut output = output(text.len() as u64, 0);
+                for (stream, text) in [(&mut output.stdout, text.as_str()), (&mut output.stderr, "")] {
+                    stream.as_mut().unwrap().digest =
+                        lictor_core::digest::Digest::of(text.as_bytes()).as_bytes().to_vec();
+                }
+                let failed = word == "same" && host == "host-0100";
+                (if failed { Outcome::Failed(Exit::Code(1)) } else { Outcome::Succeeded }, output)
+            }
             "hang" => {
                 self.cancellation().await;
                 (Outcome::Killed, output(0, 0))
@@ -169,7 +182,7 @@ fn hosts(request: &pb::SubmitRequest) -> Vec<String> {
             let many = tag.strip_prefix("n").and_then(|n| n.parse().ok()).unwrap_or(2);
             (0..many).map(|n| format!("host-{n:04}")).collect()
         }
-        None => panic!("no target"),
+        Some(pb::target::Kind::Expression(_)) | None => panic!("no target that a tool asks for"),
     }
 }
 
@@ -194,6 +207,8 @@ fn wire_job(request: &pb::SubmitRequest, job: JobId, counts: &Counts) -> pb::Job
         cancel_requested: false,
         rollout: None,
         progress: None,
+        detached: false,
+        context: None,
     }
 }
 
@@ -277,8 +292,25 @@ impl JobService for Fake {
     async fn submit(&self, _: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
         Err(Status::unimplemented("submit"))
     }
-    async fn get(&self, _: Request<pb::GetRequest>) -> Result<Response<pb::GetResponse>, Status> {
-        Err(Status::unimplemented("get"))
+    async fn get(&self, request: Request<pb::GetRequest>) -> Result<Response<pb::GetResponse>, Status> {
+        let id = request.into_inner().job_id;
+        let Some(known) = self.state.jobs.lock().unwrap().get(&id).cloned() else {
+            return Err(to_status(&Failure::new(
+                ErrorCode::NotFound,
+                "there is no such job",
+                "check the id",
+            )));
+        };
+        let job: JobId = id.parse().unwrap();
+        let hosts = hosts(&known);
+        let ended =
+            |host: &String| wire_invocation(job, host, Some(&Outcome::Succeeded), Some(output(BIG, 0)));
+        let counts = Counts { succeeded: u32::try_from(hosts.len()).unwrap(), ..Counts::default() };
+        Ok(Response::new(pb::GetResponse {
+            job: Some(wire_job(&known, job, &counts)),
+            invocations: hosts.iter().map(ended).collect(),
+            next_page_token: String::new(),
+        }))
     }
     async fn list(&self, _: Request<pb::ListRequest>) -> Result<Response<pb::ListResponse>, Status> {
         Err(Status::unimplemented("list"))
@@ -294,9 +326,22 @@ impl JobService for Fake {
     }
     async fn read_output(
         &self,
-        _: Request<pb::ReadOutputRequest>,
+        request: Request<pb::ReadOutputRequest>,
     ) -> Result<Response<pb::ReadOutputResponse>, Status> {
-        Err(Status::unimplemented("read_output"))
+        // As `big` prints: lines of a at the start, lines of z at the end, and between them what was not kept.
+        let pb::ReadOutputRequest { invocation_id, stream, offset, max_bytes } = request.into_inner();
+        let tail_from = BIG - 40_000;
+        let offset = if (40_000..tail_from).contains(&offset) { tail_from } else { offset };
+        let end = if offset < 40_000 { 40_000 } else { BIG };
+        let byte = |at: u64| match at {
+            at if at % 100 == 99 => b'\n',
+            at if at < 40_000 => b'a',
+            at if at == BIG - 50 => b'!',
+            _ => b'z',
+        };
+        let data: Vec<u8> = (offset..end.min(offset + u64::from(max_bytes))).map(byte).collect();
+        let chunk = pb::OutputChunk { invocation_id, stream, offset, data: data.into() };
+        Ok(Response::new(pb::ReadOutputResponse { chunk: Some(chunk), bytes_total: BIG }))
     }
 }
 
@@ -320,6 +365,7 @@ impl FleetService for Fake {
             alias: format!("host-{n:04}"),
             site: "berlin".into(),
             tags: vec!["web".into()],
+            labels: [("env".into(), "prod".into())].into(),
             description: "front\u{202e}end".into(),
             agent_connected: true,
             host_key_pinned: true,

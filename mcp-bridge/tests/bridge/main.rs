@@ -48,7 +48,21 @@ async fn no_argument_raises_authority_and_every_schema_is_closed() {
         let schema = Value::Object(tool.input_schema.as_ref().clone());
         assert_eq!(schema["additionalProperties"], false, "{}", tool.name);
         for name in schema["properties"].as_object().unwrap().keys() {
-            let known = ["alias", "tag", "command", "argv", "timeout_seconds", "idempotency_key", "job_id"];
+            let known = [
+                "alias",
+                "tag",
+                "command",
+                "argv",
+                "timeout_seconds",
+                "idempotency_key",
+                "job_id",
+                // Of what was printed: reading alone.
+                "host",
+                "stderr",
+                "offset",
+                "max_bytes",
+                "grep",
+            ];
             assert!(known.contains(&name.as_str()), "{} takes {name}", tool.name);
         }
     }
@@ -140,6 +154,68 @@ async fn output_is_bounded_and_says_what_was_left_out() {
 }
 
 #[tokio::test]
+async fn two_hundred_hosts_with_the_same_result_are_one_short_result() {
+    /// Some 2,000 tokens.
+    const SHORT: usize = 8 * 1024;
+    let world = World::new(Era::Modern).await;
+    let same = world.call("ssh_run_on_tag", json!({"tag": "n7", "argv": ["same"]})).await;
+    assert_eq!(same.body["results"][0]["hosts"], json!(["host-[0000-0006]"]));
+
+    let most = world.call("ssh_run_on_tag", json!({"tag": "n200", "argv": ["same"]})).await;
+    assert!(!most.is_error && most.text.len() <= SHORT * 3 / 2, "{}", most.text.len());
+    let results = most.body["results"].as_array().unwrap();
+    assert_eq!((results.len(), &most.body["results_total"]), (3, &json!(3)));
+    assert_eq!((&results[0]["state"], &results[0]["hosts"]), (&json!("FAILED"), &json!(["host-0100"])));
+    assert_eq!(results[1]["hosts"], json!(["host-[0000-0006,0008-0099,0101-0199]"]));
+    assert_eq!((&results[1]["hosts_count"], &results[1]["host"]), (&json!(198), &json!("host-0000")));
+    assert_eq!(results[1]["stdout_truncated"], false, "what is told once is told whole");
+    assert!(results[2]["stdout"].as_str().unwrap().starts_with("not release 42"));
+    assert_eq!((&most.body["results_left_out"], &most.body["succeeded"]), (&json!(0), &json!(199)));
+
+    let all = world.call("ssh_run_on_tag", json!({"tag": "n200", "argv": ["alike"]})).await;
+    assert!(all.text.len() <= SHORT, "{}", all.text.len());
+    assert_eq!(all.body["results"][0]["hosts_count"], 200);
+}
+
+#[tokio::test]
+async fn kept_output_is_read_by_pages_and_searched_and_what_was_not_kept_is_counted() {
+    let world = World::new(Era::Modern).await;
+    let job = world.call("ssh_run", json!({"alias": "web-1", "argv": ["big"]})).await.body["job_id"].clone();
+    let read = async |more: Value| {
+        let mut arguments = json!({"job_id": job, "host": "web-1"});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.call("ssh_job_output", arguments).await
+    };
+    let (mut offset, mut text, mut not_kept) = (json!(0), String::new(), 0);
+    while !offset.is_null() {
+        let page = read(json!({"offset": offset, "max_bytes": 24_000})).await;
+        assert!(!page.is_error && page.body["text"].as_str().unwrap().len() <= 24_000);
+        text += page.body["text"].as_str().unwrap();
+        not_kept += page.body["not_kept"].as_u64().unwrap();
+        offset = page.body["next_offset"].clone();
+    }
+    assert_eq!((text.len() as u64, not_kept), (80_000, BIG - 80_000));
+
+    let found = read(json!({"grep": "!|^a{99}$"})).await;
+    let matches = found.body["matches"].as_array().unwrap();
+    assert_eq!((&matches[0]["line"], &matches[0]["offset"]), (&json!(1), &json!(0)));
+    assert_eq!((matches.len(), &found.body["matches_left_out"]), (200, &json!(201)));
+    let found = read(json!({"grep": "!"})).await;
+    assert_eq!(found.body["matches"][0]["offset"], BIG - 100);
+    assert_eq!(found.body["matches"][0]["line"], Value::Null, "nobody counted the lines in the gap");
+
+    for (more, code) in [
+        (json!({"host": "web-9"}), "NOT_FOUND"),
+        (json!({"grep": "("}), "INVALID_ARGUMENT"),
+        (json!({"grep": ".{1000}{1000}"}), "INVALID_ARGUMENT"),
+        (json!({"max_bytes": 0}), "INVALID_ARGUMENT"),
+        (json!({"max_bytes": 1_000_000}), "INVALID_ARGUMENT"),
+    ] {
+        assert_eq!(read(more.clone()).await.body["code"], code, "{more}");
+    }
+}
+
+#[tokio::test]
 async fn asking_again_with_the_same_key_never_runs_twice() {
     let world = World::new(Era::Modern).await;
     let arguments = json!({"alias": "web-1", "argv": ["ok"], "idempotency_key": "deploy-7"});
@@ -224,6 +300,7 @@ async fn a_controller_that_is_down_is_an_error_with_a_next_step() {
         ("ssh_plan", json!({"alias": "web-1", "argv": ["ok"]})),
         ("ssh_run", json!({"alias": "web-1", "argv": ["ok"]})),
         ("ssh_run_on_tag", json!({"tag": "web", "argv": ["ok"]})),
+        ("ssh_job_output", json!({"job_id": "job_00000000000000000000000000", "host": "web-1"})),
         ("ssh_cancel", json!({"job_id": "job_00000000000000000000000000"})),
     ] {
         let answer = world.call(tool, arguments).await;

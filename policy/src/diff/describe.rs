@@ -26,6 +26,9 @@ pub(super) fn rule(set: &PolicySet, rule: &Rule) -> String {
     };
     fact("when", Some(when(set, &rule.when).join(", ")).filter(|when| when != "always"));
     fact("condition", rule.condition.as_ref().map(|condition| condition.as_str().trim_end().to_owned()));
+    for (key, entries) in rule.context.keys() {
+        fact(key, entries.map(|entries| entries.join(", ")));
+    }
     fact("globs", rule.globs.then(|| "yes".to_owned()));
     fact("approve", rule.approval.as_ref().map(approval));
     fact("limits.timeout", rule.limits.timeout.map(duration));
@@ -63,13 +66,14 @@ pub(super) fn who(who: &Who) -> Vec<String> {
 
 /// Where.
 pub(super) fn hosts(hosts: &Hosts) -> Vec<String> {
-    let Hosts::Some { hosts, tags, sites } = hosts else { return vec!["all".into()] };
+    let Hosts::Some { hosts, tags, sites, labels } = hosts else { return vec!["all".into()] };
     let names = hosts.iter().map(|host| match host {
         HostName::Alias(alias) => alias.to_string(),
         HostName::Pattern(texts) => texts.join("*"),
     });
     let tags = tags.iter().map(|tag| format!("tag:{tag}"));
-    names.chain(tags).chain(sites.iter().map(|site| format!("site:{site}"))).collect()
+    let sites = sites.iter().map(|site| format!("site:{site}"));
+    names.chain(tags).chain(sites).chain(labels.describe()).collect()
 }
 
 /// Which commands.

@@ -15,6 +15,8 @@ use crate::{decision::Effect, rule::Rule, set::PolicySet};
 struct Part {
     key: &'static str,
     relation: Relation,
+    /// It says which requests the rule is about at all, and not only what it permits of them.
+    selects: bool,
     before: Option<String>,
     after: Option<String>,
 }
@@ -57,8 +59,10 @@ fn removed(sides: Sides<'_>, rule: &Rule) -> Vec<Change> {
 fn changed(sides: Sides<'_>, old: &Rule, new: &Rule) -> Vec<Change> {
     let place = place(new);
     let parts = parts(sides, old, new);
-    let scope = parts.iter().fold(Relation::Equal, |all, part| all.and(part.relation));
-    let effect = (old.effect() != new.effect()).then(|| other_effect(sides, old, new, scope));
+    let whole = parts.iter().fold(Relation::Equal, |all, part| all.and(part.relation));
+    let selecting = parts.iter().filter(|part| part.selects);
+    let scope = selecting.fold(Relation::Equal, |all, part| all.and(part.relation));
+    let effect = (old.effect() != new.effect()).then(|| other_effect(sides, old, new, whole));
     let mut changes = Vec::new();
     if let Some(kind) = effect {
         let texts = (Some(old.effect().to_string()), Some(new.effect().to_string()));
@@ -104,7 +108,7 @@ fn parts(sides: Sides<'_>, old: &Rule, new: &Rule) -> Vec<Part> {
     let mut list = |key, before: Vec<String>, after: Vec<String>, relation: &dyn Fn() -> Relation| {
         if !alike(&before, &after) {
             let (before, after) = only(&before, &after);
-            parts.push(Part { key, relation: relation(), before, after });
+            parts.push(Part { key, relation: relation(), selects: true, before, after });
         }
     };
     list("who", describe::who(&old.who), describe::who(&new.who), &|| {
@@ -128,11 +132,37 @@ fn parts(sides: Sides<'_>, old: &Rule, new: &Rule) -> Vec<Part> {
             (_, None) => Relation::Wider,
             _ => Relation::Other,
         };
-        parts.push(Part { key: "condition", relation, before, after });
+        parts.push(Part { key: "condition", relation, selects: true, before, after });
     }
     if old.globs != new.globs {
         let relation = Relation::of(new.globs, old.globs);
-        parts.push(Part { key: "globs", relation, before: yes(old.globs), after: yes(new.globs) });
+        let (before, after) = (yes(old.globs), yes(new.globs));
+        parts.push(Part { key: "globs", relation, selects: true, before, after });
+    }
+    parts.extend(in_context(old, new));
+    parts
+}
+
+/// What is said of variables, directories and logins. Entries are compared by their text.
+fn in_context(old: &Rule, new: &Rule) -> Vec<Part> {
+    let denies = [old.effect(), new.effect()].map(|effect| effect == Effect::Deny);
+    let mut parts = Vec::new();
+    for ((key, before), (_, after)) in old.context.keys().into_iter().zip(new.context.keys()) {
+        let relation = match (&before, &after) {
+            // What a deny rule lists it denies, and what another lists it permits: these are different questions.
+            _ if denies[0] != denies[1] && (before.is_some() || after.is_some()) => Relation::Other,
+            (None, None) => Relation::Equal,
+            (None, Some(_)) if denies[1] => Relation::Narrower,
+            (Some(_), None) if denies[1] => Relation::Wider,
+            (before, after) => {
+                let set = |list: &Option<Vec<String>>| list.iter().flatten().cloned().collect();
+                scope::of_sets::<String>(&set(before), &set(after))
+            }
+        };
+        if relation != Relation::Equal {
+            let (before, after) = only(&before.unwrap_or_default(), &after.unwrap_or_default());
+            parts.push(Part { key, relation, selects: false, before, after });
+        }
     }
     parts
 }

@@ -68,11 +68,17 @@ pub(super) fn hosts(old: &Hosts, new: &Hosts) -> Relation {
 }
 
 fn has_hosts(wide: &Hosts, narrow: &Hosts) -> bool {
-    let Hosts::Some { hosts: wide_hosts, tags: wide_tags, sites: wide_sites } = wide else { return true };
-    let Hosts::Some { hosts, tags, sites } = narrow else { return false };
-    hosts.iter().all(|host| wide_hosts.iter().any(|wide| has_host(wide, host)))
-        && tags.iter().all(|tag| wide_tags.contains(tag))
-        && sites.iter().all(|site| wide_sites.contains(site))
+    let Hosts::Some { hosts: wide_hosts, tags: wide_tags, sites: wide_sites, labels: wide_labels } = wide
+    else {
+        return true;
+    };
+    let Hosts::Some { hosts, tags, sites, labels } = narrow else { return false };
+    let lists = || {
+        hosts.iter().all(|host| wide_hosts.iter().any(|wide| has_host(wide, host)))
+            && tags.iter().all(|tag| wide_tags.contains(tag))
+            && sites.iter().all(|site| wide_sites.contains(site))
+    };
+    wide_labels.cover(labels) && (wide.lists_none() || !narrow.lists_none() && lists())
 }
 
 fn has_host(wide: &HostName, narrow: &HostName) -> bool {

@@ -92,7 +92,7 @@ pub(crate) struct WhenFile {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Override")]
 pub(crate) struct OverrideFile {
-    /// The hosts: listed hosts go before tags, tags before sites, `all` comes last.
+    /// The hosts: listed hosts go before tags, tags and labels alone before sites, `all` comes last.
     #[serde(rename = "where")]
     pub(crate) hosts: WhereFile,
     /// What rules that say nothing about limits give there, and at most.

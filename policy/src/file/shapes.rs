@@ -51,7 +51,7 @@ macro_rules! text_or_map {
     };
 }
 
-text_or_map!(WhereFile, Some, "`all`, or a map with hosts, tags or sites", |text| {
+text_or_map!(WhereFile, Some, "`all`, or a map with hosts, tags, sites or labels", |text| {
     (text == "all").then_some(Self::All(AllFile::All))
 });
 text_or_map!(

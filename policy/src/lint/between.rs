@@ -255,6 +255,8 @@ fn is_scope_within(narrower: &Rule, wider: &Rule) -> bool {
         when,
         condition,
         globs,
+        // See `is_context_within`.
+        context: _,
         classes: _,
         id: _,
         line: _,
@@ -276,6 +278,14 @@ fn is_scope_within(narrower: &Rule, wider: &Rule) -> bool {
         && (*when == When::default() || *when == narrower.when)
         && (condition.is_none() || text(condition) == text(&narrower.condition))
         && (*globs || !narrower.globs)
+        && is_context_within(narrower, wider)
+}
+
+/// An allow rule permits what it lists, too; a deny rule that lists something is about that only.
+fn is_context_within(narrower: &Rule, wider: &Rule) -> bool {
+    let same = || narrower.effect() == wider.effect() && narrower.context.keys() == wider.context.keys();
+    let says_nothing = if wider.effect() == Effect::Deny { &wider.context } else { &narrower.context };
+    says_nothing.is_silent() || same()
 }
 
 fn is_who_within(narrower: &Who, wider: &Who) -> bool {
@@ -295,10 +305,14 @@ fn is_where_within(narrower: &Hosts, wider: &Hosts) -> bool {
     match (narrower, wider) {
         (_, Hosts::All) => true,
         (Hosts::All, Hosts::Some { .. }) => false,
-        (Hosts::Some { hosts, tags, sites }, Hosts::Some { hosts: h, tags: t, sites: s }) => {
-            hosts.iter().all(|x| h.contains(x))
+        (
+            Hosts::Some { hosts, tags, sites, labels },
+            Hosts::Some { hosts: h, tags: t, sites: s, labels: l },
+        ) => {
+            let lists = hosts.iter().all(|x| h.contains(x))
                 && tags.iter().all(|x| t.contains(x))
-                && sites.iter().all(|x| s.contains(x))
+                && sites.iter().all(|x| s.contains(x));
+            l.cover(labels) && (wider.lists_none() || !narrower.lists_none() && lists)
         }
     }
 }

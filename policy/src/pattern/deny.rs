@@ -176,6 +176,11 @@ fn named<'p>(pattern: &'p Pattern, word: Seen<'_>) -> Option<&'p str> {
     }
 }
 
+/// Whether `text`, wherever it stands, may be what `test` denies.
+pub(crate) fn may_be(test: &Test, text: &str) -> bool {
+    spelling::denies(test, text)
+}
+
 /// The programs that the pattern spells out; none when the program is another slot.
 pub(crate) fn programs(pattern: &Pattern) -> &[String] {
     spelled_out(pattern.elements().first())

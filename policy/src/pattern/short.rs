@@ -52,6 +52,16 @@ pub(crate) fn parse(text: &str, deny: bool) -> Result<Pattern, PatternError> {
     Pattern::new(reader.elements, end, text.trim().into())
 }
 
+/// Reads one literal word or slot, which stands once and always.
+pub(crate) fn parse_word(text: &str) -> Result<Test, PatternError> {
+    let mut reader = Reader { text, at: 0, elements: Vec::new(), group: None };
+    let element = reader.word()?;
+    if reader.at != text.len() || element.repeat {
+        return Err(PatternError("it is not one word; quote what has blanks or brackets".into()));
+    }
+    Ok(element.test)
+}
+
 // === impl Reader ===
 
 impl<'a> Reader<'a> {

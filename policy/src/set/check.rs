@@ -1,5 +1,6 @@
 //! From what a file says to rules: every value checked, every problem collected with its place.
 
+mod context;
 mod people;
 mod sections;
 
@@ -188,6 +189,7 @@ impl Problems {
             hosts: self.hosts(&file.hosts),
             commands: self.commands(&file.commands, effect, &file.acknowledge),
             classes: classes(&file.commands),
+            context: self.context(file, effect),
             when: self.when(file.when.as_ref(), scope),
             condition: file.condition.as_deref().and_then(|text| self.keep(Condition::parse(text))),
             globs: file.globs,

@@ -1,5 +1,6 @@
 //! No widening and no narrowing is left out, whatever the two policies: small policies over a small world, so that rules meet.
 
+use lictor_core::context::{Context, Environment};
 use proptest::sample::{select, subsequence};
 
 use super::*;
@@ -69,18 +70,30 @@ fn rule() -> impl Strategy<Value = String> {
         ", network: {allow: [10.1.0.0/16]}",
         ", network: {deny: [10.1.0.0/16]}",
     ]);
-    (effect, who(), place(), commands(), when, condition, extra).prop_map(
-        |(effect, who, place, commands, when, condition, extra)| {
+    let context = select(vec![
+        "",
+        "",
+        "",
+        ", run_as: [deploy]",
+        ", run_as: [deploy, root]",
+        ", environment: [LANG=C]",
+        ", environment: [LANG=C, LC_ALL], run_as: [root]",
+        ", working_directory: ['<path:/srv>']",
+    ]);
+    (effect, who(), place(), commands(), when, condition, extra, context).prop_map(
+        |(effect, who, place, commands, when, condition, extra, context)| {
             // A class is what is harmless, so that nothing is denied by one.
             let commands =
                 if effect == "deny" { commands.replace("{class: read-only}", "who") } else { commands };
+            // Nor does one permit a context.
+            let context = if commands.contains("class") { "" } else { context };
             let (extra, approve) = match effect {
                 "deny" => ("", ""),
                 "approve" => (extra, ", approve: {approvals: 1, group: ops, within: 1h}"),
                 _ => (extra, ""),
             };
             format!(
-                "effect: {effect}{who}, where: {place}, commands: {commands}{when}{condition}{extra}{approve}"
+                "effect: {effect}{who}, where: {place}, commands: {commands}{when}{condition}{extra}{context}{approve}"
             )
         },
     )
@@ -114,6 +127,16 @@ fn requests() -> impl Iterator<Item = (Circumstances, CommandInput)> {
                 [3, 7, 10, 19].into_iter().map(move |hour| by(who, via, host, site, &[tag], hour))
             })
         })
+    });
+    let contexts = [
+        Context::default(),
+        Context { run_as: Some("deploy".parse().unwrap()), ..Context::default() },
+        Context { run_as: Some("root".parse().unwrap()), ..Context::default() },
+        Context { environment: Environment::from_pairs([("LANG", "C")]).unwrap(), ..Context::default() },
+        Context { working_directory: Some("/srv/app".parse().unwrap()), ..Context::default() },
+    ];
+    let all = all.flat_map(move |circumstances| {
+        contexts.clone().map(|context| Circumstances { context, ..circumstances.clone() })
     });
     all.flat_map(move |circumstances| lines.into_iter().map(move |text| (circumstances.clone(), line(text))))
 }

@@ -8,6 +8,7 @@ mod laws;
 use lictor_core::{
     clock::Timestamp,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, SiteName, Tag, TenantName},
     principal::Via,
 };
@@ -33,7 +34,9 @@ fn by(who: &str, via: Via, host: &str, site: &str, tags: &[&str], hour: u64) -> 
             alias: HostAlias::new(host).unwrap(),
             site: SiteName::new(site).unwrap(),
             tags: tags.iter().map(|tag| Tag::new(tag).unwrap()).collect(),
+            labels: Labels::default(),
         },
+        context: lictor_core::context::Context::default(),
         // Monday, 5 January 2026.
         at: Timestamp::from_micros((1_767_571_200 + hour * 3_600) * 1_000_000),
     }

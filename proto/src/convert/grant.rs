@@ -7,7 +7,7 @@ use lictor_core::{
     limits::MAX_TARGETS_PER_GRANT,
 };
 
-use super::{Invalid, at_most, digest, known, parse, required};
+use super::{Invalid, at_most, context_from_wire, context_to_wire, digest, known, parse, required};
 use crate::pb;
 
 /// Most networks on one list of a target.
@@ -25,10 +25,12 @@ impl From<&Grant> for pb::Grant {
             principal,
             via,
             command,
+            context,
             policy_version,
             not_before,
             not_after,
             targets,
+            detached,
         } = grant;
         Self {
             id: id.to_string(),
@@ -44,7 +46,9 @@ impl From<&Grant> for pb::Grant {
             not_before: not_before.as_micros(),
             not_after: not_after.as_micros(),
             targets: targets.iter().map(Into::into).collect(),
-            command_digest: command.digest().as_bytes().to_vec(),
+            command_digest: context.bind(command.digest()).as_bytes().to_vec(),
+            detached: *detached,
+            context: context_to_wire(context),
         }
     }
 }
@@ -67,10 +71,13 @@ impl TryFrom<pb::Grant> for Grant {
             not_after,
             targets,
             command_digest,
+            detached,
+            context,
         } = wire;
         at_most("grant.targets", &targets, MAX_TARGETS_PER_GRANT)?;
         let command: Command = required("grant.command", command)?.try_into()?;
-        if digest("grant.command_digest", &command_digest)? != command.digest() {
+        let context = context_from_wire(context)?;
+        if digest("grant.command_digest", &command_digest)? != context.bind(command.digest()) {
             return Err(Invalid::new("grant.command_digest", "it is not the digest of the command"));
         }
         let via: pb::Via = known("grant.via", via)?;
@@ -84,10 +91,12 @@ impl TryFrom<pb::Grant> for Grant {
             principal: required("grant.principal", principal)?.try_into()?,
             via: via.try_into()?,
             command,
+            context,
             policy_version,
             not_before: Timestamp::from_micros(not_before),
             not_after: Timestamp::from_micros(not_after),
             targets: targets.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            detached,
         })
     }
 }

@@ -31,5 +31,6 @@ pub fn invocation_to_wire(invocation: &Invocation, show_address: bool) -> pb::In
         output: Some(summary_without_bytes(&invocation.output)),
         resolution: invocation.resolution.as_ref().map(Into::into),
         wave: invocation.wave,
+        guard: pb::Guard::from(invocation.guard).into(),
     }
 }

@@ -8,7 +8,7 @@ use lictor_core::{
 };
 
 use super::{
-    Invalid, at_most, digest, known, millis, parse, required,
+    Invalid, at_most, context_from_wire, context_to_wire, digest, known, millis, parse, required,
     rollout::{progress_to_wire, rollout_from_wire, rollout_to_wire},
 };
 use crate::pb;
@@ -44,6 +44,7 @@ impl From<&Target> for pb::Target {
                 aliases: hosts.iter().map(ToString::to_string).collect(),
             }),
             Target::Tag(tag) => pb::target::Kind::Tag(tag.to_string()),
+            Target::Expression(expression) => pb::target::Kind::Expression(expression.to_string()),
         };
         Self { kind: Some(kind) }
     }
@@ -65,6 +66,7 @@ impl TryFrom<pb::Target> for Target {
                 Ok(Self::Hosts(hosts))
             }
             pb::target::Kind::Tag(tag) => Ok(Self::Tag(parse("target.tag", &tag)?)),
+            pb::target::Kind::Expression(text) => Ok(Self::Expression(parse("target.expression", &text)?)),
         }
     }
 }
@@ -107,12 +109,14 @@ impl From<&JobSpec> for pb::SubmitRequest {
         let JobSpec {
             target,
             command,
+            context,
             timeout,
             output_bytes,
             queue_wait,
             idempotency_key,
             plan_digest,
             rollout,
+            detached,
             origin,
         } = spec;
         Self {
@@ -125,6 +129,8 @@ impl From<&JobSpec> for pb::SubmitRequest {
             origin: Some(origin.into()),
             plan_digest: plan_digest.map(|d| d.as_bytes().to_vec()),
             rollout: rollout_to_wire(rollout),
+            detached: *detached,
+            context: context_to_wire(context),
         }
     }
 }
@@ -142,13 +148,23 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
             origin,
             plan_digest,
             rollout,
+            detached,
+            context,
         } = wire;
         if timeout_ms == Some(0) {
             return Err(Invalid::new("timeout_ms", "it must be above 0"));
         }
+        let context = context_from_wire(context)?;
+        if detached && !context.is_empty() {
+            return Err(Invalid::new(
+                "detached",
+                "a detached command cannot have an environment, a working directory or another login yet",
+            ));
+        }
         Ok(Self {
             target: required("target", target)?.try_into()?,
             command: required("command", command)?.try_into()?,
+            context,
             timeout: timeout_ms.map(Duration::from_millis),
             output_bytes,
             queue_wait: queue_wait_ms.map(Duration::from_millis),
@@ -157,6 +173,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
                 .transpose()?,
             plan_digest: plan_digest.map(|bytes| digest("plan_digest", &bytes)).transpose()?,
             rollout: rollout_from_wire(rollout)?,
+            detached,
             origin: required("origin", origin)?.try_into()?,
         })
     }
@@ -178,6 +195,8 @@ pub fn job_to_wire(job: &Job, counts: &Counts) -> pb::Job {
         cancel_requested: job.cancel_requested.is_some(),
         rollout: rollout_to_wire(&job.rollout),
         progress: progress_to_wire(job),
+        detached: job.detached,
+        context: context_to_wire(&job.context),
     }
 }
 
@@ -236,6 +255,16 @@ mod tests {
     use lictor_core::{digest::Digest, job::Origin, name::Tag, principal::Via};
 
     use super::*;
+
+    #[test]
+    fn a_target_expression_survives_the_wire_in_its_canonical_form() {
+        let target = Target::Expression("(tag:web)and not web-1".parse().unwrap());
+        let wire = pb::Target::from(&target);
+        assert_eq!(wire.kind, Some(pb::target::Kind::Expression("tag:web and not host:web-1".into())));
+        assert_eq!(Target::try_from(wire), Ok(target));
+        let broken = pb::Target { kind: Some(pb::target::Kind::Expression("tag:web and".into())) };
+        assert_eq!(Target::try_from(broken).map_err(|e| e.field()), Err("target.expression"));
+    }
 
     #[test]
     fn a_request_with_a_plan_survives_the_wire_and_a_digest_of_another_length_is_refused() {

@@ -14,19 +14,28 @@ use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
     command::Command,
+    context::{Context, Environment},
     digest::Digest,
+    guard::Guard,
     id::{InvocationId, JobId, TokenId},
     invocation::{Invocation, InvocationState},
     job::{CommandInput, Counts, IdempotencyKey, Job, Limits, Origin, Target},
+    label::Labels,
     merkle::{Frontier, leaf_hash},
     name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
     outcome::{Exit, Outcome},
-    output::{Output, StreamSummary},
+    output::{Output, StreamName, StreamSummary},
     principal::{Principal, PrincipalKind, Via},
     rollout::{Halt, HaltReason, Progress, Rollout, Share},
 };
 
-use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Store, StoreError, Write};
+use crate::{
+    Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Outline, Store, StoreError, Write,
+};
+
+mod freezes;
+
+pub use self::freezes::a_freeze_is_kept_until_it_is_lifted_once;
 
 /// A backend under test.
 pub trait Fixture: Send + Sync {
@@ -46,6 +55,18 @@ fn principal() -> Principal {
     }
 }
 
+/// Every other job has one.
+fn context(n: u8) -> Context {
+    if n.is_multiple_of(2) {
+        return Context::default();
+    }
+    Context {
+        environment: Environment::from_pairs([("LANG", "C"), ("APP_ENV", "it's")]).unwrap(),
+        working_directory: Some("/srv/app".parse().unwrap()),
+        run_as: Some("deploy".parse().unwrap()),
+    }
+}
+
 fn job(n: u8) -> Job {
     Job {
         id: JobId::from_bytes([n; 16]),
@@ -53,6 +74,7 @@ fn job(n: u8) -> Job {
         origin: Origin::new(Via::Cli, "test 1"),
         target: Target::Tag(Tag::new("web").unwrap()),
         command: Command::from_argv(&["echo", "it's", ""]).unwrap(),
+        context: context(n),
         policy_version: 3,
         created_at: AT,
         queue_until: AT.plus(Duration::from_secs(30)),
@@ -75,6 +97,7 @@ fn job(n: u8) -> Job {
             paused: Some((principal(), AT)),
             halted: Some(Halt { reason: HaltReason::Aborted, by: Some(principal()), at: AT }),
         },
+        detached: true,
     }
 }
 
@@ -95,6 +118,7 @@ fn invocation(job: &Job, host: &str) -> Invocation {
         output: Output::default(),
         resolution: None,
         wave: 2,
+        guard: Guard::Host,
     }
 }
 
@@ -123,6 +147,7 @@ fn host(alias: &str, site: &str) -> KeptHost {
         alias: HostAlias::new(alias).unwrap(),
         site: SiteName::new(site).unwrap(),
         tags: vec![Tag::new("web").unwrap()],
+        labels: Labels::new([("env", "prod")]).unwrap(),
         description: "d".into(),
         address: "10.0.0.1:22".into(),
         user: "root".into(),
@@ -311,7 +336,18 @@ pub async fn large_and_binary_output_comes_back_byte_for_byte(mut fixture: impl 
         inv.state = InvocationState::Ended(Outcome::Succeeded);
         inv.output = Output { stdout: stream(&bytes), stderr: stream(&bytes[bytes.len() / 2..]) };
         let _ = store.commit(change().write(Write::CreateInvocation(inv.clone()))).await.unwrap();
-        assert_eq!(store.invocation(inv.id).await.unwrap(), Some(inv));
+        assert_eq!(store.invocation(inv.id).await.unwrap(), Some(inv.clone()));
+        let outline = store.outline(inv.id).await.unwrap().unwrap();
+        assert_eq!(outline, Outline::of(inv.clone()));
+        for name in [StreamName::Stdout, StreamName::Stderr] {
+            let (kept, mut read, mut position) = (outline.kept.stream(name), Vec::new(), 0);
+            while let Some((from, to)) = kept.next(position, 70_000) {
+                read.extend_from_slice(&store.output(inv.id, name, from, to).await.unwrap());
+                position = to;
+            }
+            let stream = inv.output.stream(name);
+            assert_eq!(read, [&stream.head[..], &stream.tail[..]].concat(), "{size} {name:?}");
+        }
     }
 }
 

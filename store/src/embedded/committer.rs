@@ -19,6 +19,7 @@ use super::{
     journal::{AppendError, Journal, Position, unavailable},
     keys,
     plan::{Expectation, Expected, Planned},
+    room::Room,
 };
 use crate::{Recorded, StoreError, record::corrupt};
 
@@ -45,6 +46,7 @@ struct Writer {
     tree: sled::Tree,
     state_dir: PathBuf,
     journal: Journal,
+    room: Room,
     frontier: Frontier,
     head: Arc<Mutex<TreeHead>>,
 }
@@ -72,7 +74,8 @@ impl Committer {
         head: Arc<Mutex<TreeHead>>,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        let writer = Writer { db, tree, state_dir, journal, frontier, head };
+        let room = Room::on_disk_of(&state_dir);
+        let writer = Writer { db, tree, state_dir, journal, room, frontier, head };
         thread::spawn(move || writer.run(requests));
         Self { queue }
     }
@@ -129,6 +132,10 @@ impl Writer {
                 Err(AppendError::TooLarge(bytes)) => {
                     self.frontier = before;
                     group.answer(&Err(too_large(bytes)));
+                }
+                Err(AppendError::NoRoom(error)) => {
+                    self.frontier = before;
+                    group.answer(&Err(error));
                 }
                 Err(AppendError::Failed(error)) => {
                     tracing::error!(%error, "the store cannot write; nothing more is accepted until a restart");
@@ -190,12 +197,14 @@ impl Writer {
     }
 
     fn write(&mut self, group: &mut Group) -> Result<(), AppendError> {
+        self.room.check()?;
         let frontier = batch::encode_frontier(&self.frontier);
         group.ops.push(Op { key: keys::FRONTIER.to_vec(), value: Some(frontier) });
         let payload = batch::encode(&group.ops);
         if self.journal.is_full_for(payload.len()) {
             save_tree(&self.db, &self.state_dir)?;
-            self.journal.rotate()?;
+            // Nothing of this group has been written, and the file before is whole.
+            self.journal.rotate().map_err(AppendError::NoRoom)?;
         }
         let position = self.journal.append(&payload)?;
         apply(&self.tree, &group.ops, position)?;
@@ -273,6 +282,7 @@ mod tests {
         let writer = Writer {
             tree: db.open_tree("lictor").unwrap(),
             db,
+            room: Room::on_disk_of(&state_dir),
             state_dir,
             journal: Journal::start(&journal_dir, end).unwrap(),
             frontier: Frontier::default(),

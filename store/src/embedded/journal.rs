@@ -45,6 +45,8 @@ pub(super) struct Journal {
 pub(super) enum AppendError {
     /// It has this many bytes, more than can be read back. Nothing was written.
     TooLarge(usize),
+    /// The disk is full, or nearly. Nothing was written; it may be tried again.
+    NoRoom(StoreError),
     /// Writing failed: nothing may be appended any more.
     Failed(StoreError),
 }

@@ -1,7 +1,7 @@
 //! Keys of the one tree: a letter for the kind, then what identifies the thing. One tree, so one batch is atomic.
 
 use lictor_core::{
-    id::{InvocationId, JobId, TokenId},
+    id::{FreezeId, InvocationId, JobId, TokenId},
     job::IdempotencyKey,
     name::{AgentName, HostAlias, SiteName},
     principal::Principal,
@@ -16,6 +16,7 @@ pub(super) const FRONTIER: &[u8] = b"m/frontier";
 /// The policy that is proposed.
 pub(super) const SHADOW: &[u8] = b"m/shadow";
 pub(super) const AGENT: &[u8] = b"g";
+pub(super) const FREEZE: &[u8] = b"f";
 pub(super) const HOST: &[u8] = b"h";
 pub(super) const OPEN: &[u8] = b"o";
 pub(super) const POLICY: &[u8] = b"p";
@@ -69,6 +70,9 @@ pub(super) fn agent(site: &SiteName, name: &AgentName) -> Vec<u8> {
 }
 pub(super) fn host(alias: &HostAlias) -> Vec<u8> {
     key(b'h', &[alias.as_str().as_bytes()])
+}
+pub(super) fn freeze(id: FreezeId) -> Vec<u8> {
+    key(b'f', &[id.as_bytes()])
 }
 pub(super) fn token(id: TokenId) -> Vec<u8> {
     key(b't', &[id.as_bytes()])

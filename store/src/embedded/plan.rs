@@ -1,10 +1,8 @@
 //! A change made ready outside the committer: expectations and operations on keys, encoded and hashed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use lictor_core::{
-    clock::Timestamp, digest::Digest, id::InvocationId, invocation::Invocation, merkle::leaf_hash,
-};
+use lictor_core::{clock::Timestamp, digest::Digest, invocation::Invocation, merkle::leaf_hash};
 
 use super::{
     batch::{self, Op, value},
@@ -13,8 +11,8 @@ use super::{
 use crate::{
     Change, KeptKey, StoreError, Write,
     record::{
-        AgentRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace, PolicyRecord,
-        ShadowRecord, TokenRecord, encode, encode_event, outputs_to_bytes,
+        AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace,
+        PolicyRecord, ShadowRecord, TokenRecord, encode, encode_event, outputs_to_bytes,
     },
 };
 
@@ -46,7 +44,7 @@ pub(super) struct Planned {
     /// Audit records with their leaf hashes; their indices are the committer's to give.
     pub(super) leaves: Vec<(Vec<u8>, Digest)>,
     /// Kept output that goes to files before the commit.
-    pub(super) files: Vec<(InvocationId, Vec<u8>)>,
+    pub(super) files: HashMap<Digest, Vec<u8>>,
     /// Keys that this change removes: they are absent for its later writes.
     removed: HashSet<Vec<u8>>,
 }
@@ -156,6 +154,20 @@ impl Planned {
                 self.ops.push(Op { key: keys::SHADOW.to_vec(), value: None });
                 Ok(())
             }
+            Write::PutFreeze(freeze) => {
+                let (key, record) = (keys::freeze(freeze.id), FreezeRecord::from(&freeze));
+                self.put(key, Expected::Absent, IN_FORCE, &record, || format!("freeze {}", freeze.id))
+            }
+            Write::RemoveFreeze(id) => {
+                let (key, expected) = (keys::freeze(id), Expected::Version(IN_FORCE));
+                self.expectations.push(Expectation {
+                    key: key.clone(),
+                    expected,
+                    what: format!("freeze {id}"),
+                });
+                self.ops.push(Op { key, value: None });
+                Ok(())
+            }
         }
     }
 
@@ -163,11 +175,13 @@ impl Planned {
         let open = invocation.state.outcome().is_none();
         self.ops.push(Op { key: keys::open(invocation.id), value: open.then(Vec::new) });
         let kept = outputs_to_bytes(&invocation.output);
-        let place =
-            if kept.len() <= INLINE_OUTPUT_BYTES { OutputPlace::InRecord } else { OutputPlace::InFile };
-        if place == OutputPlace::InFile {
-            self.files.push((invocation.id, kept));
-        }
+        let place = if kept.len() <= INLINE_OUTPUT_BYTES {
+            OutputPlace::Record
+        } else {
+            let digest = Digest::of(&kept);
+            self.files.insert(digest, kept);
+            OutputPlace::SharedFile(digest)
+        };
         let record = InvocationRecord::new(invocation, place);
         self.put(keys::invocation(invocation.id), expected, invocation.version, &record, || {
             format!("invocation {}", invocation.id)
@@ -194,6 +208,8 @@ impl Planned {
 const UNVERSIONED: u64 = 0;
 /// Version of a token that nobody has spent.
 const UNSPENT: u64 = 1;
+/// Version of a freeze; it never changes.
+const IN_FORCE: u64 = 1;
 /// Version of a token that has been spent.
 const SPENT: u64 = 2;
 

@@ -115,6 +115,7 @@ mod tests {
                 (0..aliases).map(|n| HostAlias::new(&format!("host-{n}")).unwrap()).collect(),
             ),
             command,
+            context: lictor_core::context::Context::default(),
             request_digest: Digest::of(b""),
             code: "E_EXPANSION".into(),
             reason,

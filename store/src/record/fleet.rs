@@ -1,9 +1,11 @@
 //! Agents, hosts and join tokens as they are stored.
 
-use lictor_core::clock::Timestamp;
+use std::collections::BTreeMap;
+
+use lictor_core::{clock::Timestamp, label::Labels};
 use serde::{Deserialize, Serialize};
 
-use super::parse;
+use super::{corrupt, parse};
 use crate::{KeptAgent, KeptHost, KeptToken, StoreError};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +32,8 @@ pub(crate) enum HostRecord {
         alias: String,
         site: String,
         tags: Vec<String>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        labels: BTreeMap<String, String>,
         description: String,
         address: String,
         user: String,
@@ -90,6 +94,7 @@ impl From<&KeptHost> for HostRecord {
             alias: host.alias.to_string(),
             site: host.site.to_string(),
             tags: host.tags.iter().map(ToString::to_string).collect(),
+            labels: host.labels.to_texts(),
             description: host.description.clone(),
             address: host.address.clone(),
             user: host.user.clone(),
@@ -101,11 +106,13 @@ impl From<&KeptHost> for HostRecord {
 impl TryFrom<HostRecord> for KeptHost {
     type Error = StoreError;
     fn try_from(record: HostRecord) -> Result<Self, StoreError> {
-        let HostRecord::V1 { alias, site, tags, description, address, user, host_key_fingerprints } = record;
+        let HostRecord::V1 { alias, site, tags, labels, description, address, user, host_key_fingerprints } =
+            record;
         Ok(Self {
             alias: parse(&alias)?,
             site: parse(&site)?,
             tags: tags.iter().map(|t| parse(t)).collect::<Result<_, _>>()?,
+            labels: Labels::new(labels).map_err(|_| corrupt("labels that cannot be"))?,
             description,
             address,
             user,
@@ -141,5 +148,20 @@ impl TryFrom<TokenRecord> for KeptToken {
             expires_at: Timestamp::from_micros(expires_at),
             spent_at: spent_at.map(Timestamp::from_micros),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_stored_before_there_were_labels_has_none() {
+        let old = r#"{"v":"1","alias":"web-1","site":"eu","tags":["web"],"description":"","address":"192.0.2.1:22",
+            "user":"ops","host_key_fingerprints":[]}"#;
+        let host = KeptHost::try_from(serde_json::from_str::<HostRecord>(old).unwrap()).unwrap();
+        assert!(host.labels.is_empty());
+        let labelled = KeptHost { labels: Labels::new([("env", "prod")]).unwrap(), ..host };
+        assert_eq!(KeptHost::try_from(HostRecord::from(&labelled)).unwrap(), labelled);
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use lictor_core::{
     clock::Timestamp,
+    digest::Digest,
+    guard::Guard,
     invocation::{Invocation, InvocationState},
     job::Limits,
     outcome::{Exit, Outcome, Unknown, Unreachable},
@@ -13,7 +15,7 @@ use lictor_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{corrupt, parse};
-use crate::StoreError;
+use crate::{KeptOutput, KeptStream, StoreError};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "v")]
@@ -43,6 +45,13 @@ pub(crate) struct InvocationV1 {
     /// 1 where it is absent: every invocation began in the first wave before there were others.
     #[serde(default = "first_wave", skip_serializing_if = "is_first_wave")]
     wave: u32,
+    /// Absent: the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    guard: Option<String>,
+    /// SHA-256 of the file with the kept bytes, which is its name; absent where they are in the record, and where the file
+    /// is named by the invocation, as it was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_file: Option<String>,
 }
 
 const fn first_wave() -> u32 {
@@ -91,11 +100,15 @@ struct StreamV1 {
     tail: Option<String>,
 }
 
-/// Where the kept bytes of an invocation go.
+/// Where the kept bytes of an invocation are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputPlace {
-    InRecord,
-    InFile,
+    /// In the record itself.
+    Record,
+    /// In the file named by their digest.
+    SharedFile(Digest),
+    /// In a file named by the invocation.
+    OwnFile,
 }
 
 /// The kept bytes of both streams, one after the other, as they are in a file.
@@ -157,13 +170,32 @@ impl InvocationRecord {
             stderr: StreamV1::new(&invocation.output.stderr, place),
             resolution: invocation.resolution.as_ref().map(Into::into),
             wave: invocation.wave,
+            guard: (invocation.guard != Guard::Journal).then(|| invocation.guard.as_str().to_owned()),
+            output_file: match place {
+                OutputPlace::SharedFile(digest) => Some(digest.to_string()),
+                OutputPlace::Record | OutputPlace::OwnFile => None,
+            },
         }))
     }
 
     /// Where the kept bytes are.
-    pub(crate) const fn place(&self) -> OutputPlace {
+    pub(crate) fn place(&self) -> Result<OutputPlace, StoreError> {
         let Self::V1(v1) = self;
-        if v1.stdout.head.is_some() { OutputPlace::InRecord } else { OutputPlace::InFile }
+        if v1.stdout.head.is_some() {
+            return Ok(OutputPlace::Record);
+        }
+        Ok(v1
+            .output_file
+            .as_deref()
+            .map(parse)
+            .transpose()?
+            .map_or(OutputPlace::OwnFile, OutputPlace::SharedFile))
+    }
+
+    /// Which bytes are kept.
+    pub(crate) const fn kept(&self) -> KeptOutput {
+        let Self::V1(v1) = self;
+        KeptOutput { stdout: v1.stdout.kept(), stderr: v1.stderr.kept() }
     }
 
     /// The invocation; without kept bytes if they are in a file.
@@ -194,6 +226,10 @@ impl InvocationRecord {
             output: Output { stdout: v1.stdout.to_summary()?, stderr: v1.stderr.to_summary()? },
             resolution: v1.resolution.as_ref().map(OutcomeV1::to_outcome).transpose()?,
             wave: v1.wave,
+            guard: match v1.guard.as_deref() {
+                None => Guard::Journal,
+                Some(text) => Guard::parse(text).ok_or_else(|| corrupt("unknown guard"))?,
+            },
         })
     }
 }
@@ -251,7 +287,7 @@ impl OutcomeV1 {
 
 impl StreamV1 {
     fn new(summary: &StreamSummary, place: OutputPlace) -> Self {
-        let text = |bytes: &[u8]| (place == OutputPlace::InRecord).then(|| BASE64.encode(bytes));
+        let text = |bytes: &[u8]| (place == OutputPlace::Record).then(|| BASE64.encode(bytes));
         Self {
             total: summary.bytes_total,
             digest: summary.digest.map(|d| d.to_string()),
@@ -260,6 +296,10 @@ impl StreamV1 {
             head: text(&summary.head),
             tail: text(&summary.tail),
         }
+    }
+
+    const fn kept(&self) -> KeptStream {
+        KeptStream { total: self.total, head: self.head_bytes as u64, tail: self.tail_bytes as u64 }
     }
 
     fn to_summary(&self) -> Result<StreamSummary, StoreError> {

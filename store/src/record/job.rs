@@ -11,6 +11,7 @@ use lictor_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    context::ContextV1,
     corrupt, parse,
     rollout::{ProgressV1, RolloutV1},
 };
@@ -31,6 +32,8 @@ pub(crate) struct JobV1 {
     client: String,
     target: TargetV1,
     command: Vec<PartV1>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context: Option<ContextV1>,
     policy_version: u64,
     created_at: u64,
     queue_until: u64,
@@ -43,6 +46,8 @@ pub(crate) struct JobV1 {
     rollout: Option<RolloutV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressV1>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    detached: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,6 +62,8 @@ pub(super) struct PrincipalV1 {
 enum TargetV1 {
     Hosts(Vec<String>),
     Tag(String),
+    /// In its canonical form.
+    Expression(String),
 }
 
 /// One simple command and what joins it to the one before (`""` for the first).
@@ -91,8 +98,10 @@ impl JobRecord {
             target: match &job.target {
                 Target::Hosts(hosts) => TargetV1::Hosts(hosts.iter().map(ToString::to_string).collect()),
                 Target::Tag(tag) => TargetV1::Tag(tag.to_string()),
+                Target::Expression(expression) => TargetV1::Expression(expression.to_string()),
             },
             command: parts(&job.command),
+            context: ContextV1::of(&job.context),
             policy_version: job.policy_version,
             created_at: job.created_at.as_micros(),
             queue_until: job.queue_until.as_micros(),
@@ -103,6 +112,7 @@ impl JobRecord {
             version,
             rollout: RolloutV1::new(&job.rollout),
             progress: ProgressV1::new(&job.progress),
+            detached: job.detached,
         })
     }
 }
@@ -116,6 +126,7 @@ impl TryFrom<JobRecord> for KeptJob {
                 Target::Hosts(hosts.iter().map(|h| parse(h)).collect::<Result<_, _>>()?)
             }
             TargetV1::Tag(tag) => Target::Tag(parse(&tag)?),
+            TargetV1::Expression(text) => Target::Expression(parse(&text)?),
         };
         let job = Job {
             id: parse(&v1.id)?,
@@ -123,6 +134,7 @@ impl TryFrom<JobRecord> for KeptJob {
             origin: Origin::new(Via::parse(&v1.via).ok_or_else(|| corrupt("unknown door"))?, &v1.client),
             target,
             command: command(v1.command)?,
+            context: v1.context.unwrap_or_default().try_into()?,
             policy_version: v1.policy_version,
             created_at: Timestamp::from_micros(v1.created_at),
             queue_until: Timestamp::from_micros(v1.queue_until),
@@ -133,6 +145,7 @@ impl TryFrom<JobRecord> for KeptJob {
             invocations: v1.invocations,
             rollout: v1.rollout.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             progress: v1.progress.map(TryInto::try_into).transpose()?.unwrap_or_default(),
+            detached: v1.detached,
         };
         let counts = v1.counts.map(|[queued, active, succeeded, failed, not_run, cancelled, unknown]| {
             Counts { queued, active, succeeded, failed, not_run, cancelled, unknown }

@@ -7,6 +7,7 @@ use lictor_core::{
     clock::Timestamp,
     command::Command,
     job::CommandInput,
+    label::Labels,
     limits::{MAX_LINE_BYTES, MAX_WORD_BYTES, MAX_WORDS},
     name::{HostAlias, PrincipalName, SiteName, Tag, TenantName},
     principal::{Principal, PrincipalKind, Via},
@@ -70,7 +71,12 @@ fn policy_of(count: usize) -> anyhow::Result<PolicySet> {
 
 fn host(index: usize) -> anyhow::Result<HostFacts> {
     let tags = (0..7).map(|tag| Tag::new(&format!("t{tag}"))).collect::<Result<_, _>>()?;
-    Ok(HostFacts { alias: HostAlias::new(&format!("host-{index}"))?, site: SiteName::new("bench")?, tags })
+    Ok(HostFacts {
+        alias: HostAlias::new(&format!("host-{index}"))?,
+        site: SiteName::new("bench")?,
+        tags,
+        labels: Labels::default(),
+    })
 }
 
 fn principal() -> anyhow::Result<Principal> {
@@ -91,6 +97,7 @@ fn request<'a>(principal: &'a Principal, host: &'a HostFacts, command: &'a Comma
         via: Via::Cli,
         host,
         command,
+        context: lictor_core::context::Context::none(),
         requested: RequestedLimits::default(),
         at: Timestamp::default(),
     }

@@ -1,18 +1,35 @@
 //! Figures and ratios, measured in one run on whatever machine this is. It asserts nothing.
 //!
-//! Run it on a release build: `./scripts/test --bench`. `lictor-bench policy` measures decisions alone.
+//! Run it on a release build: `./scripts/test --bench`. `lictor-bench fanout --hosts 100,1000` measures a part alone, and
+//! `--quick` shows in a minute that everything works.
 
-use lictor_tests::bench::{latency, policy, store};
+use lictor_tests::{
+    bench::{
+        fanout, latency,
+        options::{Options, Part},
+        policy, store,
+    },
+    process::raise_file_limit,
+};
 
 fn main() -> anyhow::Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        None => policy::measure()?,
-        Some("policy") => return policy::measure(),
-        Some(other) => anyhow::bail!("there is no part {other}; give none for everything, or `policy`"),
+    let options = Options::read(std::env::args().skip(1))?;
+    // What is started from here gets the same: ten thousand hosts need as many connections.
+    raise_file_limit()?;
+    if options.wants(Part::Policy) {
+        policy::measure()?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        store::measure().await?;
-        latency::measure().await
+        if options.wants(Part::Store) {
+            store::measure().await?;
+        }
+        if options.wants(Part::Latency) {
+            latency::measure(&options).await?;
+        }
+        if options.wants(Part::Fanout) {
+            fanout::measure(&options).await?;
+        }
+        Ok(())
     })
 }

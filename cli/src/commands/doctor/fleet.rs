@@ -77,6 +77,8 @@ pub(super) async fn reach_hosts(home: &Home) -> Vec<Finding> {
     let tried: Vec<_> = site
         .hosts
         .values()
+        // What is behind a jump host is not reached from here.
+        .filter(|host| host.via.is_none())
         .take(MAX_TRIED)
         .map(|host| {
             let (alias, address, port) = (host.alias.to_string(), host.address.clone(), host.port);
@@ -98,12 +100,18 @@ pub(super) async fn reach_hosts(home: &Home) -> Vec<Finding> {
         })
         .collect();
     let number = tried.len();
+    let behind = site.hosts.values().filter(|host| host.via.is_some()).count();
     let mut findings = Vec::new();
     for look in tried {
         findings.extend(look.await.ok().flatten());
     }
     if findings.is_empty() && number > 0 {
         findings.push(Finding::ok("hosts", format!("{} answer on their SSH ports", number)));
+    }
+    if behind > 0 {
+        let detail =
+            format!("{} behind jump hosts not tried; lictor host scan HOST tries one", count(behind, "host"));
+        findings.push(Finding::ok("hosts", detail));
     }
     findings
 }

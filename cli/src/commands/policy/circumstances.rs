@@ -3,13 +3,14 @@
 use clap::Args;
 use lictor_core::{
     clock::{Clock as _, Timestamp},
-    name::{HostAlias, SiteName, Tag, TenantName},
+    label::Labels,
+    name::{HostAlias, InvalidName, LabelKey, LabelValue, SiteName, Tag, TenantName},
     principal::{Principal, Via},
 };
 use lictor_policy::{HostFacts, time, verdict};
 use lictor_runtime::clock::SystemClock;
 
-use crate::trouble::Trouble;
+use crate::{run::in_context::ContextArguments, trouble::Trouble};
 
 /// The tenant of questions about files: no rule asks for it.
 const TENANT: &str = "default";
@@ -38,9 +39,14 @@ pub(super) struct CircumstancesArguments {
     /// With which tags
     #[arg(long = "tag", value_name = "TAG", value_delimiter = ',')]
     pub(super) tags: Vec<Tag>,
+    /// With which labels
+    #[arg(long = "label", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = parse_label)]
+    pub(super) labels: Vec<(LabelKey, LabelValue)>,
     /// When, e.g. 2026-12-24T18:00:00Z; left out: now
     #[arg(long, value_name = "MOMENT", value_parser = time::rfc3339)]
     pub(super) at: Option<Timestamp>,
+    #[command(flatten)]
+    pub(super) context: ContextArguments,
 }
 
 /// Reads `user:NAME` or `service:NAME`.
@@ -54,6 +60,13 @@ pub(super) fn parse_via(text: &str) -> Result<Via, String> {
     Via::parse(text).ok_or_else(|| "there are cli, mcp and api".to_owned())
 }
 
+/// Reads `KEY=VALUE`.
+fn parse_label(text: &str) -> Result<(LabelKey, LabelValue), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, e.g. env=prod")?;
+    let wrong = |e: InvalidName| e.to_string();
+    Ok((LabelKey::new(key).map_err(wrong)?, LabelValue::new(value).map_err(wrong)?))
+}
+
 /// Now.
 pub(super) fn now() -> Timestamp {
     SystemClock.now()
@@ -62,6 +75,11 @@ pub(super) fn now() -> Timestamp {
 // === impl CircumstancesArguments ===
 
 impl CircumstancesArguments {
+    fn labels(&self) -> Result<Labels, Trouble> {
+        Labels::new(self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+            .map_err(|e| Trouble::usage(e.to_string(), "give each label once"))
+    }
+
     /// The circumstances, where `host` is known already or as typed; what is left out is anybody and any host.
     pub(super) fn on(&self, host: Option<HostFacts>) -> Result<verdict::Circumstances, Trouble> {
         let broken = |e: &dyn std::fmt::Display| Trouble::internal(e.to_string());
@@ -77,12 +95,14 @@ impl CircumstancesArguments {
                     None => SiteName::new(ANY_SITE).map_err(|e| broken(&e))?,
                 },
                 tags: self.tags.clone(),
+                labels: self.labels()?,
             },
         };
         let principal = match &self.principal {
             Some(principal) => principal.clone(),
             None => parse_principal(ANYBODY).map_err(|e| broken(&e))?,
         };
-        Ok(verdict::Circumstances { principal, via: self.via, host, at: self.at.unwrap_or_else(now) })
+        let (context, at) = (self.context.clone().into_context()?, self.at.unwrap_or_else(now));
+        Ok(verdict::Circumstances { principal, via: self.via, host, context, at })
     }
 }

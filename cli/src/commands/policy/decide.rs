@@ -9,7 +9,9 @@ use std::{
 use clap::{Args, ValueEnum};
 use lictor_core::{
     clock::Timestamp,
+    context::Context,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, SiteName, Tag},
     principal::{Principal, Via},
 };
@@ -25,7 +27,7 @@ use super::{
     circumstances::{now, parse_principal, parse_via},
     source,
 };
-use crate::{Done, trouble::Trouble};
+use crate::{Done, run::in_context::ContextArguments, trouble::Trouble};
 
 /// Longest line of a case: a command of the longest words, each byte escaped, with room for its tags.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
@@ -39,8 +41,8 @@ const INPUT_CODE: &str = "E_INPUT";
 /// Decide many commands by a policy file, a JSON line for each
 ///
 /// A case is {"id", "host", "tags": [...], "command": "..."}, or "argv": [...] in place of "command";
-/// also "as", "via", "site" and "at". Left out, they are service:decide, api, default and now. Other
-/// keys are passed over. For each case, in order, a line is printed, whatever --output says:
+/// also "labels": {...}, "as", "via", "site" and "at". Left out, they are none, service:decide, api,
+/// default and now. Other keys are passed over. For each case, in order, a line is printed, whatever --output says:
 ///
 ///   {"id": ..., "decision": "allow|approve|deny", "code": "...", "rule": ..., "reason": "..."}
 ///
@@ -58,6 +60,8 @@ pub(super) struct Arguments {
     /// The cases; `-` for standard input
     #[arg(long, value_name = "FILE")]
     cases: PathBuf,
+    #[command(flatten)]
+    context: ContextArguments,
 }
 
 /// The languages of policies.
@@ -77,6 +81,7 @@ struct CaseLine {
     id: Option<Value>,
     host: Option<Value>,
     tags: Option<Value>,
+    labels: Option<Value>,
     command: Option<Value>,
     argv: Option<Value>,
     #[serde(rename = "as")]
@@ -99,12 +104,12 @@ struct Answer<'a> {
 /// Decides.
 pub(super) fn run(arguments: &Arguments) -> Done {
     let set = read_policy(&arguments.policy, arguments.dialect)?;
-    let at = now();
+    let given = Given { at: now(), context: arguments.context.clone().into_context()? };
     if arguments.cases == Path::new("-") {
-        decide(&set, io::stdin().lock(), &arguments.cases, at)
+        decide(&set, io::stdin().lock(), &arguments.cases, &given)
     } else {
         let file = File::open(&arguments.cases).map_err(|e| Trouble::file("read", &arguments.cases, &e))?;
-        decide(&set, BufReader::new(file), &arguments.cases, at)
+        decide(&set, BufReader::new(file), &arguments.cases, &given)
     }
 }
 
@@ -136,7 +141,7 @@ fn read_policy(path: &Path, dialect: Option<Dialect>) -> Result<PolicySet, Troub
 }
 
 /// Reads cases to the end and answers each as it comes.
-fn decide(set: &PolicySet, mut cases: impl BufRead, path: &Path, at: Timestamp) -> Done {
+fn decide(set: &PolicySet, mut cases: impl BufRead, path: &Path, given: &Given) -> Done {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut line = Vec::new();
     loop {
@@ -145,7 +150,7 @@ fn decide(set: &PolicySet, mut cases: impl BufRead, path: &Path, at: Timestamp) 
             Line::End => break,
             Line::Blank => continue,
             Line::TooLong => write_answer(&mut out, None, &too_long())?,
-            Line::Whole => answer(set, &line, at, &mut out)?,
+            Line::Whole => answer(set, &line, given, &mut out)?,
         }
     }
     out.flush()?;
@@ -193,13 +198,20 @@ fn too_long() -> Outcome {
     Outcome::Wrong(format!("the line is longer than {MAX_LINE_BYTES} bytes"))
 }
 
+/// What holds for every case that does not say otherwise.
+#[derive(Debug, Default)]
+struct Given {
+    at: Timestamp,
+    context: Context,
+}
+
 /// A verdict, or why there is none.
 enum Outcome {
     Judged(Verdict),
     Wrong(String),
 }
 
-fn answer(set: &PolicySet, line: &[u8], at: Timestamp, out: &mut impl io::Write) -> io::Result<()> {
+fn answer(set: &PolicySet, line: &[u8], given: &Given, out: &mut impl io::Write) -> io::Result<()> {
     let case: CaseLine = match serde_json::from_slice(line) {
         Ok(case) => case,
         Err(error) => {
@@ -209,7 +221,7 @@ fn answer(set: &PolicySet, line: &[u8], at: Timestamp, out: &mut impl io::Write)
             return write_answer(out, id.as_ref().filter(|id| is_id(id)), &wrong);
         }
     };
-    let outcome = match case.judge(set, at) {
+    let outcome = match case.judge(set, given) {
         Ok(verdict) => Outcome::Judged(verdict),
         Err(why) => Outcome::Wrong(why),
     };
@@ -239,9 +251,9 @@ fn write_answer(out: &mut impl io::Write, id: Option<&Value>, outcome: &Outcome)
 // === impl CaseLine ===
 
 impl CaseLine {
-    fn judge(&self, set: &PolicySet, now: Timestamp) -> Result<Verdict, String> {
+    fn judge(&self, set: &PolicySet, given: &Given) -> Result<Verdict, String> {
         let command = self.command()?;
-        let circumstances = self.circumstances(now)?;
+        let circumstances = self.circumstances(given)?;
         Ok(judge(set, &command, &circumstances))
     }
 
@@ -253,7 +265,7 @@ impl CaseLine {
         }
     }
 
-    fn circumstances(&self, now: Timestamp) -> Result<Circumstances, String> {
+    fn circumstances(&self, given: &Given) -> Result<Circumstances, String> {
         let host = self.host.as_ref().ok_or("a case has a `host`")?;
         let named = |key: &str, e: &dyn std::fmt::Display| format!("`{key}`: {e}");
         let principal: Principal = match &self.principal {
@@ -270,7 +282,7 @@ impl CaseLine {
         };
         let at = match &self.at {
             Some(at) => time::rfc3339(text("at", at)?)?,
-            None => now,
+            None => given.at,
         };
         let tags = self.tags.as_ref().map(|tags| texts("tags", tags)).transpose()?.unwrap_or_default();
         let tag = |tag: &String| Tag::new(tag).map_err(|e| named("tags", &format!("`{tag}` is {e}")));
@@ -278,13 +290,22 @@ impl CaseLine {
             alias: HostAlias::new(text("host", host)?).map_err(|e| named("host", &e))?,
             site: SiteName::new(site).map_err(|e| named("site", &e))?,
             tags: tags.iter().map(tag).collect::<Result<_, _>>()?,
+            labels: self.labels.as_ref().map(labels).transpose()?.unwrap_or_default(),
         };
-        Ok(Circumstances { principal, via, host, at })
+        Ok(Circumstances { principal, via, host, context: given.context.clone(), at })
     }
 }
 
 fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, String> {
     value.as_str().ok_or_else(|| format!("`{key}` is not a text"))
+}
+
+/// The labels of a host; a list or a text under that key is what a corpus says of the case.
+fn labels(value: &Value) -> Result<Labels, String> {
+    let Some(pairs) = value.as_object() else { return Ok(Labels::default()) };
+    let texts = pairs.iter().map(|(key, value)| Some((key, value.as_str()?))).collect::<Option<Vec<_>>>();
+    let texts = texts.ok_or("`labels` has a value that is not a text")?;
+    Labels::new(texts).map_err(|e| format!("`labels`: {e}"))
 }
 
 fn texts(key: &str, value: &Value) -> Result<Vec<String>, String> {
@@ -303,7 +324,7 @@ mod tests {
         .unwrap();
         let mut out = Vec::new();
         for line in input.lines() {
-            answer(&set, line.as_bytes(), Timestamp::default(), &mut out).unwrap();
+            answer(&set, line.as_bytes(), &Given::default(), &mut out).unwrap();
         }
         let text = String::from_utf8(out).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILE", required_unless_present = "live", conflicts_with = "live")]
     file: Option<PathBuf>,
     /// The policy in force, on this host
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["host", "site", "tags"])]
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["host", "site", "tags", "labels"])]
     live: Option<HostAlias>,
     #[command(flatten)]
     circumstances: CircumstancesArguments,
@@ -75,7 +75,7 @@ async fn live(
             "see which there are: lictor hosts",
         )
     })?;
-    let facts = HostFacts { alias: host.alias, site: host.site, tags: host.tags };
+    let facts = HostFacts { alias: host.alias, site: host.site, tags: host.tags, labels: host.labels };
     let mut circumstances = arguments.on(Some(facts))?;
     if arguments.principal.is_none() {
         let identity = connected.settings.identity.load().map_err(|e| Trouble::internal(e.to_string()))?;

@@ -4,6 +4,7 @@
 //! Records say neither tags nor requested limits: tags are those that hosts have now.
 
 mod fleet;
+mod in_context;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -13,7 +14,9 @@ use std::{
 use clap::Args;
 use lictor_core::{
     clock::Timestamp,
+    context::Context as JobContext,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, SiteName, TenantName},
     principal::{Principal, Via},
 };
@@ -86,6 +89,7 @@ struct Asked {
     principal: Principal,
     via: Via,
     command: String,
+    context: JobContext,
     cut: bool,
     at: Timestamp,
 }
@@ -215,7 +219,7 @@ impl Reader {
         let rule = text(record, "rule").map(str::to_owned);
         let decided = PastDecision { effect: Effect::Deny, code: code.to_owned(), rule };
         let hosts = match record.get("target") {
-            Some(Value::String(tag)) => self.fleet.with_tag(tag.strip_prefix("tag:").unwrap_or(tag)),
+            Some(Value::String(target)) => self.fleet.meant_by(target),
             Some(Value::Array(hosts)) => {
                 hosts.iter().filter_map(Value::as_str).filter_map(|host| HostAlias::new(host).ok()).collect()
             }
@@ -249,6 +253,7 @@ impl Reader {
                 principal: asked.principal.clone(),
                 via: asked.via,
                 host,
+                context: asked.context.clone(),
                 at: asked.at,
             },
             decided,
@@ -260,7 +265,7 @@ impl Reader {
             self.extent.unknown_hosts.insert(alias.to_string());
         }
         let site = site.or_else(|| SiteName::new(UNKNOWN_SITE).ok())?;
-        Some(HostFacts { alias: alias.clone(), site, tags: Vec::new() })
+        Some(HostFacts { alias: alias.clone(), site, tags: Vec::new(), labels: Labels::default() })
     }
 }
 
@@ -282,10 +287,14 @@ impl Asked {
             }
             _ => return None,
         };
+        // What was cut, or is not understood, cannot be judged again.
+        let (context, cut) =
+            in_context::of(record).map_or_else(|| (JobContext::default(), true), |context| (context, cut));
         Some(Self {
             principal: verdict::principal(&tenant, text(record, "principal")?).ok()?,
             via: Via::parse(text(record, "via")?)?,
             command,
+            context,
             cut,
             at: time::rfc3339(text(record, "at")?).ok()?,
         })
@@ -325,6 +334,7 @@ mod tests {
             alias: HostAlias::new(alias).unwrap(),
             site: SiteName::new("us").unwrap(),
             tags: tags.iter().map(|tag| Tag::new(tag).unwrap()).collect(),
+            labels: Labels::default(),
         };
         Fleet(
             [facts("web-1", &["web"]), facts("web-2", &["web"])]

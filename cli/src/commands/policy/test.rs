@@ -20,6 +20,7 @@ use crate::{Done, context::Context, render::policy::test, trouble::Trouble};
 ///     host: web-1
 ///     site: eu                            # "default" when left out
 ///     tags: [web]
+///     labels: { env: prod }
 ///     at: "2026-01-05T10:00:00Z"          # needed when the policy has windows or freezes
 ///     command: systemctl restart nginx    # or argv: [systemctl, restart, nginx]
 ///     expect: allow                       # allow, approve or deny

@@ -1,5 +1,7 @@
 //! Hosts, sites and agents as documents.
 
+use std::collections::BTreeMap;
+
 use lictor_client::{
     fleet::{HostView, SiteView},
     operator::AgentView,
@@ -12,6 +14,7 @@ pub(crate) struct HostDocument {
     alias: String,
     site: String,
     tags: Vec<String>,
+    labels: BTreeMap<String, String>,
     description: String,
     agent_connected: bool,
     host_key_pinned: bool,
@@ -50,6 +53,7 @@ impl From<&HostView> for HostDocument {
             alias: host.alias.to_string(),
             site: host.site.to_string(),
             tags: host.tags.iter().map(ToString::to_string).collect(),
+            labels: host.labels.to_texts(),
             description: host.description.clone(),
             agent_connected: host.agent_connected,
             host_key_pinned: host.host_key_pinned,

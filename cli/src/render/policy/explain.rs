@@ -1,6 +1,6 @@
 //! Why a command is decided as it is: the parts of the command, how each rule fits, and what follows.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use lictor_core::job::CommandInput;
 use lictor_policy::{
@@ -11,12 +11,15 @@ use lictor_policy::{
 use lictor_runtime::human::{HumanBytes, HumanDuration};
 use serde::Serialize;
 
-use crate::render::{
-    bytes::one_line,
-    json::ApprovalDocument,
-    style::{Style, Tone},
-    table::{Cell, Table},
-    time::count,
+use crate::{
+    render::{
+        bytes::one_line,
+        json::ApprovalDocument,
+        style::{Style, Tone},
+        table::{Cell, Table},
+        time::count,
+    },
+    run::in_context::ContextDocument,
 };
 
 /// Of which policy, about whom, where and when.
@@ -37,8 +40,13 @@ pub(crate) struct Document {
     host: String,
     site: String,
     tags: Vec<String>,
+    labels: BTreeMap<String, String>,
     at: String,
     command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<ContextDocument>,
+    #[serde(skip)]
+    items: Vec<String>,
     decision: DecisionDocument,
     parts: Vec<PartDocument>,
     other_rules: usize,
@@ -110,8 +118,11 @@ impl Document {
             host: circumstances.host.alias.to_string(),
             site: circumstances.host.site.to_string(),
             tags: circumstances.host.tags.iter().map(ToString::to_string).collect(),
+            labels: circumstances.host.labels.to_texts(),
             at: circumstances.at.to_string(),
             command,
+            context: ContextDocument::of(&circumstances.context),
+            items: circumstances.context.items(),
             decision,
             parts,
             other_rules,
@@ -216,16 +227,21 @@ impl From<&PartExplanation> for PartDocument {
 
 /// The question, the decision, and its grounds.
 pub(crate) fn text(document: &Document, style: Style) -> String {
-    let tags = if document.tags.is_empty() { "no tags".into() } else { document.tags.join(", ") };
+    let labels = document.labels.iter().map(|(key, value)| format!("{key}={value}"));
+    let known: Vec<String> = document.tags.iter().cloned().chain(labels).collect();
+    let known = if known.is_empty() { "no tags".into() } else { known.join(", ") };
     let facts = [
         ("command", style.strong(&one_line(&document.command))),
         ("for", format!("{} by {}", document.principal, document.via)),
-        ("on", format!("{} at site {} ({tags})", document.host, document.site)),
+        ("on", format!("{} at site {} ({known})", document.host, document.site)),
         ("at", document.at.get(..19).unwrap_or(&document.at).replace('T', " ") + " UTC"),
         ("policy", one_line(&document.policy)),
     ];
+    let items = Some(one_line(&document.items.join(", "))).filter(|items| !items.is_empty());
+    let with = items.map(|items| ("with", items));
     let mut text = facts
         .iter()
+        .chain(&with)
         .fold(String::new(), |text, (name, value)| text + &style.faint(&format!("{name:<9}")) + value + "\n");
     text += "\n";
     text += &decision(&document.decision, document.effect, style);

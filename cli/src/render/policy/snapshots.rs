@@ -7,6 +7,7 @@ use lictor_core::{
     clock::Timestamp,
     digest::Digest,
     job::CommandInput,
+    label::Labels,
     name::{HostAlias, RuleId, SiteName, Tag, TenantName},
     principal::Via,
 };
@@ -61,7 +62,9 @@ fn ada_on(host: &str) -> Circumstances {
             alias: HostAlias::new(host).unwrap(),
             site: SiteName::new("eu").unwrap(),
             tags: vec![Tag::new("web").unwrap()],
+            labels: Labels::default(),
         },
+        context: lictor_core::context::Context::default(),
         at: NOON,
     }
 }

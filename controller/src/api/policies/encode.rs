@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lictor_core::freeze::{FROZEN, Freeze};
 use lictor_policy::{ApprovalTerms, Decision, Effect};
 use lictor_proto::{convert::millis, pb};
 use lictor_store::{KeptHost, KeptPolicy};
 
 use crate::{
+    authz::{frozen_hint, frozen_reason},
     quotas::QuotaState,
     shadow::{Difference, Kind, Proposed, Tally},
 };
@@ -41,6 +43,22 @@ pub(super) fn decision(host: &KeptHost, decision: Decision, agent_connected: boo
         approvals: decision.approvals.iter().map(consent).collect(),
         networks_allowed: texts(&decision.networks_allowed),
         networks_denied: texts(&decision.networks_denied),
+    }
+}
+
+/// What was decided for a host that is frozen: nothing starts there, whatever a rule says.
+pub(super) fn frozen(decided: pb::HostDecision, host: &KeptHost, freeze: &Freeze) -> pb::HostDecision {
+    pb::HostDecision {
+        effect: pb::Effect::Deny.into(),
+        code: FROZEN.to_owned(),
+        rule: String::new(),
+        reason: frozen_reason(&host.alias, freeze),
+        hint: frozen_hint(freeze),
+        pattern: String::new(),
+        word: String::new(),
+        part: String::new(),
+        approvals: Vec::new(),
+        ..decided
     }
 }
 

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lictor_core::{
-    name::{GroupName, HostAlias, PrincipalName},
+    glob::Glob,
+    name::{GroupName, HostAlias, InvalidName, LabelKey, PrincipalName},
     principal::{PrincipalKind, Via},
 };
 
 use super::{Problems, Scope};
 use crate::{
     file::{GroupFile, HostsFile, KindFile, ViaFile, WhereFile, WhoFile},
+    labels::LabelPatterns,
     rule::{HostName, Hosts, Principals, Who},
     set::MAX_SECTION,
 };
@@ -99,18 +101,31 @@ impl Problems {
     }
 
     pub(super) fn hosts(&mut self, file: &WhereFile) -> Hosts {
-        let HostsFile { hosts, tags, sites } = match file {
+        let HostsFile { hosts, tags, sites, labels } = match file {
             WhereFile::All(_) => return Hosts::All,
             WhereFile::Some(some) => some,
         };
-        if hosts.is_none() && tags.is_none() && sites.is_none() {
+        if hosts.is_none() && tags.is_none() && sites.is_none() && labels.is_none() {
             self.add("`where` is empty; write `where: all` for every host");
         }
         Hosts::Some {
             hosts: self.host_names(hosts.as_deref()),
             tags: self.names("tags", tags.as_deref()).unwrap_or_default(),
             sites: self.names("sites", sites.as_deref()).unwrap_or_default(),
+            labels: self.labels(labels.as_ref()),
         }
+    }
+
+    fn labels(&mut self, files: Option<&BTreeMap<String, String>>) -> LabelPatterns {
+        let Some(files) = files else { return LabelPatterns::default() };
+        self.bounded("labels", files.len());
+        let label = |(key, value): (&String, &String)| {
+            let wrong = |text: &str, e: &InvalidName| format!("`labels` has `{text}`: {e}");
+            let key = LabelKey::new(key).map_err(|e| wrong(key, &e))?;
+            let glob = Glob::new(value).map_err(|e| wrong(value, &e))?;
+            Ok::<_, String>((key, glob))
+        };
+        LabelPatterns(files.iter().filter_map(|file| self.keep(label(file))).collect())
     }
 
     fn host_names(&mut self, list: Option<&[String]>) -> Vec<HostName> {

@@ -1,0 +1,184 @@
+//! A command that its host guards against a second start, and that outlives the SSH connection and this agent.
+//!
+//! The host gets a directory named after the invocation, in which the command's output and its status end up
+//! ([`script`]); [`follow`] reads them from there, over as many connections as it takes. A host without a place for that
+//! runs the command in the ordinary way, and the result says so.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use lictor_core::{
+    clock::Timestamp,
+    id::InvocationId,
+    name::HostAlias,
+    outcome::{Outcome, Ran, Unknown, Unreachable},
+};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+mod answer;
+mod begin;
+mod follow;
+mod intake;
+mod script;
+#[cfg(test)]
+mod tests;
+
+use super::{Run, Runner, wrapper};
+use crate::{
+    admit::{Admitted, expired},
+    journal::{held::Held, record::Record},
+    ssh::{
+        address::Networks,
+        pool::Pool,
+        session::{Event, Session},
+    },
+};
+use follow::{Follow, Followed, Went};
+use script::Ask;
+
+/// Time for a host to clean up; what is left is removed with what is older than a week.
+const CLEAN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What ended invocations left on their hosts, until the controller has their results.
+#[derive(Debug, Default)]
+pub(crate) struct Remains(Mutex<HashMap<InvocationId, (HostAlias, Networks)>>);
+
+// === impl Runner ===
+
+impl Runner {
+    /// Starts it under the host's guard and follows it to its end; without a guard if the host has no place for one.
+    pub(super) async fn exec_detached(
+        &self,
+        admitted: &Admitted,
+        session: Session,
+        stop: CancellationToken,
+    ) -> Run {
+        let (address, started_at) = (session.peer().to_string(), self.clock.now());
+        let held = held(admitted, started_at);
+        let deadline = Instant::now() + held.limits.timeout;
+        let not_run = |reason, detail: &str| {
+            let outcome = Outcome::Unreachable { reason, detail: detail.to_owned() };
+            Run { address: address.clone(), ..Run::not_run(outcome, admitted.basis()) }
+        };
+        let follow = Follow::new(self, held.clone(), deadline, stop.clone(), Unknown::ConnectionLost);
+        match follow.start(session, wrapper::command(admitted)).await {
+            Went::NotSent => {
+                not_run(Unreachable::ConnectFailed, "the connection ended before the command was sent")
+            }
+            Went::Refused => {
+                not_run(Unreachable::SessionRefused, "the host refused to run a command (see its sshd log)")
+            }
+            Went::Frozen(frozen) => Run { address, ..Run::not_run(frozen, admitted.basis()) },
+            Went::Nowhere => self.exec_without_guard(admitted, stop).await,
+            Went::Ended(followed) => {
+                let Followed { outcome, output, address, guard } = *followed;
+                self.remains.note(&held);
+                let started_at = (outcome.ran() != Ran::NotRun).then_some(started_at);
+                Run { outcome, started_at, address, output, guard, basis: admitted.basis() }
+            }
+        }
+    }
+
+    /// Nothing was started yet, so this is a first start all the same.
+    async fn exec_without_guard(&self, admitted: &Admitted, stop: CancellationToken) -> Run {
+        tracing::warn!(
+            invocation = %admitted.invocation(),
+            host = %admitted.host(),
+            "the host has no place for a guard; the journal alone guards this one"
+        );
+        let session = match self.pool.open(admitted.host(), admitted.networks()).await {
+            Ok(session) => session,
+            Err(refused) => {
+                let outcome = Outcome::Unreachable { reason: refused.reason, detail: refused.detail };
+                return Run::not_run(outcome, admitted.basis());
+            }
+        };
+        let now = self.clock.now();
+        let too_late = if stop.is_cancelled() {
+            Some(Outcome::Cancelled)
+        } else {
+            (now > admitted.start_by()).then(|| expired(admitted.start_by(), now))
+        };
+        if let Some(outcome) = too_late {
+            session.close().await;
+            return Run { address: session.peer().to_string(), ..Run::not_run(outcome, admitted.basis()) };
+        }
+        self.exec_attached(admitted, session, stop).await
+    }
+
+    /// Finds again what an earlier run of this agent started. Returns at once.
+    pub(crate) fn resume(self: &Arc<Self>, held: Vec<Held>) {
+        for one in held {
+            let (this, stop) = (Arc::clone(self), self.work.resume(one.invocation));
+            tokio::spawn(async move { this.resume_one(one, stop).await });
+        }
+    }
+
+    async fn resume_one(&self, held: Held, stop: CancellationToken) {
+        tracing::info!(invocation = %held.invocation, host = %held.host, "was started before the last stop; its host is asked what became of it");
+        let left = held.limits.timeout.saturating_sub(self.clock.now().since(held.at));
+        let follow = Follow::new(self, held.clone(), Instant::now() + left, stop, Unknown::AgentRestarted);
+        let Followed { outcome, output, address, guard } = follow.find().await;
+        self.remains.note(&held);
+        let ended = self.kept(held.invocation, outcome, Some(held.at), address, guard, output).await;
+        self.end(ended).await;
+    }
+}
+
+// === impl Remains ===
+
+impl Remains {
+    fn note(&self, held: &Held) {
+        let mut remains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remains.insert(held.invocation, (held.host.clone(), held.networks.clone()));
+    }
+
+    /// Removes what `id` left on its host, but for the guard. Returns at once; needs no success: the next one that is
+    /// cleaned takes with it what is a week old.
+    pub(super) fn clean(&self, pool: &Arc<Pool>, id: InvocationId) {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let Some((host, networks)) = left else { return };
+        let pool = Arc::clone(pool);
+        tokio::spawn(async move {
+            if timeout(CLEAN_TIMEOUT, clean(&pool, &host, &networks, id)).await.is_err() {
+                tracing::debug!(invocation = %id, %host, "a host did not clean up in time");
+            }
+        });
+    }
+}
+
+/// The record that must be on disk before the exec request is sent.
+pub(super) fn starting(admitted: &Admitted, now: Timestamp) -> Record {
+    if admitted.detached() {
+        return Record::Detached(Box::new(held(admitted, now)));
+    }
+    Record::Starting(admitted.invocation(), now)
+}
+
+/// By which a detached one is found again.
+fn held(admitted: &Admitted, now: Timestamp) -> Held {
+    Held {
+        invocation: admitted.invocation(),
+        at: now,
+        host: admitted.host().clone(),
+        limits: admitted.limits(),
+        networks: admitted.networks().clone(),
+    }
+}
+
+async fn clean(pool: &Pool, host: &HostAlias, networks: &Networks, id: InvocationId) {
+    let Ok(mut session) = pool.open(host, networks).await else { return };
+    if session.exec(script::render(id, &nonce(), Ask::Clean)).await.is_ok() {
+        while !matches!(session.next().await, Event::Closed | Event::Refused) {}
+    }
+    session.close().await;
+}
+
+/// Marks one answer; nobody guesses it.
+fn nonce() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

@@ -1,0 +1,150 @@
+//! The scripts that a detached invocation's host receives, and what they answer. Only this file writes and reads them.
+//!
+//! `serve.sh` takes the guard (a directory named after the invocation, made by `mkdir`, which succeeds once), starts
+//! `lead.sh` in a session of its own, and prints what the files in the directory get. Both are for any POSIX shell, have
+//! no single quotes, and their line ends are blanks. In the directory: `boot` (the host's boot), `pid` (leader and its start
+//! time), `out`, `err`, `exit` (put there whole, when both streams have ended), `whole.*` (gone when a stream was cut),
+//! `lost.*` (bytes that were let go), `never` (taken so that it never starts), `done` (the rest was cleaned away).
+
+use lictor_core::id::InvocationId;
+
+const SERVE: &str = include_str!("serve.sh");
+const LEAD: &str = include_str!("lead.sh");
+/// What runs them: every POSIX host has it, and the login shell may be anything.
+pub(super) const SHELL: &str = "/bin/sh";
+/// Most that a host keeps of each stream, in blocks of 512 bytes (1,024 where `sh` counts so): 1 GiB. What is printed
+/// beyond it is counted and let go, so that a command that prints for ever fills no disk.
+pub(super) const STREAM_BLOCKS: u64 = 2 * 1024 * 1024;
+/// What every line of the scripts starts with, before the nonce.
+const PREFIX: &str = "lictor-detached";
+
+/// What a script is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ask<'a> {
+    /// Start this command if nobody has, then print its output.
+    Start(&'a str),
+    /// Print its output from these offsets on; if it never started, see to it that it never does.
+    Follow { stdout: u64, stderr: u64 },
+    /// Say how it stands.
+    Look,
+    /// Keep the guard, remove the rest, and what is older than a week.
+    Clean,
+}
+
+/// What the first line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// The guard was taken and the command started.
+    Started,
+    /// The guard had been taken before.
+    Attached,
+    /// There was no guard; now there is one, so that it never starts.
+    Absent,
+    /// The host has no place for a guard: nothing was started.
+    Nowhere,
+}
+
+/// How it stands on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stand {
+    pub(super) state: State,
+    pub(super) stdout: Kept,
+    pub(super) stderr: Kept,
+}
+
+/// What became of the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Running,
+    /// With this status.
+    Ended(u32),
+    /// It is gone and left no status.
+    Vanished,
+    /// It left no status, and the host was started anew since it began.
+    Rebooted,
+    /// There is no guard: it has not started, or its guard was removed.
+    Absent,
+    /// Its guard was taken so that it never starts.
+    Never,
+}
+
+/// What the host kept of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Kept {
+    /// Bytes in the file; `None`: there is none.
+    pub(super) bytes: Option<u64>,
+    /// Bytes that were let go beyond them, as far as they could be counted; 0: none was.
+    pub(super) lost: u64,
+}
+
+/// The exec request for `ask`. `nonce` marks where the answer begins, behind whatever start-up files print.
+pub(super) fn render(invocation: InvocationId, nonce: &str, ask: Ask<'_>) -> String {
+    render_for(SHELL, STREAM_BLOCKS, invocation, nonce, ask)
+}
+
+pub(super) fn render_for(
+    shell: &str,
+    blocks: u64,
+    invocation: InvocationId,
+    nonce: &str,
+    ask: Ask<'_>,
+) -> String {
+    let one_line = |script: &str| script.trim_end().replace('\n', " ");
+    let (verb, stdout, stderr) = match ask {
+        Ask::Start(_) => ("start", 0, 0),
+        Ask::Follow { stdout, stderr } => ("follow", stdout, stderr),
+        Ask::Look => ("look", 0, 0),
+        Ask::Clean => ("clean", 0, 0),
+    };
+    let serve = one_line(SERVE);
+    let mut text =
+        format!("exec {shell} -c '{serve}' {PREFIX} {verb} {invocation} {nonce} {stdout} {stderr} {shell}");
+    if let Ask::Start(command) = ask {
+        text += &format!(" {blocks} '{}' '{}'", one_line(LEAD), command.replace('\'', r"'\''"));
+    }
+    text
+}
+
+/// What an answer's first line starts with.
+pub(super) fn mark(nonce: &str) -> String {
+    format!("{PREFIX} {nonce}")
+}
+
+/// Reads the rest of the first line of standard output.
+pub(super) fn read_begin(rest: &str) -> Option<Begin> {
+    match rest.trim() {
+        "started" => Some(Begin::Started),
+        "attached" => Some(Begin::Attached),
+        "absent" => Some(Begin::Absent),
+        "nowhere" => Some(Begin::Nowhere),
+        _ => None,
+    }
+}
+
+/// Reads the answer to [`Ask::Look`] out of everything that came.
+pub(super) fn read_stand(nonce: &str, text: &str) -> Option<Stand> {
+    let mark = mark(nonce);
+    let line = text.lines().find_map(|line| line.strip_prefix(&mark))?;
+    let words: Vec<&str> = line.split(' ').skip(1).collect();
+    let &[word, code, out, err, out_lost, err_lost] = words.as_slice() else { return None };
+    let state = match word {
+        "running" => State::Running,
+        // The place for a status is made before the start, so a status that cannot be read was never written.
+        "ended" => code.parse().map_or(State::Vanished, State::Ended),
+        "vanished" => State::Vanished,
+        "rebooted" => State::Rebooted,
+        "absent" => State::Absent,
+        "never" => State::Never,
+        _ => return None,
+    };
+    let kept = |bytes: &str, lost: &str| Kept {
+        bytes: bytes.parse().ok(),
+        lost: lost.parse().map_or(0, at_least_one),
+    };
+    Some(Stand { state, stdout: kept(out, out_lost), stderr: kept(err, err_lost) })
+}
+
+/// What was swallowed when the limit was met is not in the count.
+fn at_least_one(lost: u64) -> u64 {
+    lost.max(1)
+}

@@ -1,0 +1,41 @@
+m=$1 i=$2 n=$3 o=$4 e=$5 s=$6 c=$7 L=$8 T=$9; k=$(umask); umask 077; u=$(id -u); d= v= f= g=20 t=0;
+h=${XDG_STATE_HOME:-}; case $h in /*) ;; *) h=${HOME:-}; case $h in /*) h=$h/.local/state;; *) h=;; esac;; esac;
+a=${h:+$h/lictor} b=/var/tmp/lictor-$u;
+mine() { [ -d "$1" ] && [ ! -L "$1" ] || return 1; set -- $(LC_ALL=C ls -ldn "$1" 2>/dev/null); case $1 in drwx------*) [ "$3" = "$u" ];; *) return 1;; esac; };
+boot() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo; };
+held() { [ -n "$1" ] && mine "$1" && { [ -e "$1/$i" ] || [ -L "$1/$i" ]; }; };
+known() { for q in "$a" "$b"; do held "$q" && { d=$q/$i; return 0; }; done; return 1; };
+fill() { boot >"$d/boot.new" && mv "$d/boot.new" "$d/boot" && true >"$d/out" && true >"$d/err" && true >"$d/whole.out" && true >"$d/whole.err" && echo "          " >"$d/exit.new"; };
+take() { known && return 1; for q in "$a" "$b"; do [ -n "$q" ] || continue;
+ [ "$q" = "$b" ] || mkdir -p "${q%/*}" 2>/dev/null; mkdir "$q" 2>/dev/null; mine "$q" || continue;
+ if mkdir "$q/$i" 2>/dev/null; then d=$q/$i; if ( fill ) 2>/dev/null; then r=$a; [ "$q" = "$a" ] && r=$b; if held "$r"; then d=$r/$i; return 1; fi; return 0; fi; rm -rf "$d"; d=;
+ elif [ -e "$q/$i" ]; then d=$q/$i; return 1; fi; done; return 2; };
+lead() ( LICTOR_INVOCATION=$i; export LICTOR_INVOCATION;
+ if setsid -f true 2>/dev/null; then setsid -f "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" </dev/null >/dev/null 2>&1;
+ elif command -v setsid >/dev/null; then setsid "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" </dev/null >/dev/null 2>&1 &
+ else "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" </dev/null >/dev/null 2>&1 & fi; );
+marked() { [ -r /proc/self/environ ] && grep -qsF "LICTOR_INVOCATION=$i" /proc/[0-9]*/environ 2>/dev/null; };
+lives() { p= y=; [ -e "$d/pid" ] && read -r p y <"$d/pid"; if [ -z "$p" ]; then t=$((t+1)); [ $t -le $g ] || marked; return; fi;
+ if [ -r /proc/self/stat ]; then l=; { read -r l <"/proc/$p/stat"; } 2>/dev/null; set -- ${l##*) };
+ case ${1:-X} in Z|X|x) ;; *) [ "${20}" = "$y" ] && return 0;; esac; [ ! -e "$d/exit" ] && marked; else kill -s 0 "$p" 2>/dev/null; fi; };
+ended() { [ -e "$d/exit" ] || [ -e "$d/never" ] || [ -e "$d/done" ]; };
+anew() { [ -e "$d/boot" ] && [ "$(boot)" != "$(cat "$d/boot" 2>/dev/null)" ]; };
+size() { if [ -f "$d/$1" ]; then set -- $(wc -c <"$d/$1"); echo "$1"; else echo -; fi; };
+lost() { if [ -e "$d/whole.$1" ]; then echo -; elif [ -s "$d/lost.$1" ]; then set -- $(cat "$d/lost.$1"); echo "$1"; else echo 1; fi; };
+say() { echo "lictor-detached $n $*"; echo "lictor-detached $n" >&2; };
+look() { x=-; if ended; then :; elif anew; then w=rebooted; elif lives; then w=running; else w=vanished; fi;
+ if [ -e "$d/exit" ]; then w=ended; read -r x y <"$d/exit"; elif [ -e "$d/never" ]; then w=never; elif [ -e "$d/done" ]; then w=vanished; fi;
+ say "$w" "$x" "$(size out)" "$(size err)" "$(lost out)" "$(lost err)"; };
+follow() { j=0; until [ -e "$d/exit.new" ] || ended || [ $j -ge 30 ]; do sleep 0.1 2>/dev/null || sleep 1; j=$((j+1)); done; [ -f "$d/out" ] && [ -f "$d/err" ] || exit 0; exec 3<"$d/out" 4<"$d/err"; anew && v=1;
+ [ "$o" = 0 ] || dd bs=1 skip="$o" count=0 <&3 2>/dev/null; [ "$e" = 0 ] || dd bs=1 skip="$e" count=0 <&4 2>/dev/null;
+ h=; [ -d "/proc/$PPID" ] && h=1; z=0.1; j=0;
+ while true; do if [ -n "$v" ] || ended || ! lives; then f=1; fi; cat <&3 || exit 9; cat <&4 >&2 || exit 9; [ -z "$f" ] || exit 0;
+ [ -z "$h" ] || [ -d "/proc/$PPID" ] || exit 9; sleep $z 2>/dev/null || sleep 1; j=$((j+1)); case $j in 10) z=0.2;; 20) z=0.5;; 30) z=1;; esac; done; };
+clean() { ended || anew || ! lives || return; true >"$d/done"; for q in out err exit.new pid boot whole.out whole.err lost.out lost.err; do rm -f "$d/$q"; done;
+ find "${d%/*}" -type d -name "inv_*" -mtime +7 -prune -exec rm -rf {} +; };
+case $m in
+ start) take; case $? in 0) lead; say started; follow;; 1) say attached; follow;; *) say nowhere;; esac;;
+ follow) take; case $? in 0) true >"$d/never"; say absent;; 1) say attached; follow;; *) say absent;; esac;;
+ look) g=0; if known; then look; else say absent - - - - -; fi;;
+ clean) g=0; if known; then clean; fi;;
+esac

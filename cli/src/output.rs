@@ -1,0 +1,5 @@
+//! Reading what was kept: whole or in pages, searched, compared, and of many hosts grouped.
+
+pub(crate) mod diff;
+pub(crate) mod groups;
+pub(crate) mod show;

@@ -1,0 +1,48 @@
+//! Contexts as they are stored, beside the command.
+
+use std::collections::BTreeMap;
+
+use lictor_core::context::{Context, Environment};
+use serde::{Deserialize, Serialize};
+
+use super::corrupt;
+use crate::StoreError;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct ContextV1 {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    environment: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    working_directory: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run_as: Option<String>,
+}
+
+// === impl ContextV1 ===
+
+impl ContextV1 {
+    /// `None`: nothing was asked for, as in every record from before there were contexts.
+    pub(super) fn of(context: &Context) -> Option<Self> {
+        let Context { environment, working_directory, run_as } = context;
+        (!context.is_empty()).then(|| Self {
+            environment: environment
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            working_directory: working_directory.as_ref().map(ToString::to_string),
+            run_as: run_as.as_ref().map(ToString::to_string),
+        })
+    }
+}
+
+impl TryFrom<ContextV1> for Context {
+    type Error = StoreError;
+    fn try_from(v1: ContextV1) -> Result<Self, StoreError> {
+        let ContextV1 { environment, working_directory, run_as } = v1;
+        Ok(Self {
+            environment: Environment::from_pairs(environment).map_err(corrupt)?,
+            working_directory: working_directory.map(|text| text.parse()).transpose().map_err(corrupt)?,
+            run_as: run_as.map(|text| text.parse()).transpose().map_err(corrupt)?,
+        })
+    }
+}
