@@ -98,8 +98,27 @@ impl Lifecycle {
         caller: &Authenticated,
         spec: &JobSpec,
     ) -> Result<Submitted, Failure> {
+        self.submit_within(caller, spec, MAX_LIVE_INVOCATIONS).await
+    }
+
+    /// As [`submit`](Self::submit), for what a job that is under way needs to go on: jobs that fill everything would
+    /// otherwise wait for each other.
+    pub(crate) async fn submit_check(
+        self: &Arc<Self>,
+        caller: &Authenticated,
+        spec: &JobSpec,
+    ) -> Result<Submitted, Failure> {
+        self.submit_within(caller, spec, 2 * MAX_LIVE_INVOCATIONS).await
+    }
+
+    async fn submit_within(
+        self: &Arc<Self>,
+        caller: &Authenticated,
+        spec: &JobSpec,
+        most: usize,
+    ) -> Result<Submitted, Failure> {
         let (this, caller, spec) = (Arc::clone(self), caller.clone(), spec.clone());
-        let submission = tokio::spawn(async move { this.submit_to_its_end(&caller, &spec).await });
+        let submission = tokio::spawn(async move { this.submit_to_its_end(&caller, &spec, most).await });
         submission.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
@@ -107,6 +126,7 @@ impl Lifecycle {
         self: &Arc<Self>,
         caller: &Authenticated,
         spec: &JobSpec,
+        most: usize,
     ) -> Result<Submitted, Failure> {
         if let Some(known) = self.known_key(caller, spec).await? {
             return Ok(known);
@@ -127,7 +147,7 @@ impl Lifecycle {
             }
         };
         let permitted = approved.permit().permitted();
-        self.refuse_when_full(permitted.len())?;
+        self.refuse_when_full(permitted.len(), most)?;
         let places = dispatch::place(permitted.iter(), &self.sessions, now);
         let id = JobId::fresh(&*self.ids);
         let intended = match audit::record_intent(&*self.store, approved, spec, &places, id, now).await {
@@ -141,7 +161,10 @@ impl Lifecycle {
         counted.keep();
         let job = self.dispatch(intended);
         drop(in_force);
-        self.offer_to_newcomers(&job).await.map_err(of_store)?;
+        if let Err(error) = self.offer_to_newcomers(&job).await {
+            // The job is recorded and under way all the same; what waits is offered again by the sweep.
+            tracing::error!(job = %job.id(), %error, "what an agent came for meanwhile could not be offered");
+        }
         Ok(Submitted::Live { job, replayed: false })
     }
 
@@ -202,9 +225,9 @@ impl Lifecycle {
         live
     }
 
-    fn refuse_when_full(&self, more: usize) -> Result<(), Failure> {
+    fn refuse_when_full(&self, more: usize, most: usize) -> Result<(), Failure> {
         let live = self.jobs.invocations();
-        if live + more <= MAX_LIVE_INVOCATIONS {
+        if live + more <= most {
             return Ok(());
         }
         let message =

@@ -6,10 +6,11 @@ mod assembly;
 mod held;
 mod job;
 mod log;
+mod pace;
 mod watch;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -69,9 +70,20 @@ impl LiveJobs {
     pub fn remove(&self, job: &LiveJob) {
         let mut tables = self.tables();
         tables.jobs.remove(&job.id());
+        tables.forget_waiting(job);
         for (_, id, _) in job.index() {
             tables.invocations.remove(&id);
         }
+    }
+
+    /// Takes what waits of a job out of the queues of its sites.
+    pub fn forget_waiting(&self, job: &LiveJob) {
+        self.tables().forget_waiting(job);
+    }
+
+    /// The sites at which something waits for an agent.
+    pub fn sites_that_wait(&self) -> Vec<SiteName> {
+        self.tables().waiting.keys().cloned().collect()
     }
 
     /// The job, if it is live.
@@ -99,5 +111,21 @@ impl LiveJobs {
     /// Takes everything that waits at a site.
     pub fn take_waiting(&self, site: &SiteName) -> Vec<Slot> {
         self.tables().waiting.remove(site).map(Vec::from).unwrap_or_default()
+    }
+}
+
+impl Tables {
+    fn forget_waiting(&mut self, job: &LiveJob) {
+        let mut sites = BTreeSet::new();
+        job.for_each(|_, invocation| {
+            sites.insert(invocation.kept.site.clone());
+        });
+        for site in sites {
+            let Some(queue) = self.waiting.get_mut(&site) else { continue };
+            queue.retain(|slot| slot.job.id() != job.id());
+            if queue.is_empty() {
+                self.waiting.remove(&site);
+            }
+        }
     }
 }

@@ -205,6 +205,10 @@ impl Session {
         }
         sent
     }
+    /// Ends the session: what is not settled is settled when the agent comes back.
+    pub fn end(&self) {
+        self.behind.cancel();
+    }
     /// Waits until the session has to end because its agent is too far behind.
     pub async fn fell_behind(&self) {
         self.behind.cancelled().await;

@@ -9,12 +9,16 @@ use std::{sync::Arc, time::Duration};
 
 use lictor_controller::live::LiveJob;
 use lictor_core::{
+    audit::AuditEvent,
+    clock::Clock as _,
     error::ErrorCode,
     id::InvocationId,
+    invocation::{Invocation, InvocationState},
     job::{CommandInput, JobSpec, JobState},
     outcome::{Exit, Outcome, Unknown, Unreachable},
     rollout::{HaltReason, Rollout, Share},
 };
+use lictor_store::{Change, Store as _, Write};
 use world::{Agent, World, operator, result, spec};
 
 const POLICY: &str =
@@ -299,4 +303,64 @@ async fn what_is_held_back_for_longer_than_any_rollout_may_take_expires() {
     world.lifecycle.sweep().await;
     assert!(job.has_ended());
     assert_eq!(states(&world, &job).await.iter().filter(|state| *state == "EXPIRED").count(), 5);
+}
+
+#[tokio::test]
+async fn what_comes_back_to_a_paused_or_aborted_job_does_not_begin() {
+    for abort in [false, true] {
+        let (world, agent) = system().await;
+        let job = world.submit(&rolled(waves(&[2]))).await.unwrap();
+        assert_eq!(offered(&world, &agent).await.len(), 2);
+        let id = job.id();
+        let by = operator();
+        if abort {
+            world.lifecycle.abort(id, by.principal()).await.unwrap();
+        } else {
+            world.lifecycle.pause(id, by.principal()).await.unwrap();
+        }
+        let again = world.connect(&[], false).await;
+        assert_eq!(again.offers(), [], "the agent comes back without what was offered");
+        world.lifecycle.sweep().await;
+        assert_eq!(offered(&world, &again).await, []);
+        if abort {
+            assert_eq!(state(&job), JobState::Halted);
+        } else {
+            world.lifecycle.resume(id, by.principal()).await.unwrap();
+            assert_eq!(offered(&world, &again).await.len(), 2, "nothing was lost by it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_back_after_a_long_while_waits_anew_and_does_not_halt_the_job() {
+    let (world, agent) = system().await;
+    let rollout = Rollout { max_unreachable: Some(Share::Count(0)), ..waves(&[1]) };
+    let job = world.submit(&rolled(rollout)).await.unwrap();
+    let canary = offered(&world, &agent).await;
+    world.pass(Duration::from_secs(3600));
+    let again = world.connect(&[], false).await;
+    assert_eq!(again.offers(), canary);
+    world.lifecycle.sweep().await;
+    assert_eq!(state(&job), JobState::Running);
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_leaves_no_room_before_the_halt_is_recorded() {
+    let (world, agent) = system().await;
+    let rollout = Rollout { max_errors: Some(Share::Count(0)), ..Rollout::default() };
+    let job = world.submit(&rolled(rollout)).await.unwrap();
+    let first = offered(&world, &agent).await;
+    // The end alone is recorded, as when the controller is killed before it can halt the job.
+    let invocation = world.store.invocation(first[0]).await.unwrap().unwrap();
+    let ended =
+        Invocation { state: InvocationState::Ended(failed()), version: invocation.version + 1, ..invocation };
+    let event = AuditEvent::InvocationEnded { invocation: Box::new(ended.clone()), agent: None };
+    let change = Change::new(world.clock.now(), event).write(Write::UpdateInvocation(ended));
+    let _ = world.store.commit(change).await.unwrap();
+    let id = job.id();
+    let world = world.restarted().await;
+    let agent = world.connect(&[], false).await;
+    assert_eq!((agent.offers(), offered(&world, &agent).await), (vec![], vec![]));
+    world.lifecycle.sweep().await;
+    assert!(world.lifecycle.jobs.job(id).is_none(), "it is halted, and with that it has ended");
 }

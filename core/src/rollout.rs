@@ -284,7 +284,8 @@ impl Rollout {
     pub fn room(&self, hosts: u32, under_way: u32, tally: &Tally) -> u32 {
         let concurrency = self.max_concurrency.map_or(u32::MAX, |share| share.at_least_one_of(hosts));
         let left = |budget: Option<Share>, used: u32| {
-            budget.map_or(u32::MAX, |share| share.of(hosts).saturating_sub(used).saturating_add(1))
+            let left = |share: Share| share.of(hosts).checked_sub(used);
+            budget.map_or(u32::MAX, |share| left(share).map_or(0, |left| left.saturating_add(1)))
         };
         let most = concurrency
             .min(left(self.max_errors, tally.errors))

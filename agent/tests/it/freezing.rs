@@ -51,6 +51,10 @@ async fn what_was_accepted_and_waits_does_not_start_after_a_freeze_and_what_runs
     let first = world.grant(&session, "web-1", &["sleep", &sleep]);
     let first = world.offer(&session, &first).await;
     session.started(&first).await;
+    // Started is written down before the command is sent; a freeze in between would be right to hold it.
+    while !alive(&["sleep", &sleep]) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let late = Grant {
         not_after: now().plus(Duration::from_secs(24 * 3600)),
         ..world.grant(&session, "web-1", &["echo", "late"])
@@ -66,10 +70,7 @@ async fn what_was_accepted_and_waits_does_not_start_after_a_freeze_and_what_runs
     let detail = &result.outcome.as_ref().unwrap().detail;
     assert!(detail.contains("user:ops froze host web-1") && detail.contains("migration"), "{detail}");
     assert!(result.evidence.is_none(), "the controller asked for it; there is nothing to prove");
-    while !alive(&["sleep", &sleep]) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert!(!session.seen_result(&first), "what runs goes on");
+    assert!(alive(&["sleep", &sleep]) && !session.seen_result(&first), "what runs goes on");
     // What is offered now is turned away, for it has nothing to wait for; once it is lifted, it runs.
     let refused = world.run(&mut session, &["echo", "never"]).await;
     assert_eq!((kind(&refused), reason(&refused)), (OutcomeKind::Denied, "FROZEN"));

@@ -44,17 +44,17 @@ pub(crate) struct Arguments {
     /// Run exactly what this plan decided (lictor plan), or fail as stale if anything is decided otherwise by now
     #[arg(long, value_name = "DIGEST", value_parser = parse_plan)]
     plan: Option<Digest>,
-    /// Print the job's id and leave it to run
+    /// Print the job's id and leave it to run; see it with lictor watch
     #[arg(long)]
-    detach: bool,
+    no_wait: bool,
     /// With one host: end with the command's own exit status where it has one, as ssh does
-    #[arg(long, conflicts_with = "detach")]
+    #[arg(long, conflicts_with = "no_wait")]
     exit_status: bool,
 }
 
 /// A job that was left to run.
 #[derive(Debug, Serialize)]
-struct Detached {
+struct Left {
     job: JobDocument,
     replayed: bool,
 }
@@ -70,13 +70,13 @@ fn parse_plan(text: &str) -> Result<Digest, String> {
 
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
-    let Arguments { request, grouping, idempotency_key, plan, detach, exit_status } = arguments;
+    let Arguments { request, grouping, idempotency_key, plan, no_wait, exit_status } = arguments;
     let connected = context.connect()?;
     let client = connected.client();
     let spec = request.into_spec(idempotency_key, plan)?;
-    if detach {
+    if no_wait {
         let submitted = client.submit(&spec).await?;
-        let document = Detached { job: (&submitted.job).into(), replayed: submitted.replayed };
+        let document = Left { job: (&submitted.job).into(), replayed: submitted.replayed };
         context.show(&document, |_| format!("{}\n", submitted.job.id))?;
         return Ok(Exit::Ok.into());
     }

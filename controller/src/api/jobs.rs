@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use lictor_core::{
     clock::Timestamp,
-    error::Failure,
+    error::{ErrorCode, Failure},
     id::{InvocationId, JobId},
     invocation::InvocationState,
     job::JobSpec,
@@ -152,6 +152,22 @@ impl Jobs {
         Ok((caller, id))
     }
 
+    /// Who paused a job may resume it, and every operator.
+    fn may_resume(&self, caller: &Authenticated, id: JobId) -> Result<(), Status> {
+        let paused = self.lifecycle.jobs.job(id).and_then(|job| job.snapshot().0.progress.paused);
+        match paused {
+            Some((by, _)) if by != *caller.principal() && !caller.is_operator() => {
+                let message = format!("{id} was paused by {by}");
+                Err(status(Failure::new(
+                    ErrorCode::Forbidden,
+                    message,
+                    "ask them, or an operator, to resume it",
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn as_it_stands(&self, caller: &Authenticated, id: JobId) -> Result<Response<pb::Job>, Status> {
         let job = match self.see(caller, &id.to_string()).await.map_err(status)? {
             Seen::Live(live) => {
@@ -289,6 +305,7 @@ impl JobService for Jobs {
 
     async fn resume(&self, request: Request<pb::ResumeRequest>) -> Result<Response<pb::Job>, Status> {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
+        self.may_resume(&caller, id)?;
         self.lifecycle.resume(id, caller.principal()).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
     }

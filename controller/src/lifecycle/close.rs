@@ -66,7 +66,7 @@ impl Lifecycle {
     }
 
     /// Ends make room for others, and can be the last of a wave.
-    async fn go_on(self: &Arc<Self>, mut jobs: Vec<Arc<LiveJob>>) -> Result<(), StoreError> {
+    pub(super) async fn go_on(self: &Arc<Self>, mut jobs: Vec<Arc<LiveJob>>) -> Result<(), StoreError> {
         jobs.sort_by_key(|job| job.id());
         jobs.dedup_by_key(|job| job.id());
         for job in jobs.iter().filter(|job| job.has_rollout()) {

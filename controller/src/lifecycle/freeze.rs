@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use lictor_core::{
     audit::AuditEvent,
     error::{ErrorCode, Failure},
@@ -195,7 +196,11 @@ impl Lifecycle {
                         return;
                     }
                 };
-                if scope.covers(&kept.site, &kept.host) && self.sessions.of(&kept.site, may_start).is_none() {
+                let confirmed = self.sessions.of(&kept.site, may_start).is_some_and(|session| {
+                    // One that came after the others were waited for may not have heard of it yet.
+                    session.confirms(version).now_or_never().is_some()
+                });
+                if scope.covers(&kept.site, &kept.host) && !confirmed {
                     all.insert(format!("{}/{may_start}", kept.site));
                 }
             });

@@ -297,11 +297,17 @@ impl Lifecycle {
     fn offer_again(&self, slot: &Slot, hosts: usize, session: &Session) -> Again {
         let look = slot.job.with(slot.index, |i, job| (i.kept.clone(), i.held, i.wait_until, job.clone()));
         let Some((kept, held, wait_until, job)) = look else { return Again::No };
-        if held || !is_queued(&kept.state) {
+        if !is_queued(&kept.state) {
             return Again::No;
+        }
+        if job.progress.halted.is_some() {
+            return Again::End(Outcome::Skipped);
         }
         if job.cancel_requested.is_some() {
             return Again::End(Outcome::Cancelled);
+        }
+        if held || job.progress.paused.is_some() {
+            return Again::No;
         }
         if self.clock.now() > wait_until {
             return Again::End(Outcome::Expired);
@@ -343,7 +349,11 @@ impl Lifecycle {
         });
         for ((site, agent), slots) in stale {
             if let Some(session) = self.sessions.of(&site, &agent) {
-                self.take_offers_back(&session, slots).await?;
+                if let Err(error) = self.take_offers_back(&session, slots).await {
+                    // Settled when the agent comes back; until then nothing of it can be told.
+                    session.end();
+                    return Err(error);
+                }
                 waiting.insert(site);
             }
         }

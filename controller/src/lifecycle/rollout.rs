@@ -1,7 +1,7 @@
 //! How a job goes on: the next wave, its rest, its health, and what stops it. Driven by ends and by the sweep; every
 //! step is recorded before it has an effect, so that a restart goes on where it was.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
     audit::AuditEvent,
@@ -26,6 +26,8 @@ use crate::{
 
 /// Steps taken at once: the end of a wave, its check and the next wave, with room to spare. The sweep takes the rest.
 const MAX_STEPS: usize = 8;
+/// How long a health check that cannot be begun is left alone: each try is recorded.
+const CHECK_AGAIN: Duration = Duration::from_secs(60);
 
 impl Lifecycle {
     /// Begins nothing new of a job until it is resumed. Asking again changes nothing.
@@ -40,7 +42,9 @@ impl Lifecycle {
             }
             let event = AuditEvent::JobPaused { job: job.id(), by: by.clone() };
             let paused = Some((by, this.clock.now()));
-            this.record_progress(turn, job, Progress { paused, ..record.progress.clone() }, event).await
+            this.record_progress(turn, job, Progress { paused, ..record.progress.clone() }, event).await?;
+            this.jobs.forget_waiting(job);
+            Ok(())
         })
         .await
     }
@@ -225,13 +229,17 @@ impl Lifecycle {
         let (record, ..) = job.snapshot();
         let wave = record.progress.wave;
         let Some(spec) = health_spec(&record, job.succeeded_in(wave)) else { return Ok(false) };
-        let submitted = self.submit(&Authenticated::of_recorded(&record), &spec).await;
+        if !job.may_check(self.clock.now()) {
+            return Ok(false);
+        }
+        let submitted = self.submit_check(&Authenticated::of_recorded(&record), &spec).await;
         let check = match submitted {
             Ok(Submitted::Live { job, .. }) => job.id(),
             Ok(Submitted::Ended(kept)) => kept.job.id,
             // Nothing is said of the wave by that; the sweep tries again.
-            Err(failure) if matches!(failure.code, ErrorCode::Unavailable | ErrorCode::LimitExceeded) => {
+            Err(failure) if passes(&failure) => {
                 tracing::warn!(job = %record.id, wave, %failure, "a health check cannot be begun; it is tried again");
+                job.check_again_at(self.clock.now().plus(CHECK_AGAIN));
                 return Ok(false);
             }
             Err(failure) => {
@@ -243,7 +251,9 @@ impl Lifecycle {
         };
         let turn = Turn::of([job]).await;
         let (record, ..) = job.snapshot();
-        if record.progress.wave != wave || record.progress.health_job.is_some() {
+        let stopped = record.progress.halted.is_some() || record.cancel_requested.is_some();
+        if stopped || job.has_ended() || record.progress.wave != wave || record.progress.health_job.is_some()
+        {
             return Ok(true);
         }
         let event = AuditEvent::HealthCheckStarted { job: job.id(), wave, check };
@@ -262,6 +272,14 @@ impl Lifecycle {
             }
         }
     }
+}
+
+/// Whether a refusal says nothing of the command, and may be otherwise in a while: no room, no disk, a freeze, a quota.
+const fn passes(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        ErrorCode::Unavailable | ErrorCode::AuditUnavailable | ErrorCode::LimitExceeded | ErrorCode::Frozen
+    )
 }
 
 /// The request that checks the health of the wave under way; nothing where nothing is to be checked.

@@ -5,25 +5,31 @@ use std::{sync::Arc, time::Duration};
 use lictor_core::{
     clock::Timestamp,
     invocation::InvocationState,
+    job::Job,
     limits::{AGENT_LOST_GRACE, GRANT_VALIDITY, KILL_CONFIRM, TERM_GRACE},
     outcome::{Outcome, Unknown},
 };
 
 use lictor_store::StoreError;
 
-use super::{Lifecycle, take_back::complete};
-use crate::live::{LiveInvocation, Slot};
+use super::{
+    Lifecycle,
+    close::{End, to_its_end},
+    take_back::complete,
+};
+use crate::live::{LiveInvocation, Slot, Turn};
 
 /// How often live jobs are looked over.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a result waits for output that was announced with it.
 const OUTPUT_WAIT: Duration = Duration::from_secs(30);
 
-/// What time has done to an invocation.
+/// What time, or a word that was recorded, has done to an invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Due {
     Nothing,
-    Expired,
-    Lost,
+    /// It ends so.
+    Ends(Outcome),
     OutputMissing,
 }
 
@@ -37,30 +43,53 @@ impl Lifecycle {
         }
     }
 
-    /// Ends whatever is due.
+    /// Ends whatever is due, goes on with what goes out in steps, and sees that nothing waits beside its agent.
     pub async fn sweep(self: &Arc<Self>) {
         let now = self.clock.now();
-        let (mut expired, mut lost, mut short) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ending, mut short) = (Vec::new(), Vec::new());
         for job in self.jobs.jobs() {
+            let (record, ..) = job.snapshot();
             job.for_each(|index, invocation| {
                 let slot = Slot { job: Arc::clone(&job), index };
-                match due(invocation, now) {
+                match due(invocation, &record, now) {
                     Due::Nothing => {}
-                    Due::Expired => expired.push(slot),
-                    Due::Lost => lost.push(slot),
+                    Due::Ends(_) => ending.push(slot),
                     Due::OutputMissing => short.push(slot),
                 }
             });
         }
-        let results = [
-            self.end_without_agent(expired, &Outcome::Expired).await,
-            self.end_without_agent(lost, &Outcome::Unknown(Unknown::AgentLost)).await,
-            self.close_short(short).await,
-        ];
+        let results = [self.end_due(ending).await, self.close_short(short).await];
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(%error, "what is due could not be recorded; it is tried again");
         }
         self.advance_all().await;
+        for site in self.jobs.sites_that_wait() {
+            if let Some(session) = self.sessions.choose(&site, self.clock.now()) {
+                session.look();
+            }
+        }
+    }
+
+    /// Ends what is due, looked at again in its turn: meanwhile an agent may have come for it.
+    async fn end_due(self: &Arc<Self>, slots: Vec<Slot>) -> Result<(), StoreError> {
+        if slots.is_empty() {
+            return Ok(());
+        }
+        let this = Arc::clone(self);
+        to_its_end(async move {
+            let jobs: Vec<_> = slots.iter().map(|slot| Arc::clone(&slot.job)).collect();
+            let turn = Turn::of(&jobs).await;
+            let now = this.clock.now();
+            let still_due = |slot: Slot| {
+                let due = slot.job.with(slot.index, |invocation, job| due(invocation, job, now))?;
+                let Due::Ends(outcome) = due else { return None };
+                Some(End { slot, outcome, report: None })
+            };
+            this.close_in(&turn, slots.into_iter().filter_map(still_due).collect()).await?;
+            drop(turn);
+            this.go_on(jobs).await
+        })
+        .await
     }
 
     /// Closes results with the output that came, and tells their agents that they may forget the rest.
@@ -79,7 +108,7 @@ impl Lifecycle {
     }
 }
 
-fn due(invocation: &LiveInvocation, now: Timestamp) -> Due {
+fn due(invocation: &LiveInvocation, job: &Job, now: Timestamp) -> Due {
     if invocation.quarantined {
         return Due::Nothing;
     }
@@ -87,13 +116,17 @@ fn due(invocation: &LiveInvocation, now: Timestamp) -> Due {
         return if now.since(pending.since) > OUTPUT_WAIT { Due::OutputMissing } else { Due::Nothing };
     }
     match &invocation.kept.state {
-        InvocationState::Queued if now > invocation.wait_until => Due::Expired,
+        // The word was recorded, and what follows from it was not.
+        InvocationState::Queued if job.cancel_requested.is_some() => Due::Ends(Outcome::Cancelled),
+        InvocationState::Queued if job.progress.halted.is_some() => Due::Ends(Outcome::Skipped),
+        InvocationState::Queued if now > invocation.wait_until => Due::Ends(Outcome::Expired),
         InvocationState::Queued | InvocationState::Ended(_) => Due::Nothing,
         InvocationState::Offered { .. }
         | InvocationState::Accepted { .. }
         | InvocationState::Running { .. } => {
             let offered_at = invocation.offered_at.unwrap_or(now);
-            if now > offered_at.plus(longest_silence(invocation)) { Due::Lost } else { Due::Nothing }
+            let lost = now > offered_at.plus(longest_silence(invocation));
+            if lost { Due::Ends(Outcome::Unknown(Unknown::AgentLost)) } else { Due::Nothing }
         }
     }
 }

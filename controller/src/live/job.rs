@@ -1,7 +1,7 @@
 //! One live job: its invocations, its counts, and the log of what watchers are told.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,11 +13,11 @@ use lictor_core::{
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationEvent, InvocationState},
     job::{Counts, Job},
-    name::{HostAlias, SiteName},
+    name::SiteName,
     outcome::Outcome,
     output::{Output, StreamName},
     principal::{Principal, Via},
-    rollout::{Health, MAX_ROLLOUT, Next, Tally, WaveTally},
+    rollout::{MAX_ROLLOUT, Tally},
 };
 use lictor_proto::limits::MAX_CHUNK_BYTES;
 use lictor_store::{KeptOutput, KeptStream, Outline};
@@ -27,6 +27,7 @@ use super::{
     assembly::{Assembly, Claim},
     held::Held,
     log::{Entry, Log},
+    pace::{count, note_end},
 };
 
 /// A job that has not ended (or just has).
@@ -113,9 +114,11 @@ pub(super) struct State {
     pub(super) version: u64,
     pub(super) counts: Counts,
     /// Hosts on which it may run.
-    hosts: u32,
-    tally: Tally,
-    held: Held,
+    pub(super) hosts: u32,
+    pub(super) tally: Tally,
+    pub(super) held: Held,
+    /// A health check could not be begun; until then it is left alone.
+    pub(super) check_after: Option<Timestamp>,
     pub(super) invocations: Vec<LiveInvocation>,
     pub(super) log: Log,
 }
@@ -202,7 +205,8 @@ impl LiveJob {
             })
             .collect();
         let length = watch::Sender::new(log.next());
-        let state = State { job, version, counts, hosts, tally, held, invocations: live, log };
+        let check_after = None;
+        let state = State { job, version, counts, hosts, tally, held, check_after, invocations: live, log };
         let state = Mutex::new(state);
         Self { id, state, turn: Arc::default(), length }
     }
@@ -291,63 +295,6 @@ impl LiveJob {
         self.tell(&mut state, [Entry::Job]);
     }
 
-    /// Whether it goes out in steps.
-    pub fn has_rollout(&self) -> bool {
-        !self.state().job.rollout.is_immediate()
-    }
-
-    /// The job that checks the health of the wave under way.
-    pub fn health_job(&self) -> Option<JobId> {
-        self.state().job.progress.health_job
-    }
-
-    /// What is to be done next, with this health of the wave under way.
-    pub fn next(&self, health: Option<Health>, now: Timestamp) -> Next {
-        let state = self.state();
-        if state.job.rollout.is_immediate() || state.counts.ended() || state.job.cancel_requested.is_some() {
-            return Next::Wait;
-        }
-        state.job.rollout.next(state.hosts, &state.job.progress, &state.tally, health, now)
-    }
-
-    /// The hosts of a wave on which it succeeded.
-    pub fn succeeded_in(&self, wave: u32) -> Vec<HostAlias> {
-        let good =
-            |i: &&LiveInvocation| i.kept.wave == wave && i.kept.state.outcome() == Some(&Outcome::Succeeded);
-        self.state().invocations.iter().filter(good).map(|i| i.kept.host.clone()).collect()
-    }
-
-    /// Lets what may begin now begin: it waits for its agent from now on. Answers which, with their sites.
-    pub fn release(&self, now: Timestamp) -> Vec<(usize, SiteName)> {
-        let mut state = self.state();
-        let State { job, hosts, tally, held, invocations, .. } = &mut *state;
-        let stopped =
-            job.progress.paused.is_some() || job.progress.halted.is_some() || job.cancel_requested.is_some();
-        if stopped || held.count() == 0 {
-            return Vec::new();
-        }
-        let ended: u32 = tally.waves.iter().map(|wave| wave.ended).sum();
-        let under_way = hosts.saturating_sub(held.count()).saturating_sub(ended);
-        let room = job.rollout.room(*hosts, under_way, tally);
-        let mut at_site = job.rollout.max_per_site.map(|most| (most, under_way_by_site(invocations)));
-        let released = held.release(room, job.progress.wave, |site| {
-            let Some((most, counts)) = &mut at_site else { return true };
-            let count = counts.entry(site.clone()).or_default();
-            let may = *count < *most;
-            *count += u32::from(may);
-            may
-        });
-        let until = now.plus(job.queue_wait());
-        released
-            .into_iter()
-            .filter_map(|index| {
-                let invocation = invocations.get_mut(index)?;
-                (invocation.held, invocation.wait_until) = (false, until);
-                Some((index, invocation.kept.site.clone()))
-            })
-            .collect()
-    }
-
     /// Moves an invocation as its agent says it moved (accepted, started); what does not fit is ignored.
     pub fn observe(&self, index: usize, event: InvocationEvent) {
         let mut state = self.state();
@@ -362,12 +309,22 @@ impl LiveJob {
 
     /// Takes over an invocation that was recorded as queued or offered again.
     pub fn requeued(&self, _turn: &Turn, index: usize, kept: Invocation, now: Timestamp) {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         let was_queued = invocation.kept.state == InvocationState::Queued;
         let is_queued = kept.state == InvocationState::Queued;
         invocation.offered_at = kept.state.agent().map(|_| now);
         invocation.kept = kept;
+        if is_queued && !state.job.rollout.is_immediate() {
+            // It waits from now on, and not since its job was asked for.
+            invocation.wait_until = now.plus(state.job.queue_wait());
+        }
+        if is_queued && state.job.progress.paused.is_some() {
+            invocation.held = true;
+            invocation.wait_until = state.job.created_at.plus(MAX_ROLLOUT);
+            state.held.hold(invocation.kept.site.clone(), invocation.kept.wave, index);
+        }
         match (was_queued, is_queued) {
             (true, false) => {
                 state.counts.queued = state.counts.queued.saturating_sub(1);
@@ -379,7 +336,7 @@ impl LiveJob {
             }
             (true, true) | (false, false) => {}
         }
-        self.tell(&mut state, [Entry::Phase { index }]);
+        self.tell(state, [Entry::Phase { index }]);
     }
 
     /// Takes output that arrived while the command runs: at most twice what is kept and a chunk, because pieces that
@@ -485,48 +442,6 @@ impl LiveJob {
         }
         self.length.send_replace(state.log.next());
     }
-}
-
-/// Counts an invocation among those of its wave, and its end if it has one.
-fn count(tally: &mut Tally, kept: &Invocation) {
-    let Some(wave) = (kept.wave as usize).checked_sub(1) else { return };
-    if tally.waves.len() <= wave {
-        tally.waves.resize(wave + 1, WaveTally::default());
-    }
-    if let Some(wave) = tally.waves.get_mut(wave) {
-        wave.hosts += 1;
-    }
-    note_end(tally, kept);
-}
-
-/// Counts the end of an invocation, if it has one.
-fn note_end(tally: &mut Tally, kept: &Invocation) {
-    let Some(outcome) = kept.state.outcome() else { return };
-    match outcome {
-        Outcome::Failed(_) | Outcome::TimedOut | Outcome::Unknown(_) => tally.errors += 1,
-        Outcome::Unreachable { .. } | Outcome::Expired => tally.unreachable += 1,
-        Outcome::Succeeded
-        | Outcome::Denied { .. }
-        | Outcome::Skipped
-        | Outcome::Cancelled
-        | Outcome::Killed => {}
-    }
-    let wave = (kept.wave as usize).checked_sub(1).and_then(|wave| tally.waves.get_mut(wave));
-    if let Some(wave) = wave {
-        wave.ended += 1;
-        wave.succeeded += u32::from(*outcome == Outcome::Succeeded);
-    }
-}
-
-/// How many invocations are under way at each site.
-fn under_way_by_site(invocations: &[LiveInvocation]) -> BTreeMap<SiteName, u32> {
-    let mut counts = BTreeMap::new();
-    for invocation in invocations {
-        if !invocation.held && invocation.kept.state.outcome().is_none() {
-            *counts.entry(invocation.kept.site.clone()).or_default() += 1;
-        }
-    }
-    counts
 }
 
 // === impl LiveInvocation ===

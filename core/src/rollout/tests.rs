@@ -122,7 +122,9 @@ proptest! {
             if rollout.next(hosts, &progress, &tally, None, at(0)) == Next::Halt(HaltReason::TooManyErrors) {
                 progress.halted = Some(Halt { reason: HaltReason::TooManyErrors, by: None, at: at(0) });
             }
-            if progress.halted.is_none() {
+            if progress.halted.is_some() {
+                prop_assert_eq!(rollout.room(hosts, 0, &tally), 0, "beyond the budget there is no room, halted or not");
+            } else {
                 let begin = rollout.room(hosts, under_way, &tally).min(waiting);
                 (waiting, under_way) = (waiting - begin, under_way + begin);
             }

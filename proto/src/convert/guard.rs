@@ -19,6 +19,9 @@ impl From<Guard> for pb::Guard {
 /// # Errors
 /// [`Invalid`] for a guard that this version does not know.
 pub fn guard_from_wire(field: &'static str, wire: i32) -> Result<Guard, Invalid> {
+    if wire == pb::Guard::Unspecified as i32 {
+        return Ok(Guard::Journal);
+    }
     Ok(match known(field, wire)? {
         pb::Guard::Unspecified | pb::Guard::Journal => Guard::Journal,
         pb::Guard::Host => Guard::Host,

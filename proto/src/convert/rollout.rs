@@ -119,6 +119,9 @@ const fn reason_to_wire(reason: HaltReason) -> pb::HaltReason {
 /// # Errors
 /// [`Invalid`] for a reason that this version does not know.
 pub fn halt_reason_from_wire(wire: i32) -> Result<Option<HaltReason>, Invalid> {
+    if wire == pb::HaltReason::Unspecified as i32 {
+        return Ok(None);
+    }
     Ok(match known("job.progress.halted", wire)? {
         pb::HaltReason::Unspecified => None,
         pb::HaltReason::Aborted => Some(HaltReason::Aborted),
@@ -153,6 +156,7 @@ mod tests {
         for waves in [vec![pb::Share::default()], vec![percent(101)], vec![percent(9), percent(8)]] {
             assert!(rollout_from_wire(Some(pb::Rollout { waves, ..wire.clone() })).is_err());
         }
+        assert_eq!(halt_reason_from_wire(0), Ok(None));
         for reason in HaltReason::ALL {
             assert_eq!(halt_reason_from_wire(reason_to_wire(reason).into()), Ok(Some(reason)));
         }

@@ -13,28 +13,23 @@ use std::{sync::Arc, time::Duration};
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
-    command::Command,
-    context::{Context, Environment},
     digest::Digest,
-    guard::Guard,
-    id::{InvocationId, JobId, TokenId},
+    id::{InvocationId, JobId},
     invocation::{Invocation, InvocationState},
-    job::{CommandInput, Counts, IdempotencyKey, Job, Limits, Origin, Target},
-    label::Labels,
+    job::{Counts, IdempotencyKey},
     merkle::{Frontier, leaf_hash},
-    name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
+    name::{AgentName, HostAlias, SiteName, TenantName},
     outcome::{Exit, Outcome},
     output::{Output, StreamName, StreamSummary},
-    principal::{Principal, PrincipalKind, Via},
-    rollout::{Halt, HaltReason, Progress, Rollout, Share},
+    principal::{Principal, PrincipalKind},
 };
 
-use crate::{
-    Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Outline, Store, StoreError, Write,
-};
+use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Outline, Store, Write};
 
+mod fixtures;
 mod freezes;
 
+use self::fixtures::{change, event, host, invocation, is_conflict, job, principal, token};
 pub use self::freezes::a_freeze_is_kept_until_it_is_lifted_once;
 
 /// A backend under test.
@@ -46,118 +41,6 @@ pub trait Fixture: Send + Sync {
 }
 
 const AT: Timestamp = Timestamp::from_micros(1_000_000);
-
-fn principal() -> Principal {
-    Principal {
-        tenant: TenantName::new("default").unwrap(),
-        kind: PrincipalKind::User,
-        name: PrincipalName::new("ops").unwrap(),
-    }
-}
-
-/// Every other job has one.
-fn context(n: u8) -> Context {
-    if n.is_multiple_of(2) {
-        return Context::default();
-    }
-    Context {
-        environment: Environment::from_pairs([("LANG", "C"), ("APP_ENV", "it's")]).unwrap(),
-        working_directory: Some("/srv/app".parse().unwrap()),
-        run_as: Some("deploy".parse().unwrap()),
-    }
-}
-
-fn job(n: u8) -> Job {
-    Job {
-        id: JobId::from_bytes([n; 16]),
-        principal: principal(),
-        origin: Origin::new(Via::Cli, "test 1"),
-        target: Target::Tag(Tag::new("web").unwrap()),
-        command: Command::from_argv(&["echo", "it's", ""]).unwrap(),
-        context: context(n),
-        policy_version: 3,
-        created_at: AT,
-        queue_until: AT.plus(Duration::from_secs(30)),
-        cancel_requested: None,
-        invocations: 1,
-        rollout: Rollout {
-            waves: vec![Share::Count(1), Share::Percent(50)],
-            soak: Duration::from_secs(1),
-            health_check: Some(CommandInput::Line("true".into())),
-            max_concurrency: Some(Share::Count(3)),
-            max_errors: Some(Share::Percent(0)),
-            max_unreachable: Some(Share::Count(0)),
-            max_per_site: Some(2),
-        },
-        progress: Progress {
-            wave: 2,
-            waves: 3,
-            soak_until: Some(AT),
-            health_job: Some(JobId::from_bytes([9; 16])),
-            paused: Some((principal(), AT)),
-            halted: Some(Halt { reason: HaltReason::Aborted, by: Some(principal()), at: AT }),
-        },
-        detached: true,
-    }
-}
-
-fn invocation(job: &Job, host: &str) -> Invocation {
-    Invocation {
-        id: InvocationId::derive(job.id, host, 1),
-        job: job.id,
-        host: HostAlias::new(host).unwrap(),
-        site: SiteName::new("eu").unwrap(),
-        attempt: 1,
-        state: InvocationState::Queued,
-        version: 1,
-        limits: Limits { timeout: Duration::from_secs(5), output_bytes: 1000 },
-        rule: None,
-        started_at: None,
-        ended_at: None,
-        address: None,
-        output: Output::default(),
-        resolution: None,
-        wave: 2,
-        guard: Guard::Host,
-    }
-}
-
-fn event() -> AuditEvent {
-    AuditEvent::ControllerStarted { name: "c".into() }
-}
-
-fn change() -> Change {
-    Change::new(AT, event())
-}
-
-fn token() -> KeptToken {
-    KeptToken {
-        id: TokenId::from_bytes([9; 16]),
-        secret_digest: Digest::of(b"s"),
-        tenant: TenantName::new("default").unwrap(),
-        site: SiteName::new("eu").unwrap(),
-        agent: AgentName::new("a").unwrap(),
-        expires_at: AT,
-        spent_at: None,
-    }
-}
-
-fn host(alias: &str, site: &str) -> KeptHost {
-    KeptHost {
-        alias: HostAlias::new(alias).unwrap(),
-        site: SiteName::new(site).unwrap(),
-        tags: vec![Tag::new("web").unwrap()],
-        labels: Labels::new([("env", "prod")]).unwrap(),
-        description: "d".into(),
-        address: "10.0.0.1:22".into(),
-        user: "root".into(),
-        host_key_fingerprints: vec!["SHA256:x".into()],
-    }
-}
-
-fn is_conflict<T: std::fmt::Debug>(result: &Result<T, StoreError>) -> bool {
-    matches!(result, Err(StoreError::Conflict { .. }))
-}
 
 pub async fn a_change_is_visible_as_a_whole(mut fixture: impl Fixture) {
     let store = fixture.open();

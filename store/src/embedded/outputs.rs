@@ -48,6 +48,7 @@ impl FileName {
 impl OutputFiles {
     pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
+        sync_name(&dir)?;
         Ok(Self { dir, writes: AtomicU64::new(0) })
     }
 
@@ -98,9 +99,17 @@ fn read_part(path: &Path, at: u64, length: u64) -> io::Result<Vec<u8>> {
     if (bytes.len() as u64) < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
 }
 
+/// Syncs the name of a directory that may be new.
+fn sync_name(directory: &Path) -> io::Result<()> {
+    File::open(directory.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
 fn write_synced(path: &Path, bytes: &[u8], number: u64) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    if !folder.is_dir() {
+        fs::create_dir_all(folder)?;
+        sync_name(folder)?;
+    }
     // A file has its name only once its content is synced; its name may not be, so the folder always is.
     if fs::metadata(path).is_ok_and(|file| file.len() == bytes.len() as u64) {
         return File::open(folder)?.sync_all();
