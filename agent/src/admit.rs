@@ -155,6 +155,14 @@ impl Gate {
         if now > grant.not_after.plus(MAX_CLOCK_SKEW) {
             return Err(expired(grant.not_after, now));
         }
+        // It would run without them, though the floor judges it with them.
+        if grant.detached && !grant.context.is_empty() {
+            return Err(denied(
+                "GRANT_CONTEXT",
+                "a detached command with an environment, a working directory or another login is not run here"
+                    .into(),
+            ));
+        }
         // What the controller should have refused is refused here, too.
         check_command(&grant.command)
             .map_err(|refusal| denied("GRANT_COMMAND", format!("{}: {}", refusal.code, refusal.message)))

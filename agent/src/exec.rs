@@ -234,27 +234,35 @@ impl Runner {
                 return Run::not_run(Outcome::Unreachable { reason, detail }, basis);
             }
         };
-        let now = self.clock.now();
-        let too_late = if stop.is_cancelled() {
-            Some(Outcome::Cancelled)
-        } else {
-            (now > admitted.start_by()).then(|| expired(admitted.start_by(), now))
-        };
-        if let Some(outcome) = too_late {
-            session.close().await;
-            return Run { address: session.peer().to_string(), ..Run::not_run(outcome, basis) };
-        }
-        match self.judge_again(admitted, &session) {
-            Ok(admitted) => self.exec(&admitted, session, stop).await,
-            Err(refused) => {
-                session.close().await;
-                let admit::Refused { outcome, basis, .. } = *refused;
-                Run { address: session.peer().to_string(), ..Run::not_run(outcome, basis) }
-            }
+        match self.last_look(admitted, &session, &stop).await {
+            Ok(admitted) => self.exec(admitted, session, stop).await,
+            Err(not_run) => *not_run,
         }
     }
 
-    /// The last look before the exec request: the site may have changed since the first.
+    /// Whether it may still start over a session that was just opened; closes the session of what may not.
+    async fn last_look(
+        &self,
+        admitted: Admitted,
+        session: &Session,
+        stop: &CancellationToken,
+    ) -> Result<Admitted, Box<Run>> {
+        let (now, basis) = (self.clock.now(), admitted.basis());
+        let (outcome, basis) = if stop.is_cancelled() {
+            (Outcome::Cancelled, basis)
+        } else if now > admitted.start_by() {
+            (expired(admitted.start_by(), now), basis)
+        } else {
+            match self.judge_again(admitted, session) {
+                Ok(admitted) => return Ok(admitted),
+                Err(refused) => (refused.outcome, refused.basis),
+            }
+        };
+        session.close().await;
+        Err(Box::new(Run { address: session.peer().to_string(), ..Run::not_run(outcome, basis) }))
+    }
+
+    /// Before the exec request: the site may have changed since the first.
     fn judge_again(&self, admitted: Admitted, session: &Session) -> Result<Admitted, Box<admit::Refused>> {
         let admitted = admitted.judged_by(&self.site.current(), self.clock.now())?;
         if session.peer().permitted(admitted.networks()) {
@@ -266,11 +274,11 @@ impl Runner {
         Err(Box::new(admit::Refused { invocation, outcome, basis }))
     }
 
-    async fn exec(&self, admitted: &Admitted, session: Session, stop: CancellationToken) -> Run {
+    async fn exec(&self, admitted: Admitted, session: Session, stop: CancellationToken) -> Run {
         if admitted.detached() {
             return self.exec_detached(admitted, session, stop).await;
         }
-        self.exec_attached(admitted, session, stop).await
+        self.exec_attached(&admitted, session, stop).await
     }
 
     /// The command ends with its channel.

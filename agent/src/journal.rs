@@ -23,7 +23,7 @@ pub(crate) mod tombstones;
 #[cfg(test)]
 mod tests;
 
-use image::Image;
+use image::{Image, Readable};
 use record::Record;
 
 /// A journal above this is rewritten without what is settled; reading this much at startup takes milliseconds.
@@ -216,21 +216,17 @@ impl Writer {
     fn open(path: PathBuf, reserve: PathBuf, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let mut file = open_private(&path, false)?;
         let bytes = fs::read(&path)?;
-        let readable = Image::read(&bytes);
-        if readable.length < bytes.len() {
-            tracing::warn!(bytes = bytes.len() - readable.length, "the journal's torn end was cut off");
-            file.set_len(readable.length as u64)?;
-        }
-        if readable.lost > 0 {
-            let aside = path.with_extension("damaged");
-            open_private(&aside, true)?.write_all(&bytes)?;
-            tracing::error!(records = readable.lost, kept = %aside.display(), "the journal is damaged; it gets a new identity, so that the controller knows");
+        let Readable { mut image, length, lost } = Image::read(&bytes);
+        let mut length = length as u64;
+        if lost > 0 {
+            (file, length) = put_in_place_of_damaged(&path, &bytes, lost, &mut image)?;
+        } else if length < bytes.len() as u64 {
+            tracing::warn!(bytes = bytes.len() as u64 - length, "the journal's torn end was cut off");
+            file.set_len(length)?;
         }
         file.seek(io::SeekFrom::End(0))?;
         file.sync_all()?;
-        if let Some(directory) = path.parent() {
-            File::open(directory)?.sync_all()?;
-        }
+        sync_directory_of(&path)?;
         if fs::metadata(&reserve).is_ok_and(|m| m.len() < RESERVE_BYTES as u64) || !reserve.exists() {
             open_private(&reserve, true)?.write_all(&vec![0; RESERVE_BYTES])?;
         }
@@ -238,14 +234,14 @@ impl Writer {
             path,
             reserve,
             file,
-            length: readable.length as u64,
+            length,
             compact_at: COMPACT_ABOVE_BYTES,
-            image: readable.image,
+            image,
             clock,
             misplaced: false,
         };
-        if writer.image.identity().is_none() || readable.lost > 0 {
-            let identity = Record::Identity(format!("{:032x}", rand::random::<u128>()));
+        if writer.image.identity().is_none() {
+            let identity = new_identity();
             writer.write(std::iter::once(&identity))?;
             writer.image.apply(identity);
         }
@@ -334,22 +330,59 @@ impl Writer {
             return Ok(());
         }
         self.image.expire(self.clock.now());
-        let bytes = self.image.to_frames();
         let next_path = self.path.with_extension("next");
-        let mut next = open_private(&next_path, true)?;
-        next.write_all(&bytes)?;
-        next.sync_all()?;
+        let (next, length) = write_anew(&next_path, &self.image)?;
         // From here until the directory is synced nobody knows which file the name will be after a crash.
         self.misplaced = true;
         fs::rename(&next_path, &self.path)?;
         // The handle that was written is kept: opened anew, the name could be another file already.
         self.file = next;
-        self.length = bytes.len() as u64;
+        self.length = length;
         self.compact_at = COMPACT_ABOVE_BYTES.max(self.length.saturating_mul(COMPACT_GROWTH));
-        File::open(self.path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+        sync_directory_of(&self.path)?;
         self.misplaced = false;
         Ok(())
     }
+}
+
+/// Keeps a damaged journal aside and puts what could be read of it in its place, under a new identity. Until the name is
+/// the new file's, it is the damaged one's: no crash leaves a journal that looks whole and has the old identity.
+fn put_in_place_of_damaged(
+    path: &Path,
+    bytes: &[u8],
+    lost: usize,
+    image: &mut Image,
+) -> io::Result<(File, u64)> {
+    let (aside, next_path) = (path.with_extension("damaged"), path.with_extension("next"));
+    let mut kept = open_private(&aside, true)?;
+    kept.write_all(bytes)?;
+    kept.sync_all()?;
+    sync_directory_of(path)?;
+    tracing::error!(records = lost, kept = %aside.display(), "the journal is damaged; it gets a new identity, so that the controller knows");
+    image.apply(new_identity());
+    let next = write_anew(&next_path, image)?;
+    fs::rename(&next_path, path)?;
+    Ok(next)
+}
+
+/// Another one than any before.
+fn new_identity() -> Record {
+    Record::Identity(format!("{:032x}", rand::random::<u128>()))
+}
+
+/// Writes a file at `path` that says what `image` says, and syncs it; gives its length, too.
+fn write_anew(path: &Path, image: &Image) -> io::Result<(File, u64)> {
+    let bytes = image.to_frames();
+    let mut file = open_private(path, true)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    Ok((file, bytes.len() as u64))
+}
+
+/// Makes the names in the directory of `path` durable.
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 /// Opens `path` for reading and writing, made if needed, for its owner alone.

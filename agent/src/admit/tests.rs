@@ -66,6 +66,10 @@ impl Bench {
     }
 
     fn offer(&self, via: Via, command: Command) -> pb::Offer {
+        self.sign(&self.grant(via, command))
+    }
+
+    fn grant(&self, via: Via, command: Command) -> Grant {
         let job = JobId::from_bytes([1; 16]);
         let target = GrantTarget {
             invocation: InvocationId::derive(job, "web-1", 1),
@@ -75,7 +79,7 @@ impl Bench {
             networks_allowed: vec!["192.0.2.0/24".into()],
             networks_denied: Vec::new(),
         };
-        let grant = Grant {
+        Grant {
             id: GrantId::from_bytes([2; 16]),
             tenant: self.gate.tenant.clone(),
             site: self.gate.site.clone(),
@@ -95,8 +99,11 @@ impl Bench {
             not_after: after(24 * 60),
             targets: vec![target],
             detached: false,
-        };
-        let bytes = pb::Grant::from(&grant).encode_to_vec();
+        }
+    }
+
+    fn sign(&self, grant: &Grant) -> pb::Offer {
+        let bytes = pb::Grant::from(grant).encode_to_vec();
         let signature = self.key.sign(Purpose::Grant, &bytes).to_vec();
         pb::Offer { grant: bytes.into(), signature }
     }
@@ -240,4 +247,24 @@ fn a_refusal_rests_on_the_exact_bytes_of_the_grant_and_on_the_floor_that_judged_
     let without = Site { floor: None, ..floor("uptime") };
     let late = bench.judge(&offer, &without, after(48 * 60)).unwrap_err();
     assert_eq!((code(&late), late.basis.floor), ("GRANT_EXPIRED", None));
+}
+
+#[test]
+fn a_detached_command_is_not_run_without_the_context_that_it_was_judged_with() {
+    let bench = Bench::new();
+    let site = site("rules: [{id: r, effect: allow, where: all, commands: [uptime], run_as: [deploy]}]");
+    let plain = bench.grant(Via::Cli, Command::from_argv(&["uptime"]).unwrap());
+    let asked = Context { run_as: Some("deploy".parse().unwrap()), ..Context::default() };
+    for (context, detached, runs) in [
+        (Context::default(), true, true),
+        (asked.clone(), false, true),
+        (asked, true, false),
+        (Context { working_directory: Some("/srv".parse().unwrap()), ..Context::default() }, true, false),
+    ] {
+        let grant = Grant { context, detached, ..plain.clone() };
+        match bench.judge(&bench.sign(&grant), &site, TEN) {
+            Ok(_) => assert!(runs, "{:?}", grant.context),
+            Err(refused) => assert!(!runs && code(&refused) == "GRANT_CONTEXT", "{refused:?}"),
+        }
+    }
 }

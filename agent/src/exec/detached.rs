@@ -16,20 +16,24 @@ use lictor_core::{
     name::HostAlias,
     outcome::{Outcome, Ran, Unknown, Unreachable},
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 mod answer;
 mod begin;
 mod follow;
 mod intake;
+mod look;
 mod script;
 #[cfg(test)]
 mod tests;
 
 use super::{Run, Runner, wrapper};
 use crate::{
-    admit::{Admitted, expired},
+    admit::Admitted,
     journal::{held::Held, record::Record},
     ssh::{
         address::Networks,
@@ -40,12 +44,18 @@ use crate::{
 use follow::{Follow, Followed, Went};
 use script::Ask;
 
-/// Time for a host to clean up; what is left is removed with what is older than a week.
+/// Time for a host to clean up; what is left stays.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Hosts that clean up at once: when a large job is committed, its cleaning must not take the connections of what runs.
+const CLEAN_AT_ONCE: usize = 8;
 
 /// What ended invocations left on their hosts, until the controller has their results.
-#[derive(Debug, Default)]
-pub(crate) struct Remains(Mutex<HashMap<InvocationId, (HostAlias, Networks)>>);
+#[derive(Debug)]
+pub(crate) struct Remains {
+    places: Mutex<HashMap<InvocationId, (HostAlias, Networks)>>,
+    /// Who may clean now.
+    turns: Arc<Semaphore>,
+}
 
 // === impl Runner ===
 
@@ -53,38 +63,38 @@ impl Runner {
     /// Starts it under the host's guard and follows it to its end; without a guard if the host has no place for one.
     pub(super) async fn exec_detached(
         &self,
-        admitted: &Admitted,
+        admitted: Admitted,
         session: Session,
         stop: CancellationToken,
     ) -> Run {
         let (address, started_at) = (session.peer().to_string(), self.clock.now());
-        let held = held(admitted, started_at);
+        let (held, basis) = (held(&admitted, started_at), admitted.basis());
         let deadline = Instant::now() + held.limits.timeout;
         let not_run = |reason, detail: &str| {
             let outcome = Outcome::Unreachable { reason, detail: detail.to_owned() };
-            Run { address: address.clone(), ..Run::not_run(outcome, admitted.basis()) }
+            Run { address: address.clone(), ..Run::not_run(outcome, basis) }
         };
         let follow = Follow::new(self, held.clone(), deadline, stop.clone(), Unknown::ConnectionLost);
-        match follow.start(session, wrapper::command(admitted)).await {
+        match follow.start(session, wrapper::command(&admitted)).await {
             Went::NotSent => {
                 not_run(Unreachable::ConnectFailed, "the connection ended before the command was sent")
             }
             Went::Refused => {
                 not_run(Unreachable::SessionRefused, "the host refused to run a command (see its sshd log)")
             }
-            Went::Frozen(frozen) => Run { address, ..Run::not_run(frozen, admitted.basis()) },
+            Went::Frozen(frozen) => Run { address, ..Run::not_run(frozen, basis) },
             Went::Nowhere => self.exec_without_guard(admitted, stop).await,
             Went::Ended(followed) => {
                 let Followed { outcome, output, address, guard } = *followed;
                 self.remains.note(&held);
                 let started_at = (outcome.ran() != Ran::NotRun).then_some(started_at);
-                Run { outcome, started_at, address, output, guard, basis: admitted.basis() }
+                Run { outcome, started_at, address, output, guard, basis }
             }
         }
     }
 
     /// Nothing was started yet, so this is a first start all the same.
-    async fn exec_without_guard(&self, admitted: &Admitted, stop: CancellationToken) -> Run {
+    async fn exec_without_guard(&self, admitted: Admitted, stop: CancellationToken) -> Run {
         tracing::warn!(
             invocation = %admitted.invocation(),
             host = %admitted.host(),
@@ -97,17 +107,11 @@ impl Runner {
                 return Run::not_run(outcome, admitted.basis());
             }
         };
-        let now = self.clock.now();
-        let too_late = if stop.is_cancelled() {
-            Some(Outcome::Cancelled)
-        } else {
-            (now > admitted.start_by()).then(|| expired(admitted.start_by(), now))
-        };
-        if let Some(outcome) = too_late {
-            session.close().await;
-            return Run { address: session.peer().to_string(), ..Run::not_run(outcome, admitted.basis()) };
+        // Asking the host took time: what was narrowed meanwhile holds.
+        match self.last_look(admitted, &session, &stop).await {
+            Ok(admitted) => self.exec_attached(&admitted, session, stop).await,
+            Err(not_run) => *not_run,
         }
-        self.exec_attached(admitted, session, stop).await
     }
 
     /// Finds again what an earlier run of this agent started. Returns at once.
@@ -131,19 +135,26 @@ impl Runner {
 
 // === impl Remains ===
 
+impl Default for Remains {
+    fn default() -> Self {
+        Self { places: Mutex::default(), turns: Arc::new(Semaphore::new(CLEAN_AT_ONCE)) }
+    }
+}
+
 impl Remains {
     fn note(&self, held: &Held) {
-        let mut remains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        remains.insert(held.invocation, (held.host.clone(), held.networks.clone()));
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.insert(held.invocation, (held.host.clone(), held.networks.clone()));
     }
 
-    /// Removes what `id` left on its host, but for the guard. Returns at once; needs no success: the next one that is
-    /// cleaned takes with it what is a week old.
+    /// Removes what `id` left on its host, but for the guard. Returns at once; needs no success.
     pub(super) fn clean(&self, pool: &Arc<Pool>, id: InvocationId) {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let left = self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         let Some((host, networks)) = left else { return };
-        let pool = Arc::clone(pool);
+        let (pool, turns) = (Arc::clone(pool), Arc::clone(&self.turns));
         tokio::spawn(async move {
+            // The semaphore is never closed.
+            let Ok(_turn) = turns.acquire_owned().await else { return };
             if timeout(CLEAN_TIMEOUT, clean(&pool, &host, &networks, id)).await.is_err() {
                 tracing::debug!(invocation = %id, %host, "a host did not clean up in time");
             }
@@ -173,7 +184,7 @@ fn held(admitted: &Admitted, now: Timestamp) -> Held {
 async fn clean(pool: &Pool, host: &HostAlias, networks: &Networks, id: InvocationId) {
     let Ok(mut session) = pool.open(host, networks).await else { return };
     if session.exec(script::render(id, &nonce(), Ask::Clean)).await.is_ok() {
-        while !matches!(session.next().await, Event::Closed | Event::Refused) {}
+        while !matches!(session.next().await, Event::Closed { .. } | Event::Refused) {}
     }
     session.close().await;
 }

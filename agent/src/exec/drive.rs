@@ -51,6 +51,10 @@ pub(crate) struct Drive {
     exit: Option<Outcome>,
     refused: bool,
     closed: bool,
+    /// The host itself ended the channel: everything that it said is here.
+    all_said: bool,
+    /// The ladder found something and ended it.
+    killed: bool,
 }
 
 /// Why a command is being stopped.
@@ -97,20 +101,28 @@ impl Drive {
             exit: None,
             refused: false,
             closed: false,
+            all_said: false,
+            killed: false,
         }
     }
 
     /// Until it has ended or cannot be followed any more.
     pub(crate) async fn run_to_end(mut self) -> (Outcome, Output) {
         let outcome = match self.follow().await {
-            None => self.ended_by_itself(),
+            None => {
+                self.session.close().await;
+                self.ended_by_itself()
+            }
             Some(why) => self.stop_it(why).await,
         };
         let rest = self.start.push(self.marker.finish().into()).into_owned();
         self.stderr.push(&rest);
-        if let Some(not_started) = self.not_started(&outcome) {
-            return (not_started, Output::default());
-        }
+        let outcome = match self.not_started(&outcome) {
+            Some(not_started) if self.all_said => return (not_started, Output::default()),
+            // The line that it started may have been lost with the connection, and the status be the command's or not.
+            Some(_) => Outcome::Unknown(Unknown::ConnectionLost),
+            None => outcome,
+        };
         self.stderr.push(&self.start.finish());
         drop(self.live);
         (outcome, Output { stdout: self.stdout.finish(), stderr: self.stderr.finish() })
@@ -120,7 +132,7 @@ impl Drive {
     async fn follow(&mut self) -> Option<Why> {
         let timer = sleep_until(self.live.due().min(self.deadline));
         tokio::pin!(timer);
-        while !self.closed {
+        while !self.closed && !self.refused {
             match self.next(timer.as_mut()).await {
                 Happened::Said(event) => self.take(event),
                 Happened::Told => return Some(Why::Told),
@@ -154,7 +166,7 @@ impl Drive {
             Event::Exited(code) => self.exit = Some(Outcome::Failed(Exit::Code(code))),
             Event::Signalled(signal) => self.exit = Some(Outcome::Failed(Exit::Signal(signal))),
             Event::Refused => self.refused = true,
-            Event::Closed => self.closed = true,
+            Event::Closed { by_host } => (self.closed, self.all_said) = (true, by_host),
         }
     }
 
@@ -173,13 +185,12 @@ impl Drive {
     }
 
     /// What ended without its command ever having started, as the host's own words prove: it was the wrapper that ended.
+    /// Only where the host itself ended the channel is that proof.
     fn not_started(&self, outcome: &Outcome) -> Option<Outcome> {
-        let not_started = self.start.not_started().filter(|_| self.closed && self.marker.pid().is_some())?;
-        match outcome {
-            Outcome::Succeeded | Outcome::Failed(_) | Outcome::TimedOut => Some(not_started),
-            Outcome::Killed => Some(Outcome::Cancelled),
-            _ => None,
-        }
+        let not_started = self.start.not_started().filter(|_| self.marker.pid().is_some())?;
+        // What had to be killed ran, and its outcome says so.
+        let ended = !self.killed && matches!(outcome, Outcome::Succeeded | Outcome::Failed(_));
+        ended.then_some(not_started)
     }
 
     fn ended_by_itself(&mut self) -> Outcome {
@@ -213,12 +224,14 @@ impl Drive {
                 event = self.session.next(), if !self.closed => self.take(event),
             }
         };
+        self.killed = stopped == Stopped::Gone;
         self.last_words().await;
         match (stopped, why) {
-            (Stopped::Unconfirmed(detail), _) => {
+            (Stopped::Unconfirmed(detail) | Stopped::OutOfReach(detail), _) => {
                 tracing::warn!(invocation = %self.id, detail, "could not be confirmed gone");
                 Outcome::Unknown(Unknown::KillUnconfirmed)
             }
+            (Stopped::NothingLeft, _) if self.refused => self.ended_by_itself(),
             (Stopped::NothingLeft, _) => {
                 self.exit.take().unwrap_or(Outcome::Unknown(Unknown::KillUnconfirmed))
             }
@@ -232,7 +245,7 @@ impl Drive {
 
     async fn last_words(&mut self) {
         let until = Instant::now() + LAST_WORDS;
-        while !self.closed {
+        while !self.closed && !self.refused {
             match tokio::time::timeout_at(until, self.session.next()).await {
                 Ok(event) => self.take(event),
                 Err(_) => break,

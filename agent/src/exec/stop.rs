@@ -29,6 +29,8 @@ pub(crate) enum Stopped {
     Gone,
     /// Something may be left.
     Unconfirmed(String),
+    /// As [`Stopped::Unconfirmed`]: there was no connection to the host, or it ended before the host said anything.
+    OutOfReach(String),
 }
 
 /// Which processes.
@@ -118,31 +120,35 @@ async fn ask(
 ) -> Stopped {
     let (mut session, fresh) = match pool.open_beside(beside, networks).await {
         Ok(opened) => opened,
-        Err(refused) => return Stopped::Unconfirmed(refused.detail),
+        Err(refused) => return Stopped::OutOfReach(refused.detail),
     };
     if session.exec(render(quarry.over(fresh), login)).await.is_err() {
-        return Stopped::Unconfirmed("the connection ended before the command could be stopped".into());
+        return Stopped::OutOfReach("the connection ended before the command could be stopped".into());
     }
     let mut report = Vec::new();
-    loop {
+    let by_host = loop {
         match session.next().await {
             Event::Stdout(bytes) if report.len() < MAX_REPORT_BYTES => report.extend_from_slice(&bytes),
-            Event::Closed | Event::Refused => break,
+            Event::Closed { by_host } => break by_host,
+            Event::Refused => break true,
             _ => {}
         }
-    }
+    };
     session.close().await;
-    read_report(&String::from_utf8_lossy(&report))
+    match read_report(&String::from_utf8_lossy(&report)) {
+        None if by_host => Stopped::Unconfirmed("the host did not say whether the command is gone".into()),
+        None => Stopped::OutOfReach("the connection ended before the host said anything".into()),
+        Some(stopped) => stopped,
+    }
 }
 
 /// Start-up files of a shell may print around the report; only its own line counts.
-fn read_report(text: &str) -> Stopped {
-    match text.lines().find_map(|line| line.strip_prefix("lictor-stop ")) {
-        Some("none") => Stopped::NothingLeft,
-        Some("gone") => Stopped::Gone,
-        Some(other) => Stopped::Unconfirmed(format!("the host still has {other}")),
-        None => Stopped::Unconfirmed("the host did not say whether the command is gone".into()),
-    }
+fn read_report(text: &str) -> Option<Stopped> {
+    Some(match text.lines().find_map(|line| line.strip_prefix("lictor-stop "))? {
+        "none" => Stopped::NothingLeft,
+        "gone" => Stopped::Gone,
+        other => Stopped::Unconfirmed(format!("the host still has {other}")),
+    })
 }
 
 #[cfg(test)]
@@ -156,9 +162,9 @@ mod tests {
         assert!(!text.contains('\n') && text.contains(" lictor-stop 77 inv_"));
         let quarry = Quarry { invocation: InvocationId::from_bytes([1; 16]), session: Some(77) };
         assert_eq!((quarry.over(true).session, quarry.over(false).session), (None, Some(77)));
-        assert_eq!(read_report("hello\nlictor-stop gone\n"), Stopped::Gone);
-        assert_eq!(read_report("lictor-stop none"), Stopped::NothingLeft);
-        assert!(matches!(read_report("lictor-stop survivors 1 2"), Stopped::Unconfirmed(_)));
-        assert!(matches!(read_report(""), Stopped::Unconfirmed(_)));
+        assert_eq!(read_report("hello\nlictor-stop gone\n"), Some(Stopped::Gone));
+        assert_eq!(read_report("lictor-stop none"), Some(Stopped::NothingLeft));
+        assert!(matches!(read_report("lictor-stop survivors 1 2"), Some(Stopped::Unconfirmed(_))));
+        assert_eq!(read_report(""), None);
     }
 }

@@ -239,6 +239,41 @@ async fn a_torn_end_is_cut_off_and_what_follows_is_readable() {
 }
 
 #[tokio::test]
+async fn a_damaged_journal_keeps_its_name_until_another_with_a_new_identity_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Journal::open(dir.path(), Arc::new(Fixed));
+    let (journal, _) = open().unwrap();
+    let identity = journal.identity().to_owned();
+    for n in 1..4 {
+        journal.append([Record::Starting(id(n), at(1))]).synced().await.unwrap();
+    }
+    drop(journal);
+    let [path, next, aside] =
+        ["journal", "journal.next", "journal.damaged"].map(|name| dir.path().join(name));
+    let mut damaged = std::fs::read(&path).unwrap();
+    let mut two = Vec::new();
+    (1..4).for_each(|n| push(&Record::Starting(id(n), at(1)), &mut two));
+    let second = damaged.len() - two.len() * 2 / 3;
+    damaged[second + 20] ^= 0x55;
+    std::fs::write(&path, &damaged).unwrap();
+    for obstacle in [&aside, &next] {
+        std::fs::create_dir(obstacle).unwrap();
+        assert!(matches!(open(), Err(JournalError::Io { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), damaged, "as if it had crashed there");
+        std::fs::remove_dir(obstacle).unwrap();
+    }
+    let (journal, image) = open().unwrap();
+    let new = journal.identity().to_owned();
+    assert_ne!(new, identity);
+    assert_eq!(image.into_parts().0.into_keys().collect::<Vec<_>>(), [id(1)]);
+    assert_eq!(std::fs::read(&aside).unwrap(), damaged);
+    journal.append([Record::Starting(id(9), at(1))]).synced().await.unwrap();
+    drop(journal);
+    let (journal, image) = open().unwrap();
+    assert_eq!((journal.identity(), image.into_parts().0.len()), (new.as_str(), 2));
+}
+
+#[tokio::test]
 async fn a_large_journal_is_rewritten_and_keeps_what_matters() {
     let dir = tempfile::tempdir().unwrap();
     let open = || Journal::open(dir.path(), Arc::new(Fixed)).unwrap();

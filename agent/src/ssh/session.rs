@@ -16,6 +16,8 @@ const EXTENDED_DATA_STDERR: u32 = 1;
 pub(crate) struct Session {
     channel: Channel<Msg>,
     lease: Lease,
+    /// The host said that nothing more comes.
+    ended_by_host: bool,
 }
 
 /// What a channel says.
@@ -32,7 +34,10 @@ pub(crate) enum Event {
     /// The exec request was refused.
     Refused,
     /// Nothing follows.
-    Closed,
+    Closed {
+        /// The host ended or closed the channel, so everything that it said is here; otherwise its connection is gone.
+        by_host: bool,
+    },
 }
 
 /// The connection ended before the request was handed over.
@@ -41,7 +46,7 @@ pub(crate) struct Gone;
 
 impl Session {
     pub(super) const fn new(channel: Channel<Msg>, lease: Lease) -> Self {
-        Self { channel, lease }
+        Self { channel, lease, ended_by_host: false }
     }
     /// What is connected to.
     pub(crate) fn peer(&self) -> &Peer {
@@ -71,7 +76,8 @@ impl Session {
                     return Event::Signalled(signal_text(&signal_name));
                 }
                 Some(ChannelMsg::Failure) => return Event::Refused,
-                None => return Event::Closed,
+                Some(ChannelMsg::Eof | ChannelMsg::Close) => self.ended_by_host = true,
+                None => return Event::Closed { by_host: self.ended_by_host },
                 Some(_) => {}
             }
         }

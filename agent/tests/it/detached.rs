@@ -246,6 +246,31 @@ async fn a_detached_command_that_is_stopped_or_out_of_time_is_confirmed_gone() {
 }
 
 #[tokio::test]
+async fn a_detached_command_that_is_stopped_while_it_begins_does_not_go_on() {
+    let (mut world, _state) = world().await;
+    let agent = world.start();
+    let mut session = world.controller.session().await;
+    for n in 0..4 {
+        let argv = format!("7200{n}.{}", std::process::id());
+        let grant = detached(&world, &session, &format!("sleep {argv}; true"));
+        let id = world.offer(&session, &grant).await;
+        if n % 2 == 0 {
+            session.started(&id).await;
+        }
+        session.stop(&id).await;
+        let result = session.result(&id).await;
+        assert_ne!(reason(&result), "kill_unconfirmed");
+        assert!(
+            matches!(kind(&result), OutcomeKind::Killed | OutcomeKind::Cancelled | OutcomeKind::Unknown),
+            "{:?}",
+            kind(&result)
+        );
+        assert!(!alive(&["sleep", &argv]), "{:?} {}", kind(&result), reason(&result));
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn after_a_reboot_or_without_a_trace_nobody_knows_and_the_reason_is_said() {
     for (what, expected) in [("boot", "host_rebooted"), ("leader", "vanished"), ("place", "agent_restarted")]
     {

@@ -41,7 +41,7 @@ impl Answer {
             // The script's own: how the command ended is asked for apart.
             Event::Exited(_) | Event::Signalled(_) => {}
             Event::Refused => self.refused = true,
-            Event::Closed => self.closed = true,
+            Event::Closed { .. } => self.closed = true,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::script::mark;
 
-/// How much may come before the mark: start-up files print, but not this much.
-const SEARCH_BYTES: usize = 64 * 1024;
+/// What may follow the mark up to the end of its line: the script's longest word has eight letters. A mark without a line
+/// end so far on is not the script's.
+const MAX_LINE_BYTES: usize = 64;
 
 /// Holds the start of one stream until its mark came.
 #[derive(Debug)]
@@ -29,29 +30,41 @@ impl Opening {
         Self { mark: mark(nonce), held: Vec::new(), found: false }
     }
 
-    /// Takes the next bytes.
+    /// Takes the next bytes. What was searched is not searched again, but for an unfinished line.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Opened {
         if self.found {
             return Opened::Before;
         }
         self.held.extend_from_slice(bytes);
-        let mark = self.mark.as_bytes();
-        let Some(at) = self.held.windows(mark.len()).position(|window| window == mark) else {
-            // A mark that is cut in two may be at the end.
-            let keep = self.held.len().min(SEARCH_BYTES);
-            self.held.drain(..self.held.len() - keep);
-            return Opened::NotYet;
-        };
-        let line = self.held.get(at + mark.len()..).unwrap_or_default();
-        let Some(end) = line.iter().position(|b| *b == b'\n') else { return Opened::NotYet };
-        let (rest, after) = line.split_at(end);
-        let opened = Opened::Now(
-            String::from_utf8_lossy(rest).into_owned(),
-            after.get(1..).unwrap_or_default().to_vec(),
-        );
-        (self.found, self.held) = (true, Vec::new());
-        opened
+        let (mark, mut from) = (self.mark.as_bytes(), 0);
+        while let Some(at) = find(&self.held, mark, from) {
+            let line = self.held.get(at + mark.len()..).unwrap_or_default();
+            match line.iter().take(MAX_LINE_BYTES).position(|b| *b == b'\n') {
+                Some(end) => {
+                    let (rest, after) = line.split_at(end);
+                    let rest = String::from_utf8_lossy(rest).into_owned();
+                    let opened = Opened::Now(rest, after.get(1..).unwrap_or_default().to_vec());
+                    (self.found, self.held) = (true, Vec::new());
+                    return opened;
+                }
+                None if line.len() < MAX_LINE_BYTES => {
+                    self.held.drain(..at);
+                    return Opened::NotYet;
+                }
+                None => from = at + 1,
+            }
+        }
+        // A mark that is cut in two may be at the end.
+        let keep = self.held.len().min(mark.len() - 1);
+        self.held.drain(..self.held.len() - keep);
+        Opened::NotYet
     }
+}
+
+/// Where `mark` is next, from `from` on.
+fn find(held: &[u8], mark: &[u8], from: usize) -> Option<usize> {
+    let rest = held.get(from..)?;
+    rest.windows(mark.len()).position(|window| window == mark).map(|at| from + at)
 }
 
 #[cfg(test)]
@@ -80,11 +93,23 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_without_a_mark_is_not_held_without_end() {
+    fn a_stream_without_a_mark_is_not_held_and_neither_is_a_mark_without_a_line_end() {
         let mut opening = Opening::new("abc");
         for _ in 0..10 {
-            assert_eq!(opening.push(&[b'x'; SEARCH_BYTES]), Opened::NotYet);
+            assert_eq!(opening.push(&[b'x'; 4096]), Opened::NotYet);
+            assert!(opening.held.len() < opening.mark.len());
         }
-        assert!(opening.held.len() <= SEARCH_BYTES);
+        let endless = ["lictor-detached abc", &"y".repeat(MAX_LINE_BYTES)].concat();
+        let whole = [&endless, "lictor-detached abc started\nout"].concat();
+        for step in [1, 5, 1000] {
+            let (mut opening, mut words) = (Opening::new("abc"), Vec::new());
+            for piece in whole.as_bytes().chunks(step) {
+                if let Opened::Now(rest, _) = opening.push(piece) {
+                    words.push(rest);
+                }
+                assert!(opening.held.len() <= opening.mark.len() + MAX_LINE_BYTES, "step {step}");
+            }
+            assert_eq!(words, [" started"], "step {step}");
+        }
     }
 }

@@ -9,12 +9,13 @@ use lictor_core::{
     output::Output,
 };
 use lictor_runtime::backoff::Backoff;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::Answer,
     intake::Intake,
+    look::look,
     nonce,
     script::{self, Ask, Begin, Stand, State},
 };
@@ -35,12 +36,11 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// How long past its time a host is tried that cannot be reached. With the ladder this stays below the silence after which
 /// the controller settles an invocation itself.
 const OUT_OF_REACH: Duration = Duration::from_secs(30);
-/// Time for a host to say how a command stands.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Times the ladder is run: a command that had only just begun is found by the second, a host that was lost once is often
+/// back, and more would keep the end from being told.
+const MAX_LADDERS: u32 = 3;
 /// Time for the rest of the output after a command was stopped; a gigabyte may be waiting.
 const LAST_OUTPUT: Duration = Duration::from_secs(30);
-/// An answer to a look is one line; more than this is not the script speaking.
-const MAX_STAND_BYTES: usize = 64 * 1024;
 /// Times the output of a command that has ended is asked for again in vain: no more came, or more than the host has.
 const MAX_RETAKES: u32 = 5;
 
@@ -129,7 +129,10 @@ impl<'a> Follow<'a> {
                 answer.session.close().await;
                 Went::Nowhere
             }
-            (Attended::Closed, None) if answer.refused => Went::Refused,
+            (Attended::Closed, None) if answer.refused => {
+                answer.session.close().await;
+                Went::Refused
+            }
             (Attended::Closed, _) => {
                 answer.session.close().await;
                 Went::Ended(Box::new(self.run(true).await))
@@ -217,9 +220,8 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// As [`Self::reach`], for as long as a stop is worth trying.
-    async fn reach_to_stop(&mut self) -> Option<Answer> {
-        let until = self.deadline.max(Instant::now()) + OUT_OF_REACH;
+    /// As [`Self::reach`], until a stop is not worth trying any more.
+    async fn reach_to_stop(&mut self, until: Instant) -> Option<Answer> {
         loop {
             match timeout_at(until, self.ask()).await {
                 Ok(Some(answer)) => return Some(answer),
@@ -239,24 +241,19 @@ impl<'a> Follow<'a> {
 
     /// How it stands on its host, if the host says so.
     async fn look(&self) -> Option<Stand> {
-        timeout(LOOK_TIMEOUT, async {
-            let mut session = self.runner.pool.open(&self.held.host, &self.held.networks).await.ok()?;
-            let nonce = nonce();
-            session.exec(script::render(self.id(), &nonce, Ask::Look)).await.ok()?;
-            let mut text = Vec::new();
-            loop {
-                match session.next().await {
-                    Event::Stdout(bytes) if text.len() < MAX_STAND_BYTES => text.extend_from_slice(&bytes),
-                    Event::Closed | Event::Refused => break,
-                    _ => {}
-                }
+        look(self.runner, &self.held).await
+    }
+
+    /// As [`Self::look`], and goes on reading the while: an unread channel blocks its connection.
+    async fn look_beside(&mut self, answer: &mut Answer) -> Option<Stand> {
+        let (runner, held) = (self.runner, self.held.clone());
+        let mut looking = Box::pin(look(runner, &held));
+        loop {
+            tokio::select! {
+                stand = &mut looking => return stand,
+                event = answer.session.next(), if !answer.closed => self.take(answer, event),
             }
-            session.close().await;
-            script::read_stand(&nonce, &String::from_utf8_lossy(&text))
-        })
-        .await
-        .ok()
-        .flatten()
+        }
     }
 
     /// The outcome, once it has ended and everything it printed is here.
@@ -293,29 +290,32 @@ impl<'a> Follow<'a> {
     /// Stops it, and goes on reading while the host works; then reads the rest.
     async fn stop_it(mut self, why: Why, answer: Option<Answer>) -> Followed {
         tracing::info!(invocation = %self.id(), ?why, "stopping");
-        let reached = match answer {
-            Some(answer) => Some(answer),
-            None => self.reach_to_stop().await,
-        };
-        let Some(mut answer) = reached else {
-            let reason = match why {
-                Why::Told => Unknown::KillUnconfirmed,
-                Why::TimeUp => self.doubt,
+        let until = self.deadline.max(Instant::now()) + OUT_OF_REACH;
+        let (mut reached, mut ladders) = (answer, 0);
+        let (stopped, answer) = loop {
+            let answer = match reached.take() {
+                Some(answer) => Some(answer),
+                None => self.reach_to_stop(until).await,
             };
-            return self.finish(Outcome::Unknown(reason), None);
-        };
-        let quarry = Quarry { invocation: self.id(), session: None };
-        let (pool, beside) = (Arc::clone(&self.runner.pool), answer.session.beside());
-        let mut ladder = Box::pin(stop::stop(pool, beside, self.held.networks.clone(), quarry, None));
-        let stopped = loop {
-            tokio::select! {
-                stopped = &mut ladder => break stopped,
-                event = answer.session.next(), if !answer.closed => self.take(&mut answer, event),
+            let Some(mut answer) = answer else {
+                let reason = match why {
+                    Why::TimeUp if ladders == 0 => self.doubt,
+                    Why::TimeUp | Why::Told => Unknown::KillUnconfirmed,
+                };
+                return self.finish(Outcome::Unknown(reason), None);
+            };
+            let (stopped, stand) = self.ladder(&mut answer).await;
+            ladders += 1;
+            if ladders == MAX_LADDERS || Instant::now() >= until || !once_more(&stopped, stand) {
+                break (stopped, answer);
             }
+            tracing::info!(invocation = %self.id(), ?stopped, ?stand, "is stopped once more");
+            answer.session.close().await;
+            sleep(self.backoff.next_delay()).await;
         };
         let stand = self.rest(answer).await;
         let outcome = match (stopped, why) {
-            (Stopped::Unconfirmed(detail), _) => {
+            (Stopped::Unconfirmed(detail) | Stopped::OutOfReach(detail), _) => {
                 tracing::warn!(invocation = %self.id(), detail, "could not be confirmed gone");
                 Outcome::Unknown(Unknown::KillUnconfirmed)
             }
@@ -331,6 +331,24 @@ impl<'a> Follow<'a> {
             },
         };
         self.finish(outcome, stand.as_ref())
+    }
+
+    /// Runs the ladder, and reads on the while; where it finds nothing, the host is asked how the command stands.
+    async fn ladder(&mut self, answer: &mut Answer) -> (Stopped, Option<State>) {
+        let quarry = Quarry { invocation: self.id(), session: None };
+        let (pool, beside) = (Arc::clone(&self.runner.pool), answer.session.beside());
+        let mut ladder = Box::pin(stop::stop(pool, beside, self.held.networks.clone(), quarry, None));
+        let stopped = loop {
+            tokio::select! {
+                stopped = &mut ladder => break stopped,
+                event = answer.session.next(), if !answer.closed => self.take(answer, event),
+            }
+        };
+        let stand = match stopped {
+            Stopped::NothingLeft => self.look_beside(answer).await.map(|stand| stand.state),
+            _ => None,
+        };
+        (stopped, stand)
     }
 
     /// Reads what is left of the output of a command that is gone; for so long, then what is here has to do.
@@ -361,5 +379,17 @@ impl<'a> Follow<'a> {
         let guard = if self.found { Guard::Host } else { Guard::Journal };
         let output = self.intake.finish(stand.map(|stand| [stand.stdout, stand.stderr]));
         Followed { outcome, output, address: self.address, guard }
+    }
+}
+
+/// Whether a ladder has to be run once more: the host could not be asked, or nothing was found of what had only just
+/// begun, or of a start still on its way, which the next request takes the guard from.
+fn once_more(stopped: &Stopped, stand: Option<State>) -> bool {
+    match stopped {
+        Stopped::OutOfReach(_) => true,
+        Stopped::NothingLeft => {
+            matches!(stand, None | Some(State::Running | State::Absent | State::Vanished))
+        }
+        Stopped::Gone | Stopped::Unconfirmed(_) => false,
     }
 }

@@ -15,6 +15,9 @@ pub(super) const SHELL: &str = "/bin/sh";
 /// Most that a host keeps of each stream, in blocks of 512 bytes (1,024 where `sh` counts so): 1 GiB. What is printed
 /// beyond it is counted and let go, so that a command that prints for ever fills no disk.
 pub(super) const STREAM_BLOCKS: u64 = 2 * 1024 * 1024;
+/// What a request begins with: any POSIX shell reads over it. Shells with a syntax of their own (fish, the C shells) refuse
+/// the whole line for it, and would read the quotes behind it otherwise than they are meant.
+const POSIX_ONLY: &str = "case x in x) LICTOR=detached;; esac; ";
 /// What every line of the scripts starts with, before the nonce.
 const PREFIX: &str = "lictor-detached";
 
@@ -27,7 +30,7 @@ pub(super) enum Ask<'a> {
     Follow { stdout: u64, stderr: u64 },
     /// Say how it stands.
     Look,
-    /// Keep the guard, remove the rest, and what is older than a week.
+    /// Keep the guard, remove the rest, and the guards that are older than a week of what is settled.
     Clean,
 }
 
@@ -97,8 +100,9 @@ pub(super) fn render_for(
         Ask::Clean => ("clean", 0, 0),
     };
     let serve = one_line(SERVE);
-    let mut text =
-        format!("exec {shell} -c '{serve}' {PREFIX} {verb} {invocation} {nonce} {stdout} {stderr} {shell}");
+    let mut text = format!(
+        "{POSIX_ONLY}exec {shell} -c '{serve}' {PREFIX} {verb} {invocation} {nonce} {stdout} {stderr} {shell}"
+    );
     if let Ask::Start(command) = ask {
         text += &format!(" {blocks} '{}' '{}'", one_line(LEAD), command.replace('\'', r"'\''"));
     }

@@ -32,7 +32,7 @@ follow() { j=0; until [ -e "$d/exit.new" ] || ended || [ $j -ge 30 ]; do sleep 0
  while true; do if [ -n "$v" ] || ended || ! lives; then f=1; fi; cat <&3 || exit 9; cat <&4 >&2 || exit 9; [ -z "$f" ] || exit 0;
  [ -z "$h" ] || [ -d "/proc/$PPID" ] || exit 9; sleep $z 2>/dev/null || sleep 1; j=$((j+1)); case $j in 10) z=0.2;; 20) z=0.5;; 30) z=1;; esac; done; };
 clean() { ended || anew || ! lives || return; true >"$d/done"; for q in out err exit.new pid boot whole.out whole.err lost.out lost.err; do rm -f "$d/$q"; done;
- find "${d%/*}" -type d -name "inv_*" -mtime +7 -prune -exec rm -rf {} +; };
+ cd "${d%/*}" && for q in $(find . -type d -name "inv_*" -mtime +7 -prune); do if [ -e "$q/done" ] || [ -e "$q/never" ]; then rm -rf "$q"; fi; done; };
 case $m in
  start) take; case $? in 0) lead; say started; follow;; 1) say attached; follow;; *) say nowhere;; esac;;
  follow) take; case $? in 0) true >"$d/never"; say absent;; 1) say attached; follow;; *) say absent;; esac;;

@@ -21,6 +21,7 @@ struct Host {
     dir: TempDir,
     shell: PathBuf,
     blocks: u64,
+    login_shell: &'static str,
 }
 
 impl Host {
@@ -41,7 +42,7 @@ impl Host {
             symlink(&shell, dir.path().join("ash")).unwrap();
             shell = dir.path().join("ash");
         }
-        Self { dir, shell, blocks: STREAM_BLOCKS }
+        Self { dir, shell, blocks: STREAM_BLOCKS, login_shell: "/bin/sh" }
     }
 
     fn root(&self) -> PathBuf {
@@ -56,7 +57,7 @@ impl Host {
             .args(["-c", &text])
             .env("HOME", self.dir.path().join("home"))
             .env_remove("XDG_STATE_HOME")
-            .env("SHELL", "/bin/sh")
+            .env("SHELL", self.login_shell)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -88,7 +89,7 @@ fn split(stdout: &[u8]) -> (String, Vec<u8>) {
 #[test]
 fn a_command_may_hold_any_quote_and_the_scripts_hold_none() {
     let text = render(id(), NONCE, Ask::Start("echo 'it'\\''s'"));
-    assert!(!text.contains('\n') && text.starts_with(&format!("exec {SHELL} -c '")));
+    assert!(!text.contains('\n') && text.contains(&format!(" esac; exec {SHELL} -c '")));
     for host in Host::all() {
         let command = "printf '%s|' 'it'\\''s' \"a  b\"; echo err >&2; exit 7";
         let (one, output) = (id(), host.ask_start(command));
@@ -202,15 +203,22 @@ fn a_leader_that_is_gone_without_a_status_has_vanished_and_after_a_reboot_that_i
 }
 
 #[test]
-fn cleaning_keeps_the_guard_and_removes_the_rest_and_what_is_old() {
+fn cleaning_keeps_the_guard_and_removes_the_rest_and_what_is_old_and_settled() {
     for host in Host::all() {
-        let (one, old) = (id(), host.root().join("inv_old"));
+        let one = id();
         host.ask(one, Ask::Start("echo x; exit 5"));
-        fs::create_dir(&old).unwrap();
-        assert!(Command::new("touch").args(["-d", "10 days ago"]).arg(&old).status().unwrap().success());
+        let old = [("inv_cleaned", "done"), ("inv_taken", "never"), ("inv_unsettled", "out")];
+        for (name, file) in old {
+            let old = host.root().join(name);
+            fs::create_dir(&old).unwrap();
+            fs::write(old.join(file), "").unwrap();
+            assert!(Command::new("touch").args(["-d", "10 days ago"]).arg(&old).status().unwrap().success());
+        }
         host.ask(one, Ask::Clean);
         let place = host.root().join(one.to_string());
-        assert!(place.join("done").exists() && !place.join("out").exists() && !old.exists());
+        assert!(place.join("done").exists() && !place.join("out").exists());
+        let left = old.map(|(name, _)| host.root().join(name).exists());
+        assert_eq!(left, [false, false, true], "{}", host.shell.display());
         assert_eq!(split(&host.ask(one, Ask::Start("echo again")).stdout), ("attached".into(), vec![]));
         let stand = host.look(one);
         assert_eq!((stand.state, stand.stdout.bytes), (State::Ended(5), None));
@@ -255,5 +263,31 @@ fn a_place_that_is_not_ours_alone_is_not_used() {
             assert_eq!(split(&output.stdout).0, "nowhere", "{n} {}", host.shell.display());
             assert!(!effect.exists(), "nothing was started");
         }
+    }
+}
+
+#[test]
+fn a_login_shell_that_is_not_a_posix_shell_does_not_read_the_command() {
+    for mut host in Host::all() {
+        for (shell, ran) in
+            [("/bin/sh", "sh"), ("/nonexistent/fish", "sh"), ("/bin/bash", "bash"), ("", "sh")]
+        {
+            host.login_shell = shell;
+            let command = "echo ${BASH_VERSION:+bash}";
+            let expected = if ran == "bash" && Path::new(shell).exists() { "bash\n" } else { "\n" };
+            let sh_is_bash =
+                Command::new("/bin/sh").args(["-c", command]).output().unwrap().stdout == b"bash\n";
+            let out = split(&host.ask_start(command).stdout).1;
+            assert!(out == expected.as_bytes() || (sh_is_bash && out == b"bash\n"), "{shell}: {out:?}");
+        }
+    }
+}
+
+#[test]
+fn shells_with_a_syntax_of_their_own_refuse_the_whole_request() {
+    let text = render(id(), NONCE, Ask::Look);
+    for shell in ["/usr/bin/fish", "/bin/tcsh", "/bin/csh"].into_iter().filter(|s| Path::new(s).exists()) {
+        let output = Command::new(shell).args(["-c", &text]).stdin(Stdio::null()).output().unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{shell}: {output:?}");
     }
 }
