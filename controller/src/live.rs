@@ -4,6 +4,7 @@
 
 mod assembly;
 mod held;
+mod invocation;
 mod job;
 mod log;
 mod pace;
@@ -21,7 +22,8 @@ use lictor_core::{
 
 pub use self::{
     assembly::{Assembly, Claim},
-    job::{Closing, LiveInvocation, LiveJob, Pending, Report, Turn},
+    invocation::{LiveInvocation, Pending, Report},
+    job::{Closing, LiveJob, Turn},
     watch::{View, replay, watch},
 };
 

@@ -11,7 +11,10 @@ use lictor_core::{
     rollout::{Health, Next, Tally, WaveTally},
 };
 
-use super::job::{LiveInvocation, LiveJob, State};
+use super::{
+    invocation::LiveInvocation,
+    job::{LiveJob, State},
+};
 
 impl LiveJob {
     /// Whether it goes out in steps.

@@ -20,10 +20,7 @@ use lictor_proto::{
 use lictor_store::{KeptJob, KeptOutput, Store, StoreError, outline::slice};
 use tonic::Status;
 
-use super::{
-    job::{LiveInvocation, LiveJob},
-    log::Entry,
-};
+use super::{invocation::LiveInvocation, job::LiveJob, log::Entry};
 use crate::output::{chunk, outline_to_wire};
 
 /// Invocations read at a time when a job that has ended is told again.
