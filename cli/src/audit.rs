@@ -3,7 +3,12 @@
 pub(crate) mod anchor;
 pub(crate) mod bundle;
 pub(crate) mod flaw;
+pub(crate) mod formats;
+pub(crate) mod keys;
+mod lines;
+pub(crate) mod part;
 pub(crate) mod replay;
+pub mod verdict;
 
 use lictor_certs::{
     checkpoint::{CheckpointError, Origin, verify_checkpoint},
@@ -11,7 +16,7 @@ use lictor_certs::{
 };
 use lictor_core::merkle::TreeHead;
 
-use self::flaw::Flaw;
+use self::{flaw::Flaw, keys::Keys, part::Part};
 
 /// What was found true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +31,10 @@ pub(crate) struct Verified {
     pub(crate) started: u64,
     /// Refusals by sites, each signed by the agent that refused.
     pub(crate) refused: u64,
+    /// Which part of the log was there; `None`: all of it.
+    pub(crate) part: Option<Part>,
+    /// Witnesses whose keys are known that signed the head as well.
+    pub(crate) witnesses: Vec<String>,
 }
 
 /// The head that `note` proves.
@@ -35,4 +44,17 @@ pub(crate) fn head_of(note: &str, origin: &Origin, key: &PublicKey) -> Result<Tr
         CheckpointError::NotSigned => Flaw::OtherKey,
         CheckpointError::FalseSignature | CheckpointError::Malformed => Flaw::Checkpoint(error.to_string()),
     })
+}
+
+/// The head that `note` proves with any of the log's `keys`.
+pub(crate) fn head_under(note: &str, origin: &Origin, keys: &Keys) -> Result<TreeHead, Flaw> {
+    let mut flaw = Flaw::OtherKey;
+    for key in &keys.log {
+        match head_of(note, origin, key) {
+            Err(Flaw::OtherKey) => {}
+            Err(other) => flaw = other,
+            Ok(head) => return Ok(head),
+        }
+    }
+    Err(flaw)
 }

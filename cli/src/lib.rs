@@ -27,6 +27,8 @@ mod run;
 mod site;
 mod trouble;
 
+pub use crate::audit::verdict;
+
 /// What a verb gives: how the program ends, or why it could not do what was asked.
 pub(crate) type Done = Result<ExitCode, Trouble>;
 

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use lictor_core::error::Failure;
+use lictor_core::{audit::query::Query, error::Failure};
 use lictor_proto::{
     convert::{Invalid, millis},
     pb,
@@ -35,6 +35,19 @@ pub struct AuditRecord {
 pub struct AuditPage {
     /// The records.
     pub records: Vec<AuditRecord>,
+    /// Number of records in the log.
+    pub size: u64,
+}
+
+/// A page of what was found in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditFound {
+    /// The records that fit, newest first.
+    pub records: Vec<AuditRecord>,
+    /// Below which index to go on; 0: there is nothing more.
+    pub next: u64,
+    /// How many records were looked at.
+    pub looked_at: u64,
     /// Number of records in the log.
     pub size: u64,
 }
@@ -97,6 +110,24 @@ impl Operator {
         let mut service = self.client.audit_service();
         let records = self.client.answer(CALL_DEADLINE, service.export(request)).await?;
         Ok(AuditExport { client: self.client.clone(), records })
+    }
+
+    /// At most `limit` records (0: the controller's choice) that fit `query`, newest first, of those below index
+    /// `before` (`None`: all). A page may be empty and still not the last.
+    ///
+    /// # Errors
+    /// As [`Operator::read_audit`].
+    pub async fn search_audit(
+        &self,
+        query: &Query,
+        limit: u32,
+        before: Option<u64>,
+    ) -> Result<AuditFound, Failure> {
+        let request = pb::SearchAuditRequest { query: query.to_string(), limit, before };
+        let mut service = self.client.audit_service();
+        let answer = self.client.answer(CALL_DEADLINE, service.search(request)).await?;
+        let pb::SearchAuditResponse { records, next, looked_at, size } = answer;
+        Ok(AuditFound { records: records.into_iter().map(Into::into).collect(), next, looked_at, size })
     }
 
     /// A signed head of the log as it is now.

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod fields;
+pub mod query;
 mod refusal;
 
 pub use self::refusal::{BadEvidence, SignedRefusal};
@@ -296,6 +297,8 @@ pub enum AuditEvent {
         from: u64,
         /// How many records.
         count: u64,
+        /// What was looked for, when not everything was read.
+        query: Option<String>,
     },
 }
 

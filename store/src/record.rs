@@ -2,6 +2,7 @@
 
 mod audit;
 mod context;
+mod facts;
 mod fleet;
 mod freeze;
 mod invocation;
@@ -13,7 +14,10 @@ use std::fmt::Display;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::audit::{MAX_RECORD_BYTES, encode_event};
+pub use self::{
+    audit::{MAX_RECORD_BYTES, encode_event},
+    facts::AuditFacts,
+};
 pub(crate) use self::{
     fleet::{AgentRecord, HostRecord, TokenRecord},
     freeze::FreezeRecord,

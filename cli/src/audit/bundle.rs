@@ -1,134 +1,349 @@
-//! An exported log: one file of JSON lines that can be verified anywhere, for ever, with the public key alone.
+//! An exported log or a part of one: a file of lines that can be verified anywhere, for ever, with the public key alone.
 //!
-//! The first line is `{"lictor_audit":1,"checkpoint":"…"}`; each line after it is a record, byte for byte as it was
-//! hashed. Records are JSON objects without line ends, so a line is a record.
+//! Form 2, which is written: each line is a check, a blank and content; the first has the head as JSON, each other one
+//! `INDEX RECORD`, or `INDEX+COUNT ROOT` for records that are left out. Form 1, which is still read: the first line is
+//! `{"lictor_audit":1,"checkpoint":"…"}`, each other one a record. `docs/audit-format.md` has it byte by byte.
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
+    io::{self, BufRead, BufReader, BufWriter, Write},
     path::Path,
 };
 
-use lictor_certs::{checkpoint::Origin, signer::PublicKey};
+use lictor_certs::checkpoint::Origin;
+use lictor_core::{
+    audit::query::Query,
+    digest::Digest,
+    merkle::{TreeHead, leaf_hash},
+};
+use lictor_store::record::AuditFacts;
 use serde::{Deserialize, Serialize};
 
-use super::{Verified, anchor, flaw::Flaw, head_of, replay::Replay};
+use super::{
+    Verified, anchor,
+    flaw::Flaw,
+    head_under,
+    keys::Keys,
+    lines::{Lines, Problem, at, checked, content_of},
+    part::{LeftOut, Part},
+    replay::Replay,
+};
 use crate::trouble::Trouble;
 
-/// The version of the file's form.
-const VERSION: u32 = 1;
-/// Longest line: a record is below 60 KiB and a checkpoint below 64 KiB, which JSON may double.
-const MAX_LINE_BYTES: u64 = 256 * 1024;
+/// The form without checks, in which a file holds a whole log.
+const FORM_1: u32 = 1;
+/// The form that is written.
+const FORM_2: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Head {
+struct Head1 {
     lictor_audit: u32,
     checkpoint: String,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head2 {
+    lictor_audit: u32,
+    from: u64,
+    to: u64,
+    filter: Option<String>,
+    checkpoint: String,
+}
+
+/// What the first line says, in either form.
+struct Head {
+    checkpoint: String,
+    /// Only form 2 can hold a part.
+    part: Option<(u64, u64, Option<Query>)>,
+}
+
+/// What a line behind the head holds.
+enum Entry<'a> {
+    Record { index: u64, content: &'a [u8] },
+    LeftOut { index: u64, count: u64, root: Digest },
+}
+
 /// A log on its way into a file.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    file: BufWriter<File>,
+pub(crate) struct Writer<W> {
+    out: W,
+    left_out: LeftOut,
 }
 
 // === impl Writer ===
 
-impl Writer {
-    /// Begins the new file `path` with the checkpoint `note`; a file that is there is not touched.
-    pub(crate) fn create(path: &Path, note: &str) -> Result<Self, Trouble> {
-        let file = File::create_new(path).map_err(|e| Trouble::file("write", path, &e))?;
-        let head = Head { lictor_audit: VERSION, checkpoint: note.to_owned() };
-        let line = serde_json::to_vec(&head).map_err(|e| Trouble::internal(e.to_string()))?;
-        let mut writer = Self { file: BufWriter::new(file) };
-        writer.record(&line)?;
-        Ok(writer)
-    }
-
-    /// Adds a record.
-    pub(crate) fn record(&mut self, content: &[u8]) -> io::Result<()> {
-        self.file.write_all(content)?;
-        self.file.write_all(b"\n")
+impl Writer<BufWriter<File>> {
+    /// Begins the new file `path`; a file that is there is not touched.
+    pub(crate) fn create(
+        path: &Path,
+        note: &str,
+        range: (u64, u64),
+        filter: Option<&Query>,
+    ) -> Result<Self, Trouble> {
+        let failed = |e: io::Error| Trouble::file("write", path, &e);
+        let file = File::create_new(path).map_err(failed)?;
+        Self::begin(BufWriter::new(file), note, range, filter).map_err(failed)
     }
 
     /// Ends the file; it is on disk when this returns.
-    pub(crate) fn finish(self) -> io::Result<()> {
-        self.file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    pub(crate) fn close(self) -> io::Result<()> {
+        self.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
 }
 
-/// Verifies the file `path` against `key`. Without `origin`, the log is the one that its checkpoint names. The records
+impl<W: Write> Writer<W> {
+    /// Begins with the checkpoint `note`. Of the records with an index in `range`, those that `filter` selects follow.
+    pub(crate) fn begin(
+        mut out: W,
+        note: &str,
+        (from, to): (u64, u64),
+        filter: Option<&Query>,
+    ) -> io::Result<Self> {
+        let filter = filter.map(ToString::to_string);
+        let head = Head2 { lictor_audit: FORM_2, from, to, filter, checkpoint: note.to_owned() };
+        out.write_all(&checked(&serde_json::to_vec(&head)?))?;
+        Ok(Self { out, left_out: LeftOut::default() })
+    }
+
+    /// Adds the record with this index.
+    pub(crate) fn record(&mut self, index: u64, content: &[u8]) -> io::Result<()> {
+        self.put_left_out()?;
+        self.out.write_all(&checked(&[format!("{index} ").as_bytes(), content].concat()))
+    }
+
+    /// Leaves out the record with this index.
+    pub(crate) fn leave_out(&mut self, index: u64, content: &[u8]) {
+        self.left_out.push(index, leaf_hash(content));
+    }
+
+    /// Ends it.
+    pub(crate) fn finish(mut self) -> io::Result<W> {
+        self.put_left_out()?;
+        Ok(self.out)
+    }
+
+    fn put_left_out(&mut self) -> io::Result<()> {
+        for tree in self.left_out.take() {
+            self.out
+                .write_all(&checked(format!("{}+{} {}", tree.start, tree.count, tree.root).as_bytes()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Verifies the file `path` against `keys`. Without `origin`, the log is the one that its checkpoint names. The records
 /// under the checkpoint in the file `known` must be its first, if it has so many.
 pub(crate) fn verify(
     path: &Path,
     origin: Option<&Origin>,
-    key: &PublicKey,
+    keys: &Keys,
     known: Option<&Path>,
 ) -> Result<(Origin, Verified), Trouble> {
-    let file = File::open(path).map_err(|e| Trouble::file("read", path, &e))?;
-    let mut lines = BufReader::new(file);
-    let mut line = Vec::new();
-    next_line(&mut lines, &mut line).map_err(|e| Trouble::file("read", path, &e))?;
-    let head = head(path, &line)?;
+    let unread = |e: io::Error| Trouble::file("read", path, &e);
+    let file = BufReader::new(File::open(path).map_err(unread)?);
+    let anchor = |origin: &Origin| match (known, keys.log.first()) {
+        (Some(known), Some(key)) => anchor::load(known, origin, key),
+        _ => Ok(None),
+    };
+    let mut anchor_trouble = None;
+    let verified = check(file, origin, keys, |origin| {
+        anchor(origin).unwrap_or_else(|trouble| {
+            anchor_trouble = Some(trouble);
+            None
+        })
+    });
+    match (anchor_trouble, verified) {
+        (Some(trouble), _) => Err(trouble),
+        (None, Ok(verified)) => Ok(verified),
+        (None, Err(Problem::Io(error))) => Err(unread(error)),
+        (None, Err(Problem::Flaw(flaw))) => Err(flaw.into()),
+    }
+}
+
+/// Verifies what `reader` gives. `known` tells what was verified before of the log of that name.
+pub(crate) fn check(
+    reader: impl BufRead,
+    origin: Option<&Origin>,
+    keys: &Keys,
+    known: impl FnOnce(&Origin) -> Option<TreeHead>,
+) -> Result<(Origin, Verified), Problem> {
+    let mut lines = Lines::new(reader);
+    let head = Head::read(lines.next()?.unwrap_or_default()).map_err(|flaw| at(1, None, flaw))?;
+    let note = &head.checkpoint;
+    let (origin, signed, witnesses) = signed(note, origin, keys).map_err(|flaw| at(1, None, flaw))?;
+    if head.part.as_ref().is_some_and(|(from, to, _)| from > to || *to > signed.size) {
+        return Err(at(1, None, Flaw::Outside("it says that it has records that were never signed")).into());
+    }
+    // An export may be older than what was verified since; then only the newer one can contradict it.
+    let anchor = known(&origin).filter(|anchor| anchor.size <= signed.size);
+    let mut replay = Replay::new(anchor);
+    let mut held = 0;
+    loop {
+        let place = lines.number() + 1;
+        let Some(line) = lines.next()? else { break };
+        let entry = head.entry(line, replay.size()).map_err(|flaw| at(place, None, flaw))?;
+        let index = entry.index();
+        entry.go_into(&mut replay, &head, signed.size).map_err(|flaw| at(place, Some(index), flaw))?;
+        held += u64::from(matches!(entry, Entry::Record { .. }));
+    }
+    if replay.size() < signed.size {
+        let short = Flaw::Short { found: replay.size(), signed: signed.size };
+        return Err(at(lines.number(), Some(replay.size()), short).into());
+    }
+    let verified = replay.finish(signed)?;
+    let part = head.part.filter(|(from, to, filter)| (*from, *to) != (0, signed.size) || filter.is_some());
+    let part = part.map(|(from, to, filter)| Part { from, to, filter: filter.map(|f| f.to_string()), held });
+    Ok((origin, Verified { part, witnesses, ..verified }))
+}
+
+/// The log's name, its head, and who else signed it.
+fn signed(note: &str, origin: Option<&Origin>, keys: &Keys) -> Result<(Origin, TreeHead, Vec<String>), Flaw> {
     let named = || {
-        let name = head.checkpoint.lines().next().unwrap_or_default();
+        let name = note.lines().next().unwrap_or_default();
         Origin::new(name).map_err(|e| Flaw::Checkpoint(e.to_string()))
     };
     let origin = origin.map_or_else(named, |origin| Ok(origin.clone()))?;
-    let signed = head_of(&head.checkpoint, &origin, key)?;
-    let anchor = match known {
-        // An export may be older than what was verified since; then only the newer one can contradict it.
-        Some(known) => anchor::load(known, &origin, key)?.filter(|anchor| anchor.size <= signed.size),
-        None => None,
-    };
-    let mut replay = Replay::new(anchor);
-    let mut index = 0;
-    while next_line(&mut lines, &mut line).map_err(|e| Trouble::file("read", path, &e))? {
-        replay.push(index, &line)?;
-        index += 1;
-    }
-    Ok((origin, replay.finish(signed)?))
+    let head = head_under(note, &origin, keys)?;
+    Ok((origin, head, keys.witnesses_of(note)?))
 }
 
 /// Gives every record of the file `path` to `take`, unverified.
-pub(crate) fn each_record(path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), Trouble> {
+pub(crate) fn each_record(path: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), Trouble> {
+    let unread = |problem: Problem| match problem {
+        Problem::Io(error) => Trouble::file("read", path, &error),
+        Problem::Flaw(flaw) => flaw.into(),
+    };
     let file = File::open(path).map_err(|e| Trouble::file("read", path, &e))?;
-    let mut lines = BufReader::new(file);
-    let mut line = Vec::new();
-    next_line(&mut lines, &mut line).map_err(|e| Trouble::file("read", path, &e))?;
-    head(path, &line)?;
-    while next_line(&mut lines, &mut line).map_err(|e| Trouble::file("read", path, &e))? {
-        take(&line);
-    }
-    Ok(())
-}
-
-/// The first line of the file `path`.
-fn head(path: &Path, line: &[u8]) -> Result<Head, Trouble> {
-    let head = serde_json::from_slice(line).ok().filter(|head: &Head| head.lictor_audit == VERSION);
-    head.ok_or_else(|| {
+    let mut lines = Lines::new(BufReader::new(file));
+    let head = Head::read(lines.next().map_err(unread)?.unwrap_or_default());
+    let head = head.map_err(|_| {
         Trouble::usage(
             format!("{} is not an exported audit log", path.display()),
-            "make one: lictor audit export FILE",
+            "make one: lictor audit export --out FILE",
         )
-    })
+    })?;
+    let mut next = 0;
+    loop {
+        let place = lines.number() + 1;
+        let Some(line) = lines.next().map_err(unread)? else { return Ok(()) };
+        match head.entry(line, next).map_err(|flaw| at(place, None, flaw))? {
+            Entry::Record { index, content } => {
+                take(index, content);
+                next = index.saturating_add(1);
+            }
+            Entry::LeftOut { index, count, .. } => next = index.saturating_add(count),
+        }
+    }
 }
 
-/// The next line without its end; `false` at the end of the file.
-fn next_line(lines: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    lines.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', line)?;
-    if line.is_empty() {
-        return Ok(false);
-    }
-    match line.pop() {
-        Some(b'\n') => Ok(true),
-        // A last line without its end was cut; what is left of it leads to another root.
-        Some(other) => {
-            line.push(other);
-            Ok(true)
+// === impl Head ===
+
+impl Head {
+    fn read(line: &[u8]) -> Result<Self, Flaw> {
+        if line.first() == Some(&b'{') {
+            let head: Head1 = serde_json::from_slice(line).map_err(|_| Flaw::Head)?;
+            let is_form = head.lictor_audit == FORM_1;
+            return if is_form {
+                Ok(Self { checkpoint: head.checkpoint, part: None })
+            } else {
+                Err(Flaw::Head)
+            };
         }
-        None => Ok(false),
+        let content = content_of(line)?;
+        let head: Head2 = serde_json::from_slice(content).map_err(|_| Flaw::Head)?;
+        let is_canonical = serde_json::to_vec(&head).is_ok_and(|again| again == content);
+        if head.lictor_audit != FORM_2 || !is_canonical {
+            return Err(Flaw::Head);
+        }
+        let filter: Option<Query> =
+            head.filter.as_deref().map(str::parse).transpose().map_err(|_| Flaw::Head)?;
+        Ok(Self { checkpoint: head.checkpoint, part: Some((head.from, head.to, filter)) })
     }
+
+    /// What `line` holds; `next` is the index that is due.
+    fn entry<'a>(&self, line: &'a [u8], next: u64) -> Result<Entry<'a>, Flaw> {
+        if self.part.is_none() {
+            return Ok(Entry::Record { index: next, content: line });
+        }
+        let bad = Flaw::Line("it holds neither a record nor a root");
+        let content = content_of(line)?;
+        let Some(blank) = content.iter().position(|b| *b == b' ') else { return Err(bad) };
+        let (Some(place), Some(content)) = (content.get(..blank), content.get(blank + 1..)) else {
+            return Err(bad);
+        };
+        let place = std::str::from_utf8(place).map_err(|_| bad.clone())?;
+        match place.split_once('+') {
+            None => Ok(Entry::Record { index: number(place).ok_or(bad)?, content }),
+            Some((index, count)) => {
+                let root = std::str::from_utf8(content).ok().and_then(|text| text.parse().ok());
+                let (Some(index), Some(count), Some(root)) = (number(index), number(count), root) else {
+                    return Err(bad);
+                };
+                Ok(Entry::LeftOut { index, count, root })
+            }
+        }
+    }
+
+    /// Whether the file may hold, or leave out, what it does.
+    fn agrees(&self, entry: &Entry<'_>) -> Result<(), Flaw> {
+        let Some((from, to, filter)) = &self.part else { return Ok(()) };
+        match entry {
+            Entry::Record { index, .. } if !(*from..*to).contains(index) => {
+                Err(Flaw::Outside("the record is not in the range that the file says it has"))
+            }
+            Entry::Record { content, .. } => {
+                let fits =
+                    |filter: &Query| AuditFacts::read(content).is_some_and(|facts| filter.matches(&facts));
+                match filter.as_ref().is_none_or(fits) {
+                    true => Ok(()),
+                    false => {
+                        Err(Flaw::Outside("the record does not fit the filter that the file says it has"))
+                    }
+                }
+            }
+            Entry::LeftOut { index, count, .. } => {
+                let is_inside = *index < *to && index.saturating_add(*count) > *from;
+                match filter.is_none() && is_inside {
+                    true => Err(Flaw::Outside("records are left out of the range that the file says it has")),
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry<'_> {
+    const fn index(&self) -> u64 {
+        match self {
+            Self::Record { index, .. } | Self::LeftOut { index, .. } => *index,
+        }
+    }
+
+    /// Goes on with this; the log has `signed` records.
+    fn go_into(&self, replay: &mut Replay, head: &Head, signed: u64) -> Result<(), Flaw> {
+        let (index, count) = match self {
+            Self::Record { index, .. } => (*index, 1),
+            Self::LeftOut { index, count, .. } => (*index, *count),
+        };
+        if index != replay.size() {
+            return Err(Flaw::Order { expected: replay.size(), found: index });
+        }
+        if index.saturating_add(count) > signed {
+            return Err(Flaw::Excess { signed });
+        }
+        head.agrees(self)?;
+        match self {
+            Self::Record { index, content } => replay.push(*index, content),
+            Self::LeftOut { index, count, root } => replay.leave_out(*index, *count, *root),
+        }
+    }
+}
+
+/// A number in its one form: without leading zeros.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|value: &u64| value.to_string() == text)
 }

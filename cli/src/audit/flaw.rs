@@ -51,6 +51,28 @@ pub(crate) enum Flaw {
         /// Which.
         invocation: String,
     },
+    /// The file does not begin as an exported log does.
+    Head,
+    /// A line is not of the form of an exported log.
+    Line(&'static str),
+    /// A line does not fit its own check: it was changed.
+    Check,
+    /// There is more than was signed.
+    Excess {
+        /// Records that the checkpoint covers.
+        signed: u64,
+    },
+    /// The file says that it holds other records than it does.
+    Outside(&'static str),
+    /// Where in a file something else is wrong.
+    At {
+        /// The line, 1 for the first.
+        line: u64,
+        /// The index of the record, if it is one.
+        index: Option<u64>,
+        /// What is wrong there.
+        flaw: Box<Flaw>,
+    },
     /// A site's refusal is recorded, and its evidence does not prove it.
     Evidence {
         /// The record of the refusal.
@@ -61,6 +83,31 @@ pub(crate) enum Flaw {
 }
 
 // === impl Flaw ===
+
+impl Flaw {
+    /// The name by which scripts and other verifiers know it; `docs/audit-format.md` lists them.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Checkpoint(_) => "checkpoint",
+            Self::OtherKey => "other_key",
+            Self::OtherLog(_) => "other_log",
+            Self::Order { .. } => "order",
+            Self::NotARecord(_) => "not_a_record",
+            Self::Short { .. } => "short",
+            Self::Changed => "changed",
+            Self::Forked { .. } => "forked",
+            Self::Truncated { .. } => "truncated",
+            Self::RanWithoutIntent { .. } => "ran_without_intent",
+            Self::Evidence { .. } => "evidence",
+            Self::Head => "head",
+            Self::Line(_) => "line",
+            Self::Check => "check",
+            Self::Excess { .. } => "excess",
+            Self::Outside(_) => "outside",
+            Self::At { flaw, .. } => flaw.code(),
+        }
+    }
+}
 
 impl std::fmt::Display for Flaw {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -97,6 +144,13 @@ impl std::fmt::Display for Flaw {
                     "record {index} says that {invocation} ran, and no record of its intent precedes it"
                 )
             }
+            Self::Head => f.write_str("it does not begin as an exported log does"),
+            Self::Line(why) => write!(f, "it is no line of an exported log: {why}"),
+            Self::Check => f.write_str("the line was changed: it does not fit its check"),
+            Self::Excess { signed } => write!(f, "there is more than the {signed} records that were signed"),
+            Self::Outside(why) => f.write_str(why),
+            Self::At { line, index: Some(index), flaw } => write!(f, "line {line}, record {index}: {flaw}"),
+            Self::At { line, index: None, flaw } => write!(f, "line {line}: {flaw}"),
             Self::Evidence { index, why } => {
                 write!(f, "record {index} tells of a refusal that its evidence does not prove: {why}")
             }
@@ -106,7 +160,12 @@ impl std::fmt::Display for Flaw {
 
 impl From<Flaw> for Trouble {
     fn from(flaw: Flaw) -> Self {
-        let next_step = match flaw {
+        let inner = match &flaw {
+            Flaw::At { flaw, .. } => flaw.as_ref(),
+            other => other,
+        };
+        let next_step = match inner {
+            Flaw::Head => "is it the right file? one is made by: lictor audit export --out FILE",
             Flaw::OtherKey | Flaw::OtherLog(_) => {
                 "if the controller was set up anew, this is expected: pin its new key; otherwise treat it as an attack"
             }

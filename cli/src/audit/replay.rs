@@ -4,18 +4,21 @@ use std::collections::HashSet;
 
 use lictor_certs::evidence;
 use lictor_core::{
+    digest::Digest,
     id::InvocationId,
     merkle::{Frontier, TreeHead, leaf_hash},
 };
 use serde::Deserialize;
 
-use super::{Verified, flaw::Flaw};
+use super::{Verified, flaw::Flaw, part::with_subtree};
 
 /// A log on its way from the first record to the last.
 #[derive(Debug)]
 pub(crate) struct Replay {
     frontier: Frontier,
     anchor: Option<TreeHead>,
+    /// Nothing was left out so far, so that what must precede a record is there.
+    is_whole: bool,
     intended: HashSet<InvocationId>,
     started: u64,
     refused: u64,
@@ -54,6 +57,7 @@ impl Replay {
         Self {
             frontier: Frontier::default(),
             anchor,
+            is_whole: true,
             intended: HashSet::new(),
             started: 0,
             refused: 0,
@@ -68,10 +72,7 @@ impl Replay {
             return Err(Flaw::Order { expected, found: index });
         }
         self.frontier.push(leaf_hash(content));
-        let known = self.anchor.filter(|anchor| anchor.size == self.frontier.size());
-        if let Some(anchor) = known.filter(|anchor| anchor.root != self.frontier.head().root) {
-            return Err(Flaw::Forked { known: anchor.size });
-        }
+        self.agrees_with_anchor()?;
         let record: Record = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
         self.intent_precedes(index, &record)?;
         if record.kind == "grant_refused" {
@@ -83,6 +84,35 @@ impl Replay {
             None => Some((record.at.clone(), record.at)),
         };
         Ok(())
+    }
+
+    /// Takes the root over the next `count` records, which are left out: a power of two, from a multiple of it on.
+    pub(crate) fn leave_out(&mut self, index: u64, count: u64, root: Digest) -> Result<(), Flaw> {
+        let expected = self.frontier.size();
+        if index != expected {
+            return Err(Flaw::Order { expected, found: index });
+        }
+        self.frontier = with_subtree(&self.frontier, count, root)
+            .ok_or(Flaw::Line("so many records from there on have no root of their own"))?;
+        self.is_whole = false;
+        // What lies inside of what is left out cannot be compared.
+        self.anchor =
+            self.anchor.filter(|anchor| anchor.size <= expected || anchor.size >= self.frontier.size());
+        self.agrees_with_anchor()
+    }
+
+    /// Where the records that were verified before end, the root must be the one that was verified.
+    fn agrees_with_anchor(&self) -> Result<(), Flaw> {
+        let known = self.anchor.filter(|anchor| anchor.size == self.frontier.size());
+        match known.filter(|anchor| anchor.root != self.frontier.head().root) {
+            Some(anchor) => Err(Flaw::Forked { known: anchor.size }),
+            None => Ok(()),
+        }
+    }
+
+    /// How many records have come, or were left out.
+    pub(crate) const fn size(&self) -> u64 {
+        self.frontier.size()
     }
 
     /// Nothing starts on a host unless a record of the intent precedes it.
@@ -98,7 +128,7 @@ impl Replay {
                 self.started += 1;
                 let id = id()?;
                 // An invocation ends once, so what has ended is forgotten, and memory follows what is under way.
-                if !self.intended.remove(&id) {
+                if !self.intended.remove(&id) && self.is_whole {
                     return Err(Flaw::RanWithoutIntent { index, invocation: id.to_string() });
                 }
             }
@@ -120,7 +150,7 @@ impl Replay {
             return Err(Flaw::Changed);
         }
         let Self { anchor, times, started, refused, .. } = self;
-        Ok(Verified { head, anchor, times, started, refused })
+        Ok(Verified { head, anchor, times, started, refused, part: None, witnesses: Vec::new() })
     }
 }
 

@@ -1,5 +1,10 @@
-//! `lictor audit`: reading, exporting and verifying what was done.
+//! `lictor audit`: reading, searching, exporting and verifying what was done.
 
+mod bounds;
+pub(crate) mod export;
+mod search;
+mod show;
+pub(crate) mod stats;
 mod tail;
 pub(crate) mod verify;
 
@@ -8,14 +13,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use lictor_certs::signer::PublicKey;
 
-use crate::{Done, context::Context};
+use crate::{Done, audit::keys::Keys, context::Context, trouble::Trouble};
 
 /// Records shown when the arguments do not say: a screen.
 const DEFAULT_TAIL: u32 = 20;
 /// Most records shown at once: the controller's largest page.
 const MAX_TAIL: i64 = 1000;
 
-/// Read, export and verify the audit log
+/// Read, search, export and verify the audit log
 ///
 /// Every intent and every end is a leaf of a Merkle tree whose head the controller signs. Verifying
 /// computes the tree again from every record, so that no record can have been changed, removed,
@@ -37,29 +42,53 @@ enum Verb {
         #[arg(long, short)]
         follow: bool,
     },
+    Search(search::Arguments),
+    Show(show::Arguments),
+    Stats(stats::Arguments),
     /// Prove that no record was changed, removed or reordered, in the controller or in an exported FILE
     Verify {
         /// An exported log; verified without any connection
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
-        /// The log's public key, where there is no directory that pins it
-        #[arg(long, value_name = "KEY", requires = "file")]
-        key: Option<PublicKey>,
+        #[command(flatten)]
+        keys: KeyArguments,
     },
-    /// Write the whole log with its signed head into FILE, one JSON object a line
-    Export {
-        /// The file; it must not exist
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
+    Export(export::Arguments),
+}
+
+/// Which keys vouch for an exported log.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArguments {
+    /// The log's public key, where there is no directory that pins it
+    #[arg(long, value_name = "KEY", conflicts_with = "keys")]
+    key: Option<PublicKey>,
+    /// A file of keys, one a line: of the log, and of witnesses
+    #[arg(long, value_name = "KEYS")]
+    keys: Option<PathBuf>,
+}
+
+// === impl KeyArguments ===
+
+impl KeyArguments {
+    /// The keys that were given; `None`: the pinned one counts.
+    pub(crate) fn load(&self) -> Result<Option<Keys>, Trouble> {
+        match (&self.key, &self.keys) {
+            (_, Some(path)) => Keys::load(path).map(Some),
+            (Some(key), None) => Ok(Some((*key).into())),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     match arguments.verb {
         Verb::Tail { n, follow } => tail::run(n, follow, context).await,
-        Verb::Verify { file: None, .. } => verify::live(context).await,
-        Verb::Verify { file: Some(file), key } => verify::offline(&file, key, context),
-        Verb::Export { file } => verify::export(&file, context).await,
+        Verb::Search(arguments) => search::run(arguments, context).await,
+        Verb::Show(arguments) => show::run(arguments, context).await,
+        Verb::Stats(arguments) => stats::run(arguments, context).await,
+        Verb::Verify { file: None, keys } => verify::live(&keys, context).await,
+        Verb::Verify { file: Some(file), keys } => verify::offline(&file, &keys, context),
+        Verb::Export(arguments) => export::run(arguments, context).await,
     }
 }

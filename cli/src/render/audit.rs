@@ -1,5 +1,8 @@
 //! Records of the audit log in a line each, and what was proved of it.
 
+use std::collections::BTreeMap;
+
+use lictor_core::digest::Digest;
 use serde_json::{Map, Value};
 
 use super::{
@@ -7,7 +10,10 @@ use super::{
     jobs::short,
     style::{Style, Tone},
 };
-use crate::audit::Verified;
+use crate::{
+    audit::{Verified, part::Part},
+    commands::audit::stats::Counts,
+};
 
 /// Longest value in a line, in characters; the whole is in the JSON form.
 const MAX_VALUE: usize = 80;
@@ -81,18 +87,97 @@ pub(crate) fn verified(verified: &Verified, log: &str, style: Style) -> String {
             style.paint(Tone::Warn, "unanchored")
         ),
     };
+    let records = match &verified.part {
+        None => format!("{}{}", verified.head.size, span.unwrap_or_default()),
+        Some(part) => part_of(part, verified.head.size) + &span.unwrap_or_default(),
+    };
+    let intents = match &verified.part {
+        None => "each with its intent recorded before",
+        Some(_) => "whose intents may be in what is left out",
+    };
+    let witnesses = match verified.witnesses.as_slice() {
+        [] => "none whose key is known here".to_owned(),
+        names => names.join(", "),
+    };
     let facts = [
         ("log", log.to_owned()),
-        ("records", format!("{}{}", verified.head.size, span.unwrap_or_default())),
-        ("intents", format!("{} commands started, each with its intent recorded before", verified.started)),
+        ("records", records),
+        ("intents", format!("{} commands started, {intents}", verified.started)),
         ("refusals", format!("{} by sites, each signed by the agent that refused", verified.refused)),
         ("root", verified.head.root.to_string()),
         ("signed", "with the pinned key".to_owned()),
+        ("witnesses", witnesses),
         ("anchor", anchor),
     ];
-    let head =
-        format!("{}  no record was changed, removed or reordered\n", style.paint(Tone::Good, "verified"));
+    let what = match verified.part.as_ref().map(|part| part.filter.is_some()) {
+        None => "no record was changed, removed or reordered",
+        Some(false) => "a part of the log, in which no record was changed, removed or reordered",
+        Some(true) => {
+            "a selection: no record in it was changed or reordered; what was not selected is not here"
+        }
+    };
+    let head = format!("{}  {what}\n", style.paint(Tone::Good, "verified"));
     facts.iter().fold(head, |text, (name, value)| text + &style.faint(&format!("  {name:<9}")) + value + "\n")
+}
+
+fn part_of(part: &Part, size: u64) -> String {
+    let Part { from, to, filter, held } = part;
+    let last = to.saturating_sub(1);
+    match filter {
+        None if held == &0 => format!("none, of {size} in the log"),
+        None => format!("{held}: all from {from} to {last}, of {size} in the log"),
+        Some(filter) => {
+            format!("{held} selected by `{}` from {from} to {last}, of {size} in the log", one_line(filter))
+        }
+    }
+}
+
+/// One record, a line for each of its fields.
+pub(crate) fn whole(index: u64, content: &[u8], leaf: &Digest, style: Style) -> String {
+    let Ok(record) = serde_json::from_slice::<Map<String, Value>>(content) else {
+        return format!("{index:>6}  {}\n", style.paint(Tone::Bad, "not a record"));
+    };
+    let width = record.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    let mut lines = vec![("index", index.to_string()), ("leaf", leaf.to_string())];
+    let value = |value: &Value| match value {
+        Value::String(text) => one_line(text),
+        other => one_line(&other.to_string()),
+    };
+    lines.extend(record.iter().map(|(name, field)| (name.as_str(), value(field))));
+    lines.iter().fold(String::new(), |text, (name, value)| {
+        text + &style.faint(&format!("{:<width$}  ", one_line(name))) + value + "\n"
+    })
+}
+
+/// Most names of a column that are shown; the JSON form has all.
+const MAX_COUNTED: usize = 10;
+
+/// What was counted.
+pub(crate) fn counts(counts: &Counts, style: Style) -> String {
+    let mut text = format!("{}: {} verified\n", one_line(&counts.log), counts.verified);
+    let span = counts.times.as_ref().map(|(first, last)| format!(", {} to {}", second(first), second(last)));
+    text += &format!("{} records fit{}\n", counts.records, span.unwrap_or_default());
+    let columns = [
+        ("kinds", &counts.kinds),
+        ("outcomes", &counts.outcomes),
+        ("who", &counts.who),
+        ("hosts", &counts.hosts),
+    ];
+    for (name, column) in columns.into_iter().filter(|(_, column)| !column.is_empty()) {
+        text += &format!("\n{}\n", style.faint(name));
+        text += &counted(column);
+    }
+    text
+}
+
+fn counted(column: &BTreeMap<String, u64>) -> String {
+    let mut rows: Vec<(&String, &u64)> = column.iter().collect();
+    rows.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let more = rows.len().saturating_sub(MAX_COUNTED);
+    rows.truncate(MAX_COUNTED);
+    let lines = rows.into_iter().map(|(name, count)| format!("{count:>9}  {}\n", one_line(name)));
+    let rest = if more > 0 { format!("{:>9}  and {more} more\n", "") } else { String::new() };
+    lines.collect::<String>() + &rest
 }
 
 fn second(at: &str) -> String {

@@ -1,5 +1,7 @@
 //! AuditService: decode, call, encode. Reading is itself recorded.
 
+mod search;
+
 use std::{
     collections::HashMap,
     pin::Pin,
@@ -7,9 +9,13 @@ use std::{
     time::Duration,
 };
 
-use lictor_core::{audit::AuditEvent, clock::Timestamp, principal::Principal};
+use lictor_core::{
+    audit::{AuditEvent, query::Query},
+    clock::Timestamp,
+    principal::Principal,
+};
 use lictor_proto::{
-    convert::page_size,
+    convert::{page_size, parse},
     pb::{self, audit_service_server::AuditService},
 };
 use lictor_store::{AuditEntry, Change};
@@ -44,9 +50,15 @@ impl AuditApi {
         Self { lifecycle, checkpoints, readers: Mutex::default() }
     }
 
-    async fn record_read(&self, by: &Principal, from: u64, count: u64) -> Result<(), Status> {
+    async fn record_read(
+        &self,
+        by: &Principal,
+        from: u64,
+        count: u64,
+        query: Option<String>,
+    ) -> Result<(), Status> {
         let now = self.lifecycle.clock.now();
-        let event = AuditEvent::AuditRead { by: by.clone(), from, count };
+        let event = AuditEvent::AuditRead { by: by.clone(), from, count, query };
         let _recorded =
             self.lifecycle.store.commit(Change::new(now, event)).await.map_err(|e| status(of_store(e)))?;
         Ok(())
@@ -85,7 +97,7 @@ impl AuditService for AuditApi {
         let size = || async { store.audit_head().await.map(|h| h.size).map_err(|e| status(of_store(e))) };
         let from = if tail { size().await?.saturating_sub(u64::from(limit)) } else { from };
         if self.begins(caller.principal()) {
-            self.record_read(caller.principal(), from, u64::from(limit)).await?;
+            self.record_read(caller.principal(), from, u64::from(limit), None).await?;
             self.began(caller.principal());
         }
         let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.into()).min(MAX_WAIT);
@@ -109,7 +121,7 @@ impl AuditService for AuditApi {
         let pb::ExportAuditRequest { from, to } = request.into_inner();
         let size = self.lifecycle.store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
         let to = if to == 0 { size } else { to.min(size) };
-        self.record_read(caller.principal(), from, to.saturating_sub(from)).await?;
+        self.record_read(caller.principal(), from, to.saturating_sub(from), None).await?;
         let store = Arc::clone(&self.lifecycle.store);
         let (sender, receiver) = tokio::sync::mpsc::channel(EXPORT_PAGE);
         tokio::spawn(async move {
@@ -133,6 +145,38 @@ impl AuditService for AuditApi {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn search(
+        &self,
+        request: Request<pb::SearchAuditRequest>,
+    ) -> Result<Response<pb::SearchAuditResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let pb::SearchAuditRequest { query, limit, before } = request.into_inner();
+        let limit = page_size("limit", limit, DEFAULT_RECORDS).map_err(status)?;
+        let query: Query = parse("query", &query).map_err(status)?;
+        let store = &self.lifecycle.store;
+        let size = store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
+        let before = before.unwrap_or(size).min(size);
+        // Whoever goes on with a search goes on with what was recorded, if it was.
+        if before == size || self.begins(caller.principal()) {
+            self.record_read(caller.principal(), 0, before, Some(query.to_string())).await?;
+            self.began(caller.principal());
+        }
+        let found = search::newest_first(store.as_ref(), &query, before, limit as usize).await;
+        let search::Found { entries, next, looked_at } = found.map_err(|e| status(of_store(e)))?;
+        let mut room = Room::beside(0);
+        let (mut records, mut next) = (Vec::with_capacity(entries.len()), next);
+        for record in entries.into_iter().map(to_wire) {
+            let index = record.index;
+            if !room.takes(&record) {
+                // It comes with the next page.
+                next = index.saturating_add(1);
+                break;
+            }
+            records.push(record);
+        }
+        Ok(Response::new(pb::SearchAuditResponse { records, next, looked_at, size }))
     }
 
     async fn checkpoint(

@@ -36,6 +36,7 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.FleetService/CreateJoinToken"
         | "/lictor.v1.AuditService/Read"
         | "/lictor.v1.AuditService/Export"
+        | "/lictor.v1.AuditService/Search"
         | "/lictor.v1.AuditService/Checkpoint" => OPERATORS,
         "/lictor.v1.AgentLink/Session" | "/lictor.v1.AgentLink/SendOutput" | "/lictor.v1.AgentLink/Renew" => {
             AGENTS

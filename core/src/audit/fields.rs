@@ -170,8 +170,11 @@ impl AuditEvent {
                 ("hosts", Field::Number(*hosts)),
                 ("changes", Field::List(changes.clone())),
             ],
-            Self::AuditRead { by, from, count } => {
-                vec![("by", text(by)), ("from", Field::Number(*from)), ("count", Field::Number(*count))]
+            Self::AuditRead { by, from, count, query } => {
+                let mut fields =
+                    vec![("by", text(by)), ("from", Field::Number(*from)), ("count", Field::Number(*count))];
+                fields.extend(query.as_ref().map(|query| ("query", text(query))));
+                fields
             }
         }
     }

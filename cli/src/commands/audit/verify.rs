@@ -1,19 +1,19 @@
-//! Verifying the log of a running controller or an exported one, and exporting it.
+//! Verifying the log of a running controller, or an exported one.
 
 use std::path::Path;
 
-use lictor_certs::signer::PublicKey;
 use lictor_client::audit::SignedHead;
 use lictor_core::merkle::TreeHead;
 use lictor_runtime::exit::Exit;
 use serde::Serialize;
 
+use super::KeyArguments;
 use crate::{
     Done,
-    audit::{Verified, anchor, bundle, flaw::Flaw, head_of, replay::Replay},
+    audit::{Verified, anchor, bundle, flaw::Flaw, head_under, keys::Keys, part::Part, replay::Replay},
     config::Settings,
     context::{Connected, Context},
-    render::{audit, time::count},
+    render::audit,
     trouble::Trouble,
 };
 
@@ -24,91 +24,88 @@ struct Document {
     records: u64,
     root: String,
     anchored_at: Option<u64>,
+    witnesses: Vec<String>,
     started: u64,
     refused_by_sites: u64,
+    part: Option<PartDocument>,
 }
 
 #[derive(Debug, Serialize)]
-struct Exported<'a> {
-    file: &'a Path,
+struct PartDocument {
+    from: u64,
+    to: u64,
+    filter: Option<String>,
     records: u64,
-    root: String,
 }
 
 /// Verifies the log of the controller, from its first record to the head it signs now.
-pub(super) async fn live(context: &Context) -> Done {
+pub(super) async fn live(arguments: &KeyArguments, context: &Context) -> Done {
     let connected = context.connect()?;
-    let verified = verify_live(&connected).await?;
+    let keys = match arguments.load()? {
+        Some(keys) => keys,
+        None => pinned(&connected.settings)?,
+    };
+    let verified = verify_live_under(&connected, &keys).await?;
     tell(&verified, &connected.settings.origin()?.to_string(), context)
 }
 
-/// As [`live`], without telling.
+/// As [`live`] with the pinned key, without telling.
 pub(crate) async fn verify_live(connected: &Connected) -> Result<Verified, Trouble> {
-    let (origin, key) = (connected.settings.origin()?, pinned(&connected.settings)?);
+    verify_live_under(connected, &pinned(&connected.settings)?).await
+}
+
+async fn verify_live_under(connected: &Connected, keys: &Keys) -> Result<Verified, Trouble> {
+    let origin = connected.settings.origin()?;
     let file = connected.home.checkpoint();
-    let known = anchor::load(&file, &origin, &key)?;
-    let (note, head) = signed_head(connected, &key).await?;
+    let known = match keys.log.first() {
+        Some(key) => anchor::load(&file, &origin, key)?,
+        None => None,
+    };
+    let (note, head) = signed_head(connected, keys).await?;
     if let Some(known) = known.filter(|known| known.size > head.size) {
         return Err(Flaw::Truncated { known: known.size, now: head.size }.into());
     }
     let mut replay = Replay::new(known);
     each_record(connected, head, |index, content| Ok(replay.push(index, content)?)).await?;
-    let verified = replay.finish(head)?;
+    let verified = Verified { witnesses: keys.witnesses_of(&note)?, ..replay.finish(head)? };
     anchor::keep(&file, &note)?;
     Ok(verified)
 }
 
 /// Verifies an exported log.
-pub(super) fn offline(file: &Path, key: Option<PublicKey>, context: &Context) -> Done {
-    let (origin, verified) = if let Some(key) = key {
-        bundle::verify(file, None, &key, None)?
-    } else {
-        let home = context.home()?;
-        let settings = Settings::load(&home)?;
-        bundle::verify(file, Some(&settings.origin()?), &pinned(&settings)?, Some(&home.checkpoint()))?
+pub(super) fn offline(file: &Path, arguments: &KeyArguments, context: &Context) -> Done {
+    let (log, verified) = verify_file(file, arguments.load()?, context)?;
+    tell(&verified, &log, context)
+}
+
+/// The name of the log in `file`, and what was found true of it. Without `keys`, the pinned key and what was verified
+/// before count.
+pub(super) fn verify_file(
+    file: &Path,
+    keys: Option<Keys>,
+    context: &Context,
+) -> Result<(String, Verified), Trouble> {
+    let (origin, verified) = match keys {
+        Some(keys) => bundle::verify(file, None, &keys, None)?,
+        None => {
+            let home = context.home()?;
+            let settings = Settings::load(&home)?;
+            let known = home.checkpoint();
+            bundle::verify(file, Some(&settings.origin()?), &pinned(&settings)?, Some(&known))?
+        }
     };
-    tell(&verified, &origin.to_string(), context)
+    Ok((origin.to_string(), verified))
 }
 
-/// Writes the log into `file`.
-pub(super) async fn export(file: &Path, context: &Context) -> Done {
-    let (verified, key) = export_to(&context.connect()?, file).await?;
-    let head = verified.head;
-    let document = Exported { file, records: head.size, root: head.root.to_string() };
-    context.show(&document, |_| {
-        let records = count(usize::try_from(head.size).unwrap_or(usize::MAX), "record");
-        format!(
-            "wrote {records} to {}\nverify it anywhere: lictor audit verify FILE --key {key}\n",
-            file.display()
-        )
-    })?;
-    Ok(Exit::Ok.into())
-}
-
-/// As [`export`], without telling. Verifies on the way: what does not verify is not exported as if it did.
-pub(crate) async fn export_to(connected: &Connected, file: &Path) -> Result<(Verified, PublicKey), Trouble> {
-    let key = pinned(&connected.settings)?;
-    let (note, head) = signed_head(connected, &key).await?;
-    let mut writer = bundle::Writer::create(file, &note)?;
-    let mut replay = Replay::new(None);
-    let at = |e: std::io::Error| Trouble::file("write", file, &e);
-    each_record(connected, head, |index, content| {
-        replay.push(index, content)?;
-        writer.record(content).map_err(at)
-    })
-    .await?;
-    writer.finish().map_err(at)?;
-    Ok((replay.finish(head)?, key))
-}
-
-async fn signed_head(connected: &Connected, key: &PublicKey) -> Result<(String, TreeHead), Trouble> {
+/// The head that the controller signs now.
+pub(super) async fn signed_head(connected: &Connected, keys: &Keys) -> Result<(String, TreeHead), Trouble> {
     let SignedHead { note, public_key: _ } = connected.operator.checkpoint().await?;
-    let head = head_of(&note, &connected.settings.origin()?, key)?;
+    let head = head_under(&note, &connected.settings.origin()?, keys)?;
     Ok((note, head))
 }
 
 /// Gives every record under `head` to `take`.
-async fn each_record(
+pub(super) async fn each_record(
     connected: &Connected,
     head: TreeHead,
     mut take: impl FnMut(u64, &[u8]) -> Result<(), Trouble>,
@@ -123,13 +120,15 @@ async fn each_record(
     Ok(())
 }
 
-fn pinned(settings: &Settings) -> Result<PublicKey, Trouble> {
-    settings.pinned_key()?.ok_or_else(|| {
+/// The key that is pinned.
+pub(super) fn pinned(settings: &Settings) -> Result<Keys, Trouble> {
+    let key = settings.pinned_key()?.ok_or_else(|| {
         Trouble::usage(
             format!("no key is pinned: there is no {}", settings.audit_key.display()),
             "copy audit.pub from the directory that lictor init made on the controller's machine",
         )
-    })
+    })?;
+    Ok(key.into())
 }
 
 fn tell(verified: &Verified, log: &str, context: &Context) -> Done {
@@ -139,9 +138,25 @@ fn tell(verified: &Verified, log: &str, context: &Context) -> Done {
         records: verified.head.size,
         root: verified.head.root.to_string(),
         anchored_at: verified.anchor.map(|anchor| anchor.size),
+        witnesses: verified.witnesses.clone(),
         started: verified.started,
         refused_by_sites: verified.refused,
+        part: verified.part.as_ref().map(PartDocument::from),
     };
     context.show(&document, |style| audit::verified(verified, log, style))?;
     Ok(Exit::Ok.into())
+}
+
+/// What was verified, in a few words.
+pub(super) fn tell_short(verified: &Verified) -> String {
+    match &verified.part {
+        None => format!("all {} records", verified.head.size),
+        Some(part) => format!("a part of {} records, of a log of {}", part.held, verified.head.size),
+    }
+}
+
+impl From<&Part> for PartDocument {
+    fn from(part: &Part) -> Self {
+        Self { from: part.from, to: part.to, filter: part.filter.clone(), records: part.held }
+    }
 }

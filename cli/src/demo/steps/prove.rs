@@ -5,7 +5,7 @@ use std::fs;
 use super::{Broken, Screen, Stage};
 use crate::{
     audit::bundle,
-    commands::audit::verify::{export_to, verify_live},
+    commands::audit::{export::export_to, verify::verify_live},
     demo::broken::ensure,
     render::audit,
     trouble::Trouble,
@@ -29,15 +29,15 @@ pub(super) async fn tampered(stage: &mut Stage, screen: &mut Screen) -> Result<S
     screen.step("A history with a few bytes changed is found out, offline", commands);
     let connected = stage.connected();
     let file = stage.directory("export")?.join("log.jsonl");
-    let (_, key) = export_to(connected, &file).await?;
+    let (_, keys) = export_to(connected, &file).await?;
     let origin = connected.settings.origin()?;
-    bundle::verify(&file, Some(&origin), &key, None)?;
+    bundle::verify(&file, Some(&origin), &keys, None)?;
     let doing = |e: std::io::Error| Broken::doing("cannot change the export", &e);
     let text = fs::read_to_string(&file).map_err(doing)?;
     let changed = text.replacen("rm -rf", "ls -al", 1);
     ensure(changed != text, || "the denied command is not in the log".to_owned())?;
     fs::write(&file, changed).map_err(doing)?;
-    match bundle::verify(&file, Some(&origin), &key, None) {
+    match bundle::verify(&file, Some(&origin), &keys, None) {
         Ok(_) => Err(Broken("the changed copy verified".to_owned())),
         Err(trouble) => {
             if let Trouble::Failed { failure, .. } = &trouble {

@@ -1,0 +1,93 @@
+//! From when to when, or from which record to which, as people type it; and queries of such arguments.
+
+use std::str::FromStr;
+
+use clap::Args;
+use lictor_core::{
+    audit::query::{Query, Term, What},
+    clock::{Clock as _, Timestamp},
+};
+use lictor_policy::time;
+use lictor_runtime::{clock::SystemClock, human::HumanDuration};
+
+use crate::trouble::Trouble;
+
+/// One end of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// The index of a record.
+    Index(u64),
+    /// A moment.
+    Moment(Timestamp),
+}
+
+/// What to look for; each that is given must hold.
+#[derive(Debug, Args)]
+pub(super) struct Sought {
+    /// Terms such as kind:request_denied or -outcome:SUCCEEDED (docs/audit-format.md lists them)
+    #[arg(value_name = "QUERY")]
+    query: Vec<String>,
+    /// Who asked, acted or called, e.g. user:ops; * stands for anything
+    #[arg(long, value_name = "WHO")]
+    who: Option<String>,
+    /// The host that was asked for, or run on
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Text in the command
+    #[arg(long, value_name = "TEXT")]
+    command: Option<String>,
+    /// How it ended, e.g. FAILED
+    #[arg(long, value_name = "OUTCOME")]
+    outcome: Option<String>,
+    /// The kind of record, e.g. request_denied
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Not before: a time ago, e.g. 7d, or a moment, e.g. 2026-12-24T18:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<Timestamp>,
+    /// Before
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<Timestamp>,
+}
+
+// === impl Sought ===
+
+impl Sought {
+    /// All of it as one query.
+    pub(super) fn query(&self) -> Result<Query, Trouble> {
+        let moments = (self.from.map(|at| at.to_string()), self.to.map(|at| at.to_string()));
+        let given = [
+            (What::Who, &self.who),
+            (What::Host, &self.host),
+            (What::Command, &self.command),
+            (What::Outcome, &self.outcome),
+            (What::Kind, &self.kind),
+            (What::Since, &moments.0),
+            (What::Until, &moments.1),
+        ];
+        let terms = given.into_iter().filter_map(|(what, value)| Some(Term::new(what, value.as_deref()?)));
+        let query = self.query.join(" ").parse::<Query>();
+        let all = query.and_then(|query| query.and(terms.collect::<Result<Vec<_>, _>>()?));
+        all.map_err(|e| Trouble::usage(e.to_string(), "terms are name:value; see lictor audit search --help"))
+    }
+}
+
+impl FromStr for Bound {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(index) => Ok(Self::Index(index)),
+            Err(_) => moment(text).map(Self::Moment).map_err(|e| format!("{e}, nor the index of a record")),
+        }
+    }
+}
+
+/// A moment: some time ago, or as RFC 3339.
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
+    match text.parse::<HumanDuration>() {
+        Ok(ago) => Ok(SystemClock.now().minus(ago.get())),
+        Err(_) => {
+            time::rfc3339(text).map_err(|_| format!("`{text}` is neither a time ago, like 7d, nor a moment"))
+        }
+    }
+}
