@@ -311,10 +311,10 @@ impl World {
     pub async fn audit(&self) -> anyhow::Result<Vec<serde_json::Value>> {
         let out = self.file("audit-export.jsonl");
         let _ = fs::remove_file(&out);
-        expect(&self.lictor(&["audit", "export", &out.display().to_string()])?)?;
+        let out_text = out.display().to_string();
+        expect(&self.lictor(&["audit", "export", "--format", "jsonl", "--out", &out_text])?)?;
         let mut records = Vec::new();
-        // The first line is the checkpoint.
-        for line in fs::read_to_string(&out)?.lines().skip(1) {
+        for line in fs::read_to_string(&out)?.lines() {
             let value: serde_json::Value = serde_json::from_str(line)?;
             records.push(value);
         }
