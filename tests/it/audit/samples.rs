@@ -1,0 +1,209 @@
+//! One event of every kind, with every field that it can have.
+
+use std::time::Duration;
+
+use lictor_core::{
+    audit::{AuditEvent, BadEvidence, SignedRefusal},
+    clock::Timestamp,
+    context::{Context, Environment},
+    digest::Digest,
+    freeze::Freeze,
+    guard::Guard,
+    id::{FreezeId, InvocationId, JobId, TokenId},
+    invocation::{Invocation, InvocationState},
+    job::{CommandInput, Limits, Origin, Target},
+    name::{AgentName, HostAlias, PrincipalName, SiteName, TenantName},
+    outcome::Outcome,
+    output::Output,
+    principal::{Identity, Principal, PrincipalKind, Via},
+    rollout::{HaltReason, Rollout},
+};
+
+const AT: Timestamp = Timestamp::from_micros(1_795_353_684_000_000);
+const JOB: JobId = JobId::from_bytes([1; 16]);
+const INVOCATION: InvocationId = InvocationId::from_bytes([2; 16]);
+
+fn principal() -> Principal {
+    Principal {
+        tenant: TenantName::new("default").unwrap(),
+        kind: PrincipalKind::User,
+        name: PrincipalName::new("ops").unwrap(),
+    }
+}
+
+fn host() -> HostAlias {
+    HostAlias::new("web-1").unwrap()
+}
+fn site() -> SiteName {
+    SiteName::new("berlin").unwrap()
+}
+fn agent() -> AgentName {
+    AgentName::new("a-1").unwrap()
+}
+
+fn invocation() -> Invocation {
+    Invocation {
+        id: INVOCATION,
+        job: JOB,
+        host: host(),
+        site: site(),
+        attempt: 1,
+        state: InvocationState::Ended(Outcome::Succeeded),
+        version: 1,
+        limits: limits(),
+        rule: None,
+        started_at: Some(AT),
+        ended_at: Some(AT),
+        address: None,
+        output: Output::default(),
+        resolution: None,
+        wave: 1,
+        guard: Guard::default(),
+    }
+}
+
+fn limits() -> Limits {
+    Limits { timeout: Duration::from_secs(60), output_bytes: 1 << 20 }
+}
+
+fn freeze() -> Freeze {
+    Freeze {
+        id: FreezeId::from_bytes([3; 16]),
+        scope: "all".parse().unwrap(),
+        reason: "the migration went wrong".parse().unwrap(),
+        by: principal(),
+        at: AT,
+    }
+}
+
+/// A job in waves, and a refused request: with everything that can be asked for.
+fn asked() -> [AuditEvent; 2] {
+    let command = lictor_policy::parse_command(&CommandInput::Line("df -h".into())).unwrap();
+    let rollout = Rollout {
+        waves: vec!["1".parse().unwrap()],
+        health_check: Some(CommandInput::Line("true".into())),
+        max_concurrency: Some("2".parse().unwrap()),
+        max_errors: Some("2".parse().unwrap()),
+        max_unreachable: Some("2".parse().unwrap()),
+        max_per_site: Some(1),
+        ..Rollout::default()
+    };
+    let mut environment = Environment::default();
+    environment.insert("LANG".parse().unwrap(), "C".parse().unwrap()).unwrap();
+    let context = Context {
+        environment,
+        working_directory: Some("/srv".parse().unwrap()),
+        run_as: Some("app".parse().unwrap()),
+    };
+    [
+        AuditEvent::JobSubmitted {
+            job: JOB,
+            principal: principal(),
+            origin: Origin::new(Via::Cli, "test 1"),
+            target: Target::Hosts(vec![host()]),
+            command,
+            context: context.clone(),
+            request_digest: Digest::of(b""),
+            policy_version: 1,
+            rollout,
+        },
+        AuditEvent::RequestDenied {
+            principal: principal(),
+            origin: Origin::new(Via::Cli, "test 1"),
+            target: Target::Hosts(vec![host()]),
+            command: "rm".into(),
+            context,
+            request_digest: Digest::of(b""),
+            code: "POLICY_DENIED".into(),
+            reason: "no".into(),
+            rule: None,
+            policy_version: 1,
+        },
+    ]
+}
+
+fn of_invocations() -> Vec<AuditEvent> {
+    vec![
+        AuditEvent::InvocationIntended {
+            invocation: INVOCATION,
+            job: JOB,
+            host: host(),
+            site: site(),
+            rule: None,
+            limits: limits(),
+            offered: Some((agent(), 1)),
+        },
+        AuditEvent::InvocationOffered { invocation: INVOCATION, agent: agent(), epoch: 1 },
+        AuditEvent::InvocationReturned { invocation: INVOCATION, agent: agent() },
+        AuditEvent::InvocationEnded { invocation: Box::new(invocation()), agent: Some(agent()) },
+        AuditEvent::InvocationResolved {
+            invocation: INVOCATION,
+            agent: agent(),
+            outcome: Outcome::Succeeded,
+        },
+        AuditEvent::ResultConflict {
+            invocation: INVOCATION,
+            agent: "a-1".into(),
+            recorded: "SUCCEEDED".into(),
+            reported: "FAILED".into(),
+        },
+        AuditEvent::GrantRefused(Box::new(SignedRefusal {
+            invocation: INVOCATION,
+            site: site(),
+            agent: agent(),
+            code: "FLOOR_DENIED".into(),
+            floor_digest: None,
+            grant_digest: Digest::of(b""),
+            statement: "AA==".into(),
+            signature: "AA==".into(),
+            agent_certificate: Digest::of(b""),
+            agent_key: "AA==".into(),
+        })),
+        AuditEvent::EvidenceInvalid(Box::new(BadEvidence {
+            invocation: INVOCATION,
+            site: site(),
+            agent: agent(),
+            why: "it is missing".into(),
+            statement: None,
+            signature: None,
+            agent_certificate: None,
+        })),
+    ]
+}
+
+fn of_jobs() -> Vec<AuditEvent> {
+    vec![
+        AuditEvent::CancelRequested { job: JOB, by: principal() },
+        AuditEvent::JobPaused { job: JOB, by: principal() },
+        AuditEvent::JobResumed { job: JOB, by: principal() },
+        AuditEvent::JobHalted { job: JOB, reason: HaltReason::Aborted, by: None },
+        AuditEvent::WaveEnded { job: JOB, wave: 1, soak_until: AT },
+        AuditEvent::HealthCheckStarted { job: JOB, wave: 1, check: JOB },
+        AuditEvent::WaveBegun { job: JOB, wave: 2 },
+    ]
+}
+
+fn of_the_fleet() -> Vec<AuditEvent> {
+    let token = TokenId::from_bytes([4; 16]);
+    let identity = Identity::User { tenant: principal().tenant, name: principal().name };
+    vec![
+        AuditEvent::ControllerStarted { name: "c".into() },
+        AuditEvent::PolicyChanged { version: 1, digest: Digest::of(b""), by: "file".into(), note: None },
+        AuditEvent::ShadowPolicySet { digest: Digest::of(b""), by: principal() },
+        AuditEvent::ShadowPolicyCleared { by: principal() },
+        AuditEvent::FreezeSet(freeze()),
+        AuditEvent::FreezeLifted { freeze: freeze(), by: principal() },
+        AuditEvent::CallRefused { identity: identity.clone(), method: "/x".into(), count: 1 },
+        AuditEvent::JoinTokenIssued { token, site: site(), agent: agent(), by: principal(), expires_at: AT },
+        AuditEvent::AgentEnrolled { token, site: site(), agent: agent(), serial: "01".into() },
+        AuditEvent::CertificateRenewed { identity, serial: "02".into() },
+        AuditEvent::AgentConnected { site: site(), agent: agent(), epoch: 1, address: "10.0.0.1:1".into() },
+        AuditEvent::HostsReported { site: site(), agent: agent(), hosts: 1, changes: vec!["+ web-1".into()] },
+        AuditEvent::AuditRead { by: principal(), from: 0, count: 1, query: Some("kind:x".into()) },
+    ]
+}
+
+/// One event of every kind.
+pub(super) fn every_kind() -> Vec<AuditEvent> {
+    [asked().to_vec(), of_invocations(), of_jobs(), of_the_fleet()].concat()
+}
