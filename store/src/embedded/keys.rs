@@ -15,6 +15,7 @@ pub(super) const APPLIED: &[u8] = b"m/applied";
 pub(super) const FRONTIER: &[u8] = b"m/frontier";
 /// The policy that is proposed.
 pub(super) const SHADOW: &[u8] = b"m/shadow";
+pub(super) const AUDIT: &[u8] = b"a";
 pub(super) const AGENT: &[u8] = b"g";
 pub(super) const FREEZE: &[u8] = b"f";
 pub(super) const HOST: &[u8] = b"h";
@@ -55,6 +56,12 @@ pub(super) fn open(id: InvocationId) -> Vec<u8> {
 }
 pub(super) fn of_job(job: JobId) -> Vec<u8> {
     key(b'b', &[job.as_bytes(), b""])
+}
+/// Past every invocation of the job.
+pub(super) fn after_job(job: JobId) -> Vec<u8> {
+    let mut after = key(b'b', &[job.as_bytes()]);
+    after.push(1);
+    after
 }
 pub(super) fn of_job_host(job: JobId, host: &HostAlias, attempt: u32) -> Vec<u8> {
     key(b'b', &[job.as_bytes(), host.as_str().as_bytes(), &attempt.to_be_bytes()])
