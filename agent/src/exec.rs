@@ -168,7 +168,7 @@ impl Runner {
         let id = admitted.invocation();
         let (permit, ticket) = match permit {
             Some(permit) => (permit, ticket),
-            None => match self.wait_for_turn(&admitted, ticket, &stop).await {
+            None => match Box::pin(self.wait_for_turn(&admitted, ticket, &stop)).await {
                 Ok(turn) => turn,
                 Err(outcome) => {
                     let ended = Ended::not_run(id, outcome, self.clock.now());
@@ -276,7 +276,7 @@ impl Runner {
 
     async fn exec(&self, admitted: Admitted, session: Session, stop: CancellationToken) -> Run {
         if admitted.detached() {
-            return self.exec_detached(admitted, session, stop).await;
+            return Box::pin(self.exec_detached(admitted, session, stop)).await;
         }
         self.exec_attached(&admitted, session, stop).await
     }
@@ -326,7 +326,7 @@ impl Runner {
         let output = if bytes <= INLINE_OUTPUT_BYTES {
             Kept::Inline(output)
         } else {
-            self.spool_output(id, output).await
+            Box::pin(self.spool_output(id, output)).await
         };
         Ended { invocation: id, outcome, started_at, ended_at, address, output, evidence: None, guard }
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use lictor_certs::evidence::Signers;
 use lictor_core::{
     audit::AuditEvent,
@@ -12,10 +13,11 @@ use lictor_core::{
 };
 use lictor_proto::{
     convert::{Invalid, at_most, known, parse},
-    limits::MAX_IDS_PER_MESSAGE,
+    limits::{MAX_IDS_PER_MESSAGE, MAX_MESSAGE_BYTES, MAX_RESULTS_PER_MESSAGE},
     pb,
 };
 use lictor_store::{Change, KeptAgent, StoreError, Write};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
@@ -27,6 +29,12 @@ const HELLO_WAIT: Duration = Duration::from_secs(10);
 
 /// Longest version, and longest identity of a journal.
 const MAX_TEXT_BYTES: usize = 64;
+
+/// Results that one commit takes in when an agent sends message after message: large enough to share a sync among many,
+/// and far below what a change may have …
+const RESULTS_AT_ONCE: usize = 20 * MAX_RESULTS_PER_MESSAGE;
+/// … unless they have so many bytes, as those with much output do.
+const RESULT_BYTES_AT_ONCE: usize = MAX_MESSAGE_BYTES;
 
 /// What can happen in a session.
 enum Event {
@@ -75,15 +83,11 @@ pub async fn open(
 }
 
 async fn serve(lifecycle: Arc<Lifecycle>, session: Arc<Session>, mut inbound: Streaming<pb::AgentMessage>) {
+    let mut next = None;
     let ended = loop {
         let event = tokio::select! {
             biased;
-            message = inbound.message() => match message {
-                Ok(Some(pb::AgentMessage { message: Some(message) })) => Event::Message(Box::new(message)),
-                Ok(Some(pb::AgentMessage { message: None })) => Event::End(Some(Status::invalid_argument("a message of a kind that this version does not know"))),
-                Ok(None) => Event::End(None),
-                Err(status) => Event::End(Some(status)),
-            },
+            message = received(&mut next, &mut inbound) => gathered(message, &mut next, &mut inbound),
             () = session.told_to_look() => Event::Look,
             () = session.fell_behind() => Event::End(Some(Status::resource_exhausted("it fell too far behind"))),
         };
@@ -105,6 +109,53 @@ async fn serve(lifecycle: Arc<Lifecycle>, session: Arc<Session>, mut inbound: St
     lifecycle.sessions.remove(&session);
     let why = ended.unwrap_or_else(|| "it left".into());
     tracing::info!(site = %session.site(), agent = %session.agent(), epoch = session.epoch(), why, "an agent is disconnected");
+}
+
+/// What was received already and not looked at, or what is received next.
+async fn received(next: &mut Option<Event>, inbound: &mut Streaming<pb::AgentMessage>) -> Event {
+    match next.take() {
+        Some(event) => event,
+        None => inbound.message().await.into(),
+    }
+}
+
+/// With results come those of the messages behind them that are here already; the first that has none is `next`.
+fn gathered(event: Event, next: &mut Option<Event>, inbound: &mut Streaming<pb::AgentMessage>) -> Event {
+    use pb::agent_message::Message;
+    let Event::Message(mut first) = event else { return event };
+    if let Message::Results(all) = &mut *first {
+        let mut bytes = all.encoded_len();
+        while all.results.len() < RESULTS_AT_ONCE
+            && bytes < RESULT_BYTES_AT_ONCE
+            && next.is_none()
+            && let Some(message) = inbound.message().now_or_never()
+        {
+            match Event::from(message) {
+                Event::Message(more) => match *more {
+                    Message::Results(more) => {
+                        bytes += more.encoded_len();
+                        all.results.extend(more.results);
+                    }
+                    other => *next = Some(Event::Message(Box::new(other))),
+                },
+                other => *next = Some(other),
+            }
+        }
+    }
+    Event::Message(first)
+}
+
+impl From<Result<Option<pb::AgentMessage>, Status>> for Event {
+    fn from(message: Result<Option<pb::AgentMessage>, Status>) -> Self {
+        match message {
+            Ok(Some(pb::AgentMessage { message: Some(message) })) => Self::Message(Box::new(message)),
+            Ok(Some(pb::AgentMessage { message: None })) => Self::End(Some(Status::invalid_argument(
+                "a message of a kind that this version does not know",
+            ))),
+            Ok(None) => Self::End(None),
+            Err(status) => Self::End(Some(status)),
+        }
+    }
 }
 
 async fn handle(
