@@ -2,6 +2,7 @@
 
 pub(crate) mod anchor;
 pub(crate) mod bundle;
+mod consent;
 pub(crate) mod flaw;
 pub(crate) mod replay;
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod agent;
 pub(crate) mod agents;
+pub(crate) mod approvals;
+pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod completions;
@@ -54,6 +56,9 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Jobs(arguments) => jobs::run(arguments, context).await,
         Verb::Output(arguments) => output::run(arguments, context).await,
         Verb::Watch(arguments) => watch::run(arguments, context).await,
+        Verb::Approvals(arguments) => approvals::run(arguments, context).await,
+        Verb::Approve(arguments) => approve::approve(arguments, context).await,
+        Verb::Deny(arguments) => approve::deny(arguments, context).await,
         Verb::Cancel(arguments) => cancel::run(arguments, context).await,
         Verb::Pause(arguments) => steer::pause(arguments, context).await,
         Verb::Resume(arguments) => steer::resume(arguments, context).await,

@@ -11,9 +11,9 @@ use lictor_core::error::{ErrorCode, Failure};
 use lictor_proto::{
     limits::{MAX_MESSAGE_BYTES, MAX_POLICY_MESSAGE_BYTES},
     pb::{
-        audit_service_client::AuditServiceClient, fleet_service_client::FleetServiceClient,
-        freeze_service_client::FreezeServiceClient, job_service_client::JobServiceClient,
-        policy_service_client::PolicyServiceClient,
+        approval_service_client::ApprovalServiceClient, audit_service_client::AuditServiceClient,
+        fleet_service_client::FleetServiceClient, freeze_service_client::FreezeServiceClient,
+        job_service_client::JobServiceClient, policy_service_client::PolicyServiceClient,
     },
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -145,6 +145,11 @@ impl Client {
     }
     pub(crate) fn freeze_service(&self) -> FreezeServiceClient<Channel> {
         FreezeServiceClient::new(self.link.channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+    pub(crate) fn approval_service(&self) -> ApprovalServiceClient<Channel> {
+        ApprovalServiceClient::new(self.link.channel.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }

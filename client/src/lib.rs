@@ -7,6 +7,7 @@
 //! Every failure is a [`Failure`](lictor_core::error::Failure) with a code and a next step. This crate knows neither MCP
 //! nor policies.
 
+pub mod approval;
 pub mod audit;
 pub mod collect;
 pub mod connect;

@@ -1,6 +1,7 @@
-//! Calls that only operators may make: agents and join tokens, in [`freeze`] the emergency freeze, and in [`policy`] those
-//! about the policy. Those about the audit are in [`audit`](crate::audit).
+//! Calls that only operators may make: agents and join tokens, in [`approvals`] consent, in [`freeze`] the emergency freeze,
+//! and in [`policy`] those about the policy. Those about the audit are in [`audit`](crate::audit).
 
+pub mod approvals;
 pub mod freeze;
 pub mod policy;
 

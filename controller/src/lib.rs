@@ -42,6 +42,7 @@ use self::{
     api::{
         Services,
         agent_link::Link,
+        approvals::ApprovalApi,
         audit::AuditApi,
         enroll::Enroll,
         fleet::FleetApi,
@@ -155,6 +156,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         policies: PolicyApi::new(Arc::clone(&lifecycle)),
         fleet: FleetApi::new(Arc::clone(&lifecycle), Arc::clone(&authority), enroll_advertise),
         audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints)),
+        approvals: ApprovalApi::new(Arc::clone(&lifecycle)),
         freezes: FreezeApi::new(Arc::clone(&lifecycle)),
         link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority)),
     };

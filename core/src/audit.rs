@@ -18,10 +18,14 @@ use crate::{
     rollout::{HaltReason, Rollout},
 };
 
+mod approval;
 mod fields;
 mod refusal;
 
-pub use self::refusal::{BadEvidence, SignedRefusal};
+pub use self::{
+    approval::{ApprovalChange, ApprovalEvent},
+    refusal::{BadEvidence, SignedRefusal},
+};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +221,8 @@ pub enum AuditEvent {
         /// The wave.
         wave: u32,
     },
+    /// Something happened to the consent that a job needs.
+    Approval(Box<ApprovalEvent>),
     /// An operator froze everything, a site or a host: nothing new starts there.
     FreezeSet(Freeze),
     /// An operator lifted a freeze.
@@ -342,6 +348,7 @@ impl AuditEvent {
             Self::WaveEnded { .. } => "wave_ended",
             Self::HealthCheckStarted { .. } => "health_check_started",
             Self::WaveBegun { .. } => "wave_begun",
+            Self::Approval(event) => event.kind(),
             Self::FreezeSet(_) => "freeze_set",
             Self::FreezeLifted { .. } => "freeze_lifted",
             Self::CallRefused { .. } => "call_refused",

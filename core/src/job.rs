@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    approval::Approval,
     clock::Timestamp,
     command::Command,
     context::Context,
@@ -124,6 +125,8 @@ pub struct Job {
     pub progress: Progress,
     /// Whether it is guarded on its hosts, where they let it, and outlives connections and agents.
     pub detached: bool,
+    /// The consent of others that it needs or needed; `None`: policy allowed it as it is.
+    pub approval: Option<Approval>,
 }
 
 // === impl IdempotencyKey ===
@@ -252,10 +255,20 @@ impl Job {
         match counts.state() {
             JobState::Queued | JobState::Running if self.cancel_requested.is_some() => JobState::Cancelling,
             JobState::Queued | JobState::Running if halted => JobState::Halting,
+            JobState::Queued | JobState::Running if self.awaits_approval() => JobState::AwaitingApproval,
             JobState::Queued | JobState::Running if self.progress.paused.is_some() => JobState::Paused,
             state if state.ended() && halted => JobState::Halted,
             state => state,
         }
+    }
+    /// Whether it waits for the consent of others.
+    pub const fn awaits_approval(&self) -> bool {
+        matches!(&self.approval, Some(approval) if approval.is_pending())
+    }
+    /// Until when its invocations may wait for an agent, where nothing else holds them back.
+    pub fn waits_until(&self) -> Timestamp {
+        let used_at = self.approval.as_ref().and_then(Approval::used_at);
+        used_at.map_or(self.queue_until, |at| at.plus(self.queue_wait()))
     }
     /// How long an invocation may wait for its agent once it may begin.
     pub fn queue_wait(&self) -> Duration {

@@ -8,7 +8,7 @@ use lictor_client::{
 };
 use lictor_core::{
     error::{ErrorCode, Failure},
-    job::JobSpec,
+    job::{JobSpec, JobState},
     limits::{KILL_CONFIRM, TERM_GRACE},
 };
 use tokio::time::{Instant, sleep_until};
@@ -20,7 +20,8 @@ const CANCEL_WAIT: Duration = TERM_GRACE.saturating_add(KILL_CONFIRM).saturating
 
 /// Runs the job and collects what becomes of it; `keep` says how much output to keep for a number of hosts.
 ///
-/// The collected job has not ended if the call was cancelled and stopping took longer than [`CANCEL_WAIT`].
+/// A job that waits for the consent of others is answered at once, without its hosts. Otherwise, the collected job has not
+/// ended only if the call was cancelled and stopping took longer than [`CANCEL_WAIT`].
 pub(crate) async fn follow(
     call: &Call<'_>,
     spec: &JobSpec,
@@ -39,7 +40,11 @@ pub(crate) async fn follow(
                         collector.set_keep(keep(submitted.job.counts.total()));
                     }
                     progress.note(&update).await;
+                    let waits = waits_for_people(&update);
                     collector.take(update);
+                    if waits {
+                        return Ok(collector);
+                    }
                 }
                 None => return Ok(collector),
             },
@@ -53,6 +58,11 @@ pub(crate) async fn follow(
             () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => return Ok(collector),
         }
     }
+}
+
+/// Whether the job waits for consent: people may take hours, and no call waits for them.
+fn waits_for_people(update: &JobUpdate) -> bool {
+    matches!(update, JobUpdate::Submitted(submitted) if submitted.job.state == JobState::AwaitingApproval)
 }
 
 /// Where the failure leaves open whether a job was recorded, says how to ask for it without running it twice.

@@ -4,7 +4,7 @@
 //! cancellation) → `answer` (typed result, bounded output, or a failure with a code and a next step). No tool and no
 //! argument raises its caller's authority; what is allowed is decided by the controller, for this bridge's identity.
 //!
-//! This crate knows neither the wire format nor approvals nor any host's address.
+//! This crate knows neither the wire format nor how approvals are decided nor any host's address.
 
 pub mod config;
 pub mod server;
@@ -21,3 +21,4 @@ mod key;
 mod progress;
 mod schema;
 mod tools;
+mod waiting;

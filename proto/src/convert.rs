@@ -1,5 +1,6 @@
 //! Conversion between wire and domain. In: `TryFrom`, which refuses whatever is missing, unknown or too large. Out: `From`.
 
+mod approval;
 mod command;
 mod context;
 mod freeze;
@@ -15,6 +16,7 @@ mod rollout;
 use std::fmt;
 
 pub use self::{
+    approval::{approval_to_wire, terms_from_wire, terms_to_wire},
     command::command_text,
     context::{context_from_wire, context_to_wire},
     guard::guard_from_wire,

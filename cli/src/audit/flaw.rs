@@ -51,6 +51,13 @@ pub(crate) enum Flaw {
         /// Which.
         invocation: String,
     },
+    /// Something was meant to start without the consent that it needed, or consent is recorded that nobody could give.
+    Consent {
+        /// The record.
+        index: u64,
+        /// What does not hold.
+        why: String,
+    },
     /// A site's refusal is recorded, and its evidence does not prove it.
     Evidence {
         /// The record of the refusal.
@@ -96,6 +103,9 @@ impl std::fmt::Display for Flaw {
                     f,
                     "record {index} says that {invocation} ran, and no record of its intent precedes it"
                 )
+            }
+            Self::Consent { index, why } => {
+                write!(f, "record {index} contradicts the consent that was needed: {why}")
             }
             Self::Evidence { index, why } => {
                 write!(f, "record {index} tells of a refusal that its evidence does not prove: {why}")

@@ -9,7 +9,7 @@ use lictor_core::{
 };
 use serde::Deserialize;
 
-use super::{Verified, flaw::Flaw};
+use super::{Verified, consent::Consents, flaw::Flaw};
 
 /// A log on its way from the first record to the last.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Replay {
     frontier: Frontier,
     anchor: Option<TreeHead>,
     intended: HashSet<InvocationId>,
+    consents: Consents,
     started: u64,
     refused: u64,
     times: Option<(String, String)>,
@@ -28,6 +29,7 @@ struct Record {
     at: String,
     kind: String,
     invocation: Option<String>,
+    job: Option<String>,
     ran: Option<String>,
     #[serde(flatten)]
     refusal: Refusal,
@@ -55,6 +57,7 @@ impl Replay {
             frontier: Frontier::default(),
             anchor,
             intended: HashSet::new(),
+            consents: Consents::default(),
             started: 0,
             refused: 0,
             times: None,
@@ -73,6 +76,7 @@ impl Replay {
             return Err(Flaw::Forked { known: anchor.size });
         }
         let record: Record = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
+        self.consent_precedes(index, &record, content)?;
         self.intent_precedes(index, &record)?;
         if record.kind == "grant_refused" {
             prove(&record).map_err(|why| Flaw::Evidence { index, why })?;
@@ -83,6 +87,16 @@ impl Replay {
             None => Some((record.at.clone(), record.at)),
         };
         Ok(())
+    }
+
+    /// Nothing that needs the consent of others is meant to start before enough of them have given it.
+    fn consent_precedes(&mut self, index: u64, record: &Record, content: &[u8]) -> Result<(), Flaw> {
+        let holds = match (record.kind.as_str(), &record.job) {
+            ("invocation_intended", Some(job)) => self.consents.intended(job),
+            (kind, _) if kind.starts_with("approval_") => self.consents.take(kind, content),
+            _ => Ok(()),
+        };
+        holds.map_err(|why| Flaw::Consent { index, why })
     }
 
     /// Nothing starts on a host unless a record of the intent precedes it.

@@ -54,6 +54,7 @@ fn job() -> JobView {
         rollout: lictor_core::rollout::Rollout::default(),
         progress: None,
         detached: false,
+        approval: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use lictor_core::{
+    approval::Approval,
     audit::AuditEvent,
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationEvent, InvocationState},
@@ -306,7 +307,10 @@ impl Lifecycle {
         if job.cancel_requested.is_some() {
             return Again::End(Outcome::Cancelled);
         }
-        if held || job.progress.paused.is_some() {
+        if let Some(refusal) = job.approval.as_ref().and_then(Approval::refusal) {
+            return Again::End(refusal);
+        }
+        if held || job.awaits_approval() || job.progress.paused.is_some() {
             return Again::No;
         }
         if self.clock.now() > wait_until {

@@ -131,6 +131,7 @@ impl AuditEvent {
             Self::WaveBegun { job, wave } => {
                 vec![("job", text(job)), ("wave", Field::Number((*wave).into()))]
             }
+            Self::Approval(event) => event.fields(),
             Self::FreezeSet(freeze) => frozen(freeze, "by"),
             Self::FreezeLifted { freeze, by } => {
                 let mut fields = frozen(freeze, "frozen_by");
@@ -275,6 +276,6 @@ pub(super) fn optional(value: Option<impl ToString>) -> Field {
     value.map_or(Field::Absent, text)
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

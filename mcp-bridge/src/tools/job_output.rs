@@ -4,6 +4,7 @@ use lictor_client::{grep::grep, kept::KeptBytes, views::InvocationView};
 use lictor_core::{
     error::{ErrorCode, Failure},
     id::JobId,
+    job::JobState,
     name::HostAlias,
     output::StreamName,
 };
@@ -114,7 +115,7 @@ impl BridgeTool for JobOutput {
             return Err(invalid(format!("max_bytes: not 1 to {MAX_PAGE_BYTES}"), "ask for a smaller page"));
         }
         let pattern = grep.as_deref().map(compile).transpose()?;
-        let view = find(call, job, &host).await?;
+        let (view, state) = find(call, job, &host).await?;
         let stream = if stderr { StreamName::Stderr } else { StreamName::Stdout };
         let wanted = if pattern.is_some() { u64::MAX } else { u64::from(most) };
         let kept = call.client.kept_output(view.id, stream, offset, wanted).await?;
@@ -122,7 +123,7 @@ impl BridgeTool for JobOutput {
         let mut page = Page {
             job_id: job.to_string(),
             host: host.to_string(),
-            state: view.state(),
+            state,
             stream: if stderr { "stderr" } else { "stdout" },
             bytes_total: kept.total,
             bytes_kept: view.stream(stream).bytes_kept,
@@ -181,8 +182,12 @@ fn invalid(message: String, next_step: &str) -> Failure {
     Failure::new(ErrorCode::InvalidArgument, message, next_step)
 }
 
-/// The newest attempt on the host. Pages are ordered by host.
-async fn find(call: &Call<'_>, job: JobId, host: &HostAlias) -> Result<InvocationView, Failure> {
+/// The newest attempt on the host, and where it stands. Pages are ordered by host.
+async fn find(
+    call: &Call<'_>,
+    job: JobId,
+    host: &HostAlias,
+) -> Result<(InvocationView, &'static str), Failure> {
     let mut page = call.client.get_job(job, PAGE, None).await?;
     let mut found: Option<InvocationView> = None;
     loop {
@@ -197,6 +202,15 @@ async fn find(call: &Call<'_>, job: JobId, host: &HostAlias) -> Result<Invocatio
             _ => break,
         }
     }
+    let waits = page.job.state == JobState::AwaitingApproval;
+    let state = |view: &InvocationView| match view.outcome {
+        None if waits => JobState::AwaitingApproval.as_str(),
+        _ => view.state(),
+    };
+    let found = found.map(|view| {
+        let state = state(&view);
+        (view, state)
+    });
     found.ok_or_else(|| {
         let next_step = "name a host of this job, as its result does";
         Failure::new(ErrorCode::NotFound, format!("{job} has no host {host}"), next_step)

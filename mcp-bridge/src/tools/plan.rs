@@ -68,7 +68,7 @@ struct HostPlan {
     /// Its site.
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<String>,
-    /// ALLOW, DENY, or APPROVE: it would need the consent of others, which cannot be given yet, so it would not run.
+    /// ALLOW, DENY, or APPROVE: it would need the consent of others, and would wait for that.
     effect: &'static str,
     /// Stable code of the decision.
     code: String,
@@ -117,7 +117,7 @@ impl BridgeTool for PlanCommand {
             Some("no host is meant: see ssh_list_hosts")
         } else if asks {
             Some(
-                "tell the user that policy asks for the consent of others, which cannot be given yet, so nothing would run on any host; no argument lifts it",
+                "tell the user that policy asks for the consent of others: a run waits for it, on every host; no argument and no tool lifts it",
             )
         } else if too_many {
             Some("policy allows fewer hosts in one job, so nothing would run: ask for fewer hosts at a time")

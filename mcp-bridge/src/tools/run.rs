@@ -12,6 +12,7 @@ use crate::{
     arguments::{Asked, job_spec, one_host},
     follow::follow,
     host_run::{HostRun, refusal},
+    waiting::{WAITING_STEP, Waiting},
 };
 
 /// Most of each stream that a result shows: some 6,000 tokens, of which a model can still read both.
@@ -51,6 +52,9 @@ pub(super) struct RunResult {
     run: HostRun,
     /// Whether this is the result of an earlier request with the same idempotency key.
     replayed: bool,
+    /// There only while the state is AWAITING_APPROVAL: whose consent the job waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_step: Option<&'static str>,
@@ -60,8 +64,8 @@ impl BridgeTool for Run {
     const NAME: &'static str = "ssh_run";
     const TITLE: &'static str = "Run a command on a host";
     const DESCRIPTION: &'static str = "Runs a command on one host, if policy allows it, and waits for its end. A failing exit \
-        code is a normal result; an error means that it did not run or that nobody can know. Cancelling the request stops \
-        the command.";
+        code is a normal result; an error means that it did not run or that nobody can know. Where policy asks for the \
+        consent of people, it answers at once that it waits for them. Cancelling the request stops the command.";
     const EFFECT: Effect = Effect::Runs;
     type Parameters = Parameters;
     type Result = RunResult;
@@ -71,6 +75,15 @@ impl BridgeTool for Run {
         let asked = Asked { target: one_host(&alias)?, command, argv, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
         let collector = follow(call, &spec, |_| Keep::at_most(STREAM_BUDGET)).await?;
+        if let (Some(waiting), Some(submitted)) = (Waiting::of(&collector, &spec), collector.submitted()) {
+            return Ok(Answer::done(RunResult {
+                job_id: submitted.job.id.to_string(),
+                run: HostRun::awaiting(&alias),
+                replayed: submitted.replayed,
+                waiting: Some(waiting),
+                next_step: Some(WAITING_STEP),
+            }));
+        }
         let invocations = collector.invocations();
         let (Some((invocation, collected)), Some(submitted)) = (invocations.last(), collector.submitted())
         else {
@@ -81,6 +94,7 @@ impl BridgeTool for Run {
             job_id: submitted.job.id.to_string(),
             run: HostRun::show(invocation, collected, STREAM_BUDGET),
             replayed: submitted.replayed,
+            waiting: None,
             next_step: invocation.outcome.as_ref().and_then(advice::next_step),
         };
         Ok(Answer::refused(result, refusal(invocation)))

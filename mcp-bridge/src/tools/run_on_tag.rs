@@ -10,7 +10,7 @@ use lictor_client::{
 use lictor_core::{
     error::{ErrorCode, Failure},
     id::InvocationId,
-    job::Counts,
+    job::{Counts, JobState},
     outcome::{Outcome, Ran},
 };
 use schemars::JsonSchema;
@@ -23,6 +23,7 @@ use crate::{
     follow::follow,
     group_run::GroupRun,
     host_run::{ran, refusal},
+    waiting::{WAITING_STEP, Waiting},
 };
 
 /// Most output that a result shows over all hosts: some 12,000 tokens.
@@ -68,7 +69,7 @@ pub(super) struct TagResult {
     job_id: String,
     /// The tag.
     tag: String,
-    /// SUCCEEDED (everywhere), PARTIAL, FAILED, CANCELLED, UNKNOWN, or RUNNING if it has not ended.
+    /// SUCCEEDED (everywhere), PARTIAL, FAILED, CANCELLED, UNKNOWN, or RUNNING or AWAITING_APPROVAL if it has not ended.
     state: &'static str,
     /// Number of hosts.
     hosts_total: u32,
@@ -96,6 +97,9 @@ pub(super) struct TagResult {
     left_out_by_state: BTreeMap<&'static str, usize>,
     /// Whether this is the result of an earlier request with the same idempotency key.
     replayed: bool,
+    /// There only while the state is AWAITING_APPROVAL: whose consent all of the job waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_step: Option<&'static str>,
@@ -116,6 +120,15 @@ impl BridgeTool for RunOnTag {
         let asked = Asked { target: every_host(&tag)?, command, argv, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
         let collector = follow(call, &spec, keep).await?;
+        if let Some(waiting) = Waiting::of(&collector, &spec) {
+            let awaiting = TagResult {
+                state: JobState::AwaitingApproval.as_str(),
+                waiting: Some(waiting),
+                next_step: Some(WAITING_STEP),
+                ..result(tag, &collector)?
+            };
+            return Ok(Answer::done(awaiting));
+        }
         let refusal = nothing_ran(&collector);
         Ok(Answer::refused(result(tag, &collector)?, refusal))
     }
@@ -162,6 +175,7 @@ fn result(tag: String, collector: &Collector) -> Result<TagResult, Failure> {
         results_total: groups.len(),
         left_out_by_state,
         replayed: submitted.replayed,
+        waiting: None,
         next_step: retry
             .then_some("where ran is not_run, asking again with ssh_run is safe once the reason is mended"),
     })

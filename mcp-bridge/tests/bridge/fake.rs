@@ -209,6 +209,7 @@ fn wire_job(request: &pb::SubmitRequest, job: JobId, counts: &Counts) -> pb::Job
         progress: None,
         detached: false,
         context: None,
+        approval: None,
     }
 }
 

@@ -26,11 +26,15 @@ use lictor_core::{
 
 use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Outline, Store, Write};
 
+mod approvals;
 mod fixtures;
 mod freezes;
 
 use self::fixtures::{change, event, host, invocation, is_conflict, job, principal, token};
-pub use self::freezes::a_freeze_is_kept_until_it_is_lifted_once;
+pub use self::{
+    approvals::an_approval_is_kept_with_its_job_and_two_decisions_at_once_are_one,
+    freezes::a_freeze_is_kept_until_it_is_lifted_once,
+};
 
 /// A backend under test.
 pub trait Fixture: Send + Sync {

@@ -11,6 +11,7 @@ use lictor_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    approval::ApprovalV1,
     context::ContextV1,
     corrupt, parse,
     rollout::{ProgressV1, RolloutV1},
@@ -48,6 +49,9 @@ pub(crate) struct JobV1 {
     progress: Option<ProgressV1>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     detached: bool,
+    /// Absent for what needs no consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approval: Option<ApprovalV1>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -113,6 +117,7 @@ impl JobRecord {
             rollout: RolloutV1::new(&job.rollout),
             progress: ProgressV1::new(&job.progress),
             detached: job.detached,
+            approval: job.approval.as_ref().map(Into::into),
         })
     }
 }
@@ -146,6 +151,7 @@ impl TryFrom<JobRecord> for KeptJob {
             rollout: v1.rollout.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             progress: v1.progress.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             detached: v1.detached,
+            approval: v1.approval.map(TryInto::try_into).transpose()?,
         };
         let counts = v1.counts.map(|[queued, active, succeeded, failed, not_run, cancelled, unknown]| {
             Counts { queued, active, succeeded, failed, not_run, cancelled, unknown }

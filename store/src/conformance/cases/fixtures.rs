@@ -72,6 +72,7 @@ pub(super) fn job(n: u8) -> Job {
             halted: Some(Halt { reason: HaltReason::Aborted, by: Some(principal()), at: AT }),
         },
         detached: true,
+        approval: None,
     }
 }
 
