@@ -1,6 +1,7 @@
 //! Stored types: versioned JSON, apart from the nouns they hold. What was written by an older version stays readable.
 
 mod audit;
+mod checkpoint;
 mod context;
 mod fleet;
 mod freeze;
@@ -15,6 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::audit::{MAX_RECORD_BYTES, encode_event};
 pub(crate) use self::{
+    checkpoint::CheckpointRecord,
     fleet::{AgentRecord, HostRecord, TokenRecord},
     freeze::FreezeRecord,
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
