@@ -50,6 +50,8 @@ pub(crate) struct LogWitness {
     key: SigningKey,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Held while files are written: what an earlier session left unfinished does not get in the way of this one.
+    writing: Mutex<()>,
     answers: watch::Sender<Option<pb::Cosignature>>,
 }
 
@@ -109,6 +111,7 @@ impl LogWitness {
             name,
             clock,
             state: Mutex::new(State { kept, trust: Trust::Unproven, session: 0, busy: false }),
+            writing: Mutex::default(),
             answers: watch::Sender::new(None),
         }))
     }
@@ -257,6 +260,10 @@ impl LogWitness {
     ) {
         let this = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
+            let _one = this.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            if this.state().session != session {
+                return;
+            }
             let done = work(&this);
             let mut state = this.state();
             if state.session != session {

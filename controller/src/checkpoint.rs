@@ -35,8 +35,8 @@ const SETTLE: Duration = Duration::from_millis(250);
 const COSIGN_WAIT: Duration = Duration::from_secs(1);
 /// Heads for which cosignatures are still taken: more than agents are behind, for each answers before it gets the next.
 const RECENT: usize = 64;
-/// Most cosignatures in a note, so that it stays below the longest that verifiers read.
-const MAX_COSIGNATURES: usize = 128;
+/// Most cosignatures in a note, so that it stays below the longest that verifiers read, also with the longest names.
+const MAX_COSIGNATURES: usize = 64;
 
 /// Signs heads, and gathers what witnesses say of them.
 #[derive(Debug)]

@@ -177,6 +177,10 @@ async fn check(dir: &Path, acknowledged: usize, left: Left) {
             format!("number {number}"),
             "in the order in which they were acknowledged"
         );
+        // The state beside the records: all of it now and then, and always what changed last.
+        if acknowledged % 10 != 0 && number + 4 < size {
+            continue;
+        }
         let policy = store.policy(Some(number)).await.unwrap().unwrap();
         assert_eq!(policy.digest, Digest::of(policy.source.as_bytes()));
     }

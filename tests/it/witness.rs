@@ -208,7 +208,7 @@ async fn whoever_pins_the_old_key_of_the_log_follows_it_to_the_new_one() {
     let old_key = fs::read(state(&world).join("keys/audit.key")).unwrap();
     let rotated = rotate();
     expect(&rotated).unwrap();
-    let new_key = text(&rotated).trim().lines().last().unwrap().to_owned();
+    let new_key = String::from_utf8(rotated.stdout).unwrap().lines().last().unwrap().to_owned();
     world.start_controller().await.unwrap();
     world.agent_connected().await.unwrap();
     runs(&world).await;
