@@ -30,6 +30,7 @@ use crate::{
     output::uplink::Uplink,
     site::LiveSite,
     ssh::{open_files, pool::Pool},
+    witness::{LogWitness, WitnessError},
     work::Work,
 };
 
@@ -61,6 +62,9 @@ pub enum AgentError {
     /// What the last run left could not be settled.
     #[error("the journal cannot be written; free the disk that holds state_dir")]
     JournalDown,
+    /// What is known of the audit log.
+    #[error("this agent cannot be a witness of the audit log")]
+    Witness(#[from] WitnessError),
     /// The state directory.
     #[error("the state directory cannot be used")]
     State(#[from] std::io::Error),
@@ -95,6 +99,7 @@ pub async fn run_with_clock(
     let runner = Arc::new(runner);
     runner.resume(resumed);
     let epoch = link::epoch_in(&config.state_dir)?;
+    let log_witness = LogWitness::open(&config.state_dir, &tls.domain(), &gate, Arc::clone(&clock))?;
     tracing::info!(site = %gate.site, agent = %gate.agent, hosts = site.current().hosts.len(), controller = config.controller, "agent started");
     let link = Link {
         controller: config.controller,
@@ -105,6 +110,7 @@ pub async fn run_with_clock(
         clock: Arc::clone(&clock),
         client: client_sender,
         epoch,
+        witness: log_witness,
         forged: 0.into(),
     };
     let renewal = Renewal { files, tls: Arc::clone(&tls), client, clock };

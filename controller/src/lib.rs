@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod keys;
 pub mod lifecycle;
 pub mod live;
+pub mod log_key;
 pub mod output;
 pub mod policies;
 pub mod quotas;
@@ -51,7 +52,7 @@ use self::{
         jobs::Jobs,
         policies::PolicyApi,
     },
-    checkpoint::Checkpoints,
+    checkpoint::{Checkpoints, LogOwner},
     dispatch::Dispatcher,
     fleet::LiveFleet,
     freezes::Freezes,
@@ -118,6 +119,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let state = config.state.clone();
     let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&state)).await??;
     let store: Arc<dyn Store> = Arc::new(store);
+    log_key::finish_rotation(&config.state, &*store).await.context("the key of the audit log")?;
     let keys = ControllerKeys::load_or_create(&config.state)?;
     let grant_key = keys.grants.public_key();
 
@@ -146,10 +148,13 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         tracing::info!(jobs = recovered, "jobs that had not ended are taken up again");
     }
 
-    let origin = checkpoint::origin(authority.domain(), &config.tenant)?;
-    let checkpoint_file = config.state.join("checkpoint");
-    let checkpoints =
-        Arc::new(Checkpoints::new(Arc::clone(&store), keys.checkpoints, origin, checkpoint_file));
+    let owner = LogOwner { domain: authority.domain().clone(), tenant: config.tenant.clone() };
+    let checkpoints = Arc::new(Checkpoints::new(
+        (Arc::clone(&store), Arc::clone(&clock)),
+        (keys.checkpoints, log_key::rotations(&config.state)?),
+        owner,
+        config.state.join("checkpoint"),
+    )?);
     let refusals = Arc::new(Refusals::default());
     let services = Services {
         jobs: Jobs::new(Arc::clone(&lifecycle)),
@@ -158,7 +163,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints)),
         approvals: ApprovalApi::new(Arc::clone(&lifecycle)),
         freezes: FreezeApi::new(Arc::clone(&lifecycle)),
-        link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority)),
+        link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority), Arc::clone(&checkpoints)),
     };
     let enroll = Enroll::new(Arc::clone(&lifecycle), Arc::clone(&authority), grant_key, advertise);
 
@@ -172,7 +177,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);
     supervise("shadow policy", shadow.judge_for_ever(), shutdown);
     supervise("sweep", Arc::clone(&lifecycle).sweep_for_ever(), shutdown);
-    supervise("checkpoints", checkpoints.keep_file(), shutdown);
+    supervise("checkpoints", checkpoints.sign_for_ever(), shutdown);
     supervise("refused calls", refusals.record_for_ever(store, Arc::clone(&clock)), shutdown);
     supervise(
         "certificate",

@@ -21,10 +21,12 @@ use crate::{
 mod approval;
 mod fields;
 mod refusal;
+mod witness;
 
 pub use self::{
     approval::{ApprovalChange, ApprovalEvent},
     refusal::{BadEvidence, SignedRefusal},
+    witness::WitnessEvent,
 };
 
 /// One thing that happened.
@@ -294,6 +296,8 @@ pub enum AuditEvent {
         /// What changed, one line a host, at most 64 lines.
         changes: Vec<String>,
     },
+    /// Of an agent as a witness of the log, or of the log's key.
+    Witness(Box<WitnessEvent>),
     /// Somebody read the audit log.
     AuditRead {
         /// Who.
@@ -357,6 +361,7 @@ impl AuditEvent {
             Self::CertificateRenewed { .. } => "certificate_renewed",
             Self::AgentConnected { .. } => "agent_connected",
             Self::HostsReported { .. } => "hosts_reported",
+            Self::Witness(event) => event.kind(),
             Self::AuditRead { .. } => "audit_read",
         }
     }

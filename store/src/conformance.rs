@@ -22,6 +22,8 @@ macro_rules! conformance {
             policies_are_kept_by_version,
             a_freeze_is_kept_until_it_is_lifted_once,
             a_proposed_policy_is_kept_until_it_is_replaced_or_removed,
+            proofs_hold_for_every_earlier_head,
+            the_newest_checkpoint_and_the_last_of_each_hour_are_kept,
             what_was_acknowledged_is_there_after_reopening,
         );
     };

@@ -5,9 +5,11 @@
 //! last moments (its `flush` does not reach the device). `docs/decisions/` has the measurements.
 
 mod batch;
+mod checkpoints;
 mod committer;
 mod journal;
 mod keys;
+mod nodes;
 mod outputs;
 mod plan;
 mod room;
@@ -16,22 +18,24 @@ mod table;
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
+    digest::Digest,
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
-    merkle::{Frontier, TreeHead},
+    merkle::{Frontier, Node, TreeHead},
     name::{AgentName, HostAlias, SiteName},
     output::StreamName,
     principal::Principal,
 };
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use self::{
     committer::Committer,
@@ -41,8 +45,8 @@ use self::{
     table::{Layer, Table, save_tree},
 };
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Outline,
-    Recorded, Store, StoreError, outline,
+    AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
+    KeptToken, Outline, Recorded, Store, StoreError, outline,
     record::{
         AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, PolicyRecord,
         ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
@@ -59,7 +63,7 @@ pub struct EmbeddedStore {
     table: Arc<Table>,
     committer: Committer,
     outputs: OutputFiles,
-    head: Arc<Mutex<TreeHead>>,
+    head: Arc<watch::Sender<TreeHead>>,
     // Held for as long as the store is open, so that no second process opens it.
     _lock: File,
 }
@@ -133,9 +137,10 @@ impl EmbeddedStore {
         save_tree(&db, &dir.join("state")).map_err(damaged)?;
         let journal = Journal::start(&journal_dir, end).map_err(damaged)?;
         let frontier = read_frontier(&tree).map_err(damaged)?;
-        let head = Arc::new(Mutex::new(frontier.head()));
+        let head = Arc::new(watch::Sender::new(frontier.head()));
         let outputs = OutputFiles::open(dir.join("output")).map_err(io)?;
         let table = Arc::new(Table::new(db, tree, dir.join("state")));
+        nodes::complete(&table, frontier.size()).map_err(damaged)?;
         let committer =
             Committer::start(Arc::clone(&table), &dir.join("state"), journal, frontier, Arc::clone(&head));
         Ok(Self { table, committer, outputs, head, _lock: lock })
@@ -318,7 +323,23 @@ impl Store for EmbeddedStore {
     }
 
     async fn audit_head(&self) -> Result<TreeHead, StoreError> {
-        Ok(*self.head.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(*self.head.borrow())
+    }
+
+    fn audit_heads(&self) -> watch::Receiver<TreeHead> {
+        self.head.subscribe()
+    }
+
+    async fn audit_nodes(&self, nodes: &[Node]) -> Result<Vec<Digest>, StoreError> {
+        nodes.iter().map(|node| nodes::hash(&self.table, *node)).collect()
+    }
+
+    async fn keep_checkpoint(&self, checkpoint: KeptCheckpoint) -> Result<(), StoreError> {
+        checkpoints::keep(self.table.tree(), &checkpoint)
+    }
+
+    async fn checkpoints(&self, limit: usize) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        checkpoints::newest(self.table.tree(), limit)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod approval;
 mod audit;
+mod checkpoint;
 mod context;
 mod fleet;
 mod freeze;
@@ -16,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::audit::{MAX_RECORD_BYTES, encode_event};
 pub(crate) use self::{
+    checkpoint::CheckpointRecord,
     fleet::{AgentRecord, HostRecord, TokenRecord},
     freeze::FreezeRecord,
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},

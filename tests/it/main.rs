@@ -16,3 +16,4 @@ mod simulator;
 mod targets;
 mod tidy;
 mod watchers;
+mod witness;

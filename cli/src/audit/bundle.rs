@@ -12,7 +12,7 @@ use std::{
 use lictor_certs::{checkpoint::Origin, signer::PublicKey};
 use serde::{Deserialize, Serialize};
 
-use super::{Verified, anchor, flaw::Flaw, head_of, replay::Replay};
+use super::{Verified, anchor, flaw::Flaw, log_key, replay::Replay};
 use crate::trouble::Trouble;
 
 /// The version of the file's form.
@@ -76,10 +76,10 @@ pub(crate) fn verify(
         Origin::new(name).map_err(|e| Flaw::Checkpoint(e.to_string()))
     };
     let origin = origin.map_or_else(named, |origin| Ok(origin.clone()))?;
-    let signed = head_of(&head.checkpoint, &origin, key)?;
+    let (keys, signed) = log_key::of_file(path, &head.checkpoint, &origin, key)?;
     let anchor = match known {
         // An export may be older than what was verified since; then only the newer one can contradict it.
-        Some(known) => anchor::load(known, &origin, key)?.filter(|anchor| anchor.size <= signed.size),
+        Some(known) => anchor::load(known, &origin, &keys)?.filter(|anchor| anchor.size <= signed.size),
         None => None,
     };
     let mut replay = Replay::new(anchor);
@@ -88,7 +88,8 @@ pub(crate) fn verify(
         replay.push(index, &line)?;
         index += 1;
     }
-    Ok((origin, replay.finish(signed)?))
+    let verified = replay.finish(signed)?.under(&head.checkpoint, &keys)?;
+    Ok((origin, verified))
 }
 
 /// Gives every record of the file `path` to `take`, unverified.

@@ -12,6 +12,8 @@ pub(crate) enum Flaw {
     Checkpoint(String),
     /// The checkpoint is signed with another key than the pinned one.
     OtherKey,
+    /// The checkpoint is signed with a key that the log says was replaced before.
+    RetiredKey,
     /// The checkpoint belongs to another log than this one.
     OtherLog(String),
     /// A record is missing, or one is there twice.
@@ -74,6 +76,9 @@ impl std::fmt::Display for Flaw {
         match self {
             Self::Checkpoint(why) => write!(f, "the checkpoint proves nothing: {why}"),
             Self::OtherKey => f.write_str("the checkpoint is not signed with the pinned key"),
+            Self::RetiredKey => f.write_str(
+                "the checkpoint is signed with a key that the log itself says was replaced before",
+            ),
             Self::OtherLog(name) => write!(f, "the checkpoint belongs to another log than {name}"),
             Self::Order { expected, found } => {
                 write!(

@@ -9,7 +9,7 @@ use lictor_core::{
 };
 use serde::Deserialize;
 
-use super::{Verified, consent::Consents, flaw::Flaw};
+use super::{Verified, consent::Consents, flaw::Flaw, witnesses::Enrolled};
 
 /// A log on its way from the first record to the last.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Replay {
     started: u64,
     refused: u64,
     times: Option<(String, String)>,
+    enrolled: Enrolled,
+    rotated_to: Option<String>,
 }
 
 /// What matters here of a record.
@@ -31,6 +33,7 @@ struct Record {
     invocation: Option<String>,
     job: Option<String>,
     ran: Option<String>,
+    new_key: Option<String>,
     #[serde(flatten)]
     refusal: Refusal,
 }
@@ -61,6 +64,8 @@ impl Replay {
             started: 0,
             refused: 0,
             times: None,
+            enrolled: Enrolled::default(),
+            rotated_to: None,
         }
     }
 
@@ -81,6 +86,11 @@ impl Replay {
         if record.kind == "grant_refused" {
             prove(&record).map_err(|why| Flaw::Evidence { index, why })?;
             self.refused += 1;
+        }
+        match record.kind.as_str() {
+            "witness_enrolled" if !self.enrolled.take(content) => return Err(Flaw::NotARecord(index)),
+            "log_key_rotated" => self.rotated_to = Some(record.new_key.ok_or(Flaw::NotARecord(index))?),
+            _ => {}
         }
         self.times = match self.times.take() {
             Some((first, _)) => Some((first, record.at)),
@@ -133,8 +143,9 @@ impl Replay {
         if self.frontier.head() != head {
             return Err(Flaw::Changed);
         }
-        let Self { anchor, times, started, refused, .. } = self;
-        Ok(Verified { head, anchor, times, started, refused })
+        let Self { anchor, times, started, refused, enrolled, rotated_to, .. } = self;
+        let (note, enrolled) = (String::new(), enrolled.keys());
+        Ok(Verified { head, anchor, times, started, refused, note, enrolled, rotated_to })
     }
 }
 

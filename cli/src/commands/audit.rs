@@ -1,5 +1,6 @@
 //! `lictor audit`: reading, exporting and verifying what was done.
 
+mod fork;
 mod tail;
 pub(crate) mod verify;
 
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use lictor_certs::signer::PublicKey;
 
-use crate::{Done, context::Context};
+use crate::{Done, audit::witnesses, context::Context};
 
 /// Records shown when the arguments do not say: a screen.
 const DEFAULT_TAIL: u32 = 20;
@@ -40,11 +41,17 @@ enum Verb {
     /// Prove that no record was changed, removed or reordered, in the controller or in an exported FILE
     Verify {
         /// An exported log; verified without any connection
-        #[arg(value_name = "FILE")]
+        #[arg(value_name = "FILE", group = "what")]
         file: Option<PathBuf>,
         /// The log's public key, where there is no directory that pins it
-        #[arg(long, value_name = "KEY", requires = "file")]
+        #[arg(long, value_name = "KEY", requires = "what")]
         key: Option<PublicKey>,
+        /// Count only the witnesses in this file, one NAME+ID+KEY a line; else those that the log names
+        #[arg(long, value_name = "FILE")]
+        witness_keys: Option<PathBuf>,
+        /// Say what an agent's witness-refused.json proves, instead of verifying a log
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "witness_keys"], group = "what")]
+        fork: Option<PathBuf>,
     },
     /// Write the whole log with its signed head into FILE, one JSON object a line
     Export {
@@ -58,8 +65,14 @@ enum Verb {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     match arguments.verb {
         Verb::Tail { n, follow } => tail::run(n, follow, context).await,
-        Verb::Verify { file: None, .. } => verify::live(context).await,
-        Verb::Verify { file: Some(file), key } => verify::offline(&file, key, context),
+        Verb::Verify { fork: Some(fork), key, .. } => fork::tell(&fork, key, context),
+        Verb::Verify { file, key, witness_keys, fork: None } => {
+            let witnesses = witness_keys.as_deref().map(witnesses::load).transpose()?;
+            match file {
+                None => verify::live(witnesses.as_deref(), context).await,
+                Some(file) => verify::offline(&file, key, witnesses.as_deref(), context),
+            }
+        }
         Verb::Export { file } => verify::export(&file, context).await,
     }
 }

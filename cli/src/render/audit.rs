@@ -1,5 +1,6 @@
 //! Records of the audit log in a line each, and what was proved of it.
 
+use lictor_certs::cosignature::Cosigned;
 use serde_json::{Map, Value};
 
 use super::{
@@ -62,16 +63,16 @@ fn plain(value: &Value) -> String {
 
 fn tone(kind: &str, outcome: &str) -> Tone {
     match kind {
-        "request_denied" | "call_refused" | "result_conflict" => Tone::Bad,
+        "request_denied" | "call_refused" | "result_conflict" | "witness_refused" => Tone::Bad,
         "invocation_ended" => Tone::of_state(outcome),
         "policy_changed" | "join_token_issued" | "agent_enrolled" | "cancel_requested" | "freeze_set"
-        | "freeze_lifted" => Tone::Warn,
+        | "freeze_lifted" | "witness_enrolled" | "witness_resolved" | "log_key_rotated" => Tone::Warn,
         _ => Tone::Plain,
     }
 }
 
 /// What was proved.
-pub(crate) fn verified(verified: &Verified, log: &str, style: Style) -> String {
+pub(crate) fn verified(verified: &Verified, cosigned: &[Cosigned], log: &str, style: Style) -> String {
     let span =
         verified.times.as_ref().map(|(first, last)| format!(", {} to {}", second(first), second(last)));
     let anchor = match verified.anchor {
@@ -81,6 +82,16 @@ pub(crate) fn verified(verified: &Verified, log: &str, style: Style) -> String {
             style.paint(Tone::Warn, "unanchored")
         ),
     };
+    let witnesses = match cosigned {
+        [] => format!(
+            "{}: no witness has cosigned this head, so the controller could show others another one",
+            style.paint(Tone::Warn, "unanchored")
+        ),
+        some => {
+            let plural = if some.len() == 1 { "" } else { "es" };
+            format!("anchored by {} witness{plural} at size {}", some.len(), verified.head.size)
+        }
+    };
     let facts = [
         ("log", log.to_owned()),
         ("records", format!("{}{}", verified.head.size, span.unwrap_or_default())),
@@ -88,11 +99,14 @@ pub(crate) fn verified(verified: &Verified, log: &str, style: Style) -> String {
         ("refusals", format!("{} by sites, each signed by the agent that refused", verified.refused)),
         ("root", verified.head.root.to_string()),
         ("signed", "with the pinned key".to_owned()),
+        ("witnesses", witnesses),
         ("anchor", anchor),
     ];
     let head =
         format!("{}  no record was changed, removed or reordered\n", style.paint(Tone::Good, "verified"));
-    facts.iter().fold(head, |text, (name, value)| text + &style.faint(&format!("  {name:<9}")) + value + "\n")
+    facts
+        .iter()
+        .fold(head, |text, (name, value)| text + &style.faint(&format!("  {name:<10}")) + value + "\n")
 }
 
 fn second(at: &str) -> String {

@@ -122,6 +122,8 @@ fn hosts_sites_and_agents() {
         address: None,
         in_flight: 2,
         enrolled_at: NOON,
+        cosigned_size: None,
+        witness_refusal: None,
     }];
     let now = NOON.plus(Duration::from_secs(20));
     let text = [

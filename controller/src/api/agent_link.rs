@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{enroll::issue, status};
 use crate::{
     authn::{AuthenticatedAgent, Caller},
+    checkpoint::Checkpoints,
     failure::of_store,
     lifecycle::Lifecycle,
     session::{evidence::signers_of, link},
@@ -26,12 +27,17 @@ use crate::{
 pub struct Link {
     lifecycle: Arc<Lifecycle>,
     authority: Arc<Authority>,
+    checkpoints: Arc<Checkpoints>,
 }
 
 impl Link {
     /// The service of this lifecycle.
-    pub const fn new(lifecycle: Arc<Lifecycle>, authority: Arc<Authority>) -> Self {
-        Self { lifecycle, authority }
+    pub const fn new(
+        lifecycle: Arc<Lifecycle>,
+        authority: Arc<Authority>,
+        checkpoints: Arc<Checkpoints>,
+    ) -> Self {
+        Self { lifecycle, authority, checkpoints }
     }
 
     async fn take_chunk(&self, agent: &AuthenticatedAgent, chunk: pb::OutputChunk) -> Result<(), Failure> {
@@ -87,8 +93,8 @@ impl AgentLink for Link {
         let agent = AuthenticatedAgent::from_call(&request).map_err(status)?;
         // To its end, even if the agent goes away in the middle: what is recorded must also be applied.
         let signers = signers_of(&request, &self.authority).map_err(status)?;
-        let opening =
-            tokio::spawn(link::open(Arc::clone(&self.lifecycle), agent, signers, request.into_inner()));
+        let (lifecycle, checkpoints) = (Arc::clone(&self.lifecycle), Arc::clone(&self.checkpoints));
+        let opening = tokio::spawn(link::open(lifecycle, checkpoints, agent, signers, request.into_inner()));
         let opened = opening.await.map_err(|_| Status::internal("the session could not be opened"))?;
         Ok(Response::new(ReceiverStream::new(opened.map_err(status)?)))
     }

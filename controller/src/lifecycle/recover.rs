@@ -229,8 +229,10 @@ impl Lifecycle {
     /// # Errors
     /// [`StoreError`] when the offers cannot be recorded; they stay queued.
     pub async fn offer_waiting(self: &Arc<Self>, session: &Session) -> Result<(), StoreError> {
-        let Some(session) =
-            self.sessions.of(session.site(), session.agent()).filter(|s| s.epoch() == session.epoch())
+        let Some(session) = self
+            .sessions
+            .of(session.site(), session.agent())
+            .filter(|s| s.epoch() == session.epoch() && s.witness_refusal().is_none())
         else {
             return Ok(());
         };

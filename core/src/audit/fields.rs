@@ -171,6 +171,7 @@ impl AuditEvent {
                 ("hosts", Field::Number(*hosts)),
                 ("changes", Field::List(changes.clone())),
             ],
+            Self::Witness(event) => event.fields(),
             Self::AuditRead { by, from, count } => {
                 vec![("by", text(by)), ("from", Field::Number(*from)), ("count", Field::Number(*count))]
             }

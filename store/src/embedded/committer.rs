@@ -1,22 +1,17 @@
 //! The only writer: gathers changes that wait, checks and numbers them, syncs one journal frame, applies it, answers.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-};
+use std::{collections::HashMap, path::Path, sync::Arc, thread};
 
 use lictor_core::{
     frame,
     merkle::{Frontier, TreeHead},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     batch::{self, Op},
     journal::{AppendError, Journal},
-    keys,
+    keys, nodes,
     plan::{Expectation, Expected, Planned},
     room::Room,
     table::Table,
@@ -46,7 +41,7 @@ struct Writer {
     journal: Journal,
     room: Room,
     frontier: Frontier,
-    head: Arc<Mutex<TreeHead>>,
+    head: Arc<watch::Sender<TreeHead>>,
 }
 
 /// A group of changes on its way into one frame.
@@ -68,7 +63,7 @@ impl Committer {
         state_dir: &Path,
         journal: Journal,
         frontier: Frontier,
-        head: Arc<Mutex<TreeHead>>,
+        head: Arc<watch::Sender<TreeHead>>,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
         let room = Room::on_disk_of(state_dir);
@@ -156,7 +151,11 @@ impl Writer {
             group.push(op);
         }
         for (content, hash) in planned.leaves {
-            let index = self.frontier.push(hash);
+            let index = self.frontier.push_noting(hash, |node, hash| {
+                group
+                    .ops
+                    .extend(nodes::kept(node).map(|key| Op { key, value: Some(hash.as_bytes().to_vec()) }));
+            });
             group.ops.push(Op { key: keys::audit(index), value: Some(content) });
         }
         group.answers.push((answer, Recorded::new(first, events)));
@@ -192,7 +191,7 @@ impl Writer {
         }
         let position = self.journal.append(&payload)?;
         self.table.put(std::mem::take(&mut group.ops), position)?;
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = self.frontier.head();
+        self.head.send_replace(self.frontier.head());
         Ok(())
     }
 }
@@ -245,7 +244,7 @@ mod tests {
             room: Room::on_disk_of(&state_dir),
             journal: Journal::start(&journal_dir, end).unwrap(),
             frontier: Frontier::default(),
-            head: Arc::new(Mutex::new(Frontier::default().head())),
+            head: Arc::new(watch::Sender::new(Frontier::default().head())),
         };
         let third = MAX_GROUP_BYTES / 3;
         let (queue, requests) = mpsc::channel(QUEUE);

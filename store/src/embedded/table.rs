@@ -242,7 +242,7 @@ impl Table {
         save_tree(&self.shared.db, &self.shared.state_dir)
     }
 
-    #[cfg(test)]
+    /// sled itself, for what is written beside the journal because it can be made again.
     pub(super) fn tree(&self) -> &sled::Tree {
         &self.shared.tree
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lictor_certs::signer::PublicKey;
+use lictor_certs::{checkpoint::Origin, cosignature::WitnessKey, signer::PublicKey};
 use lictor_client::audit::SignedHead;
 use lictor_core::merkle::TreeHead;
 use lictor_runtime::exit::Exit;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     Done,
-    audit::{Verified, anchor, bundle, flaw::Flaw, head_of, replay::Replay},
+    audit::{Verified, anchor, bundle, flaw::Flaw, log_key, replay::Replay, witnesses},
     config::Settings,
     context::{Connected, Context},
     render::{audit, time::count},
@@ -26,6 +26,8 @@ struct Document {
     anchored_at: Option<u64>,
     started: u64,
     refused_by_sites: u64,
+    /// Those that have cosigned this head, by name.
+    witnesses: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,30 +38,35 @@ struct Exported<'a> {
 }
 
 /// Verifies the log of the controller, from its first record to the head it signs now.
-pub(super) async fn live(context: &Context) -> Done {
+pub(super) async fn live(pinned: Option<&[WitnessKey]>, context: &Context) -> Done {
     let connected = context.connect()?;
     let verified = verify_live(&connected).await?;
-    tell(&verified, &connected.settings.origin()?.to_string(), context)
+    tell(&verified, &connected.settings.origin()?, pinned, context)
 }
 
 /// As [`live`], without telling.
 pub(crate) async fn verify_live(connected: &Connected) -> Result<Verified, Trouble> {
     let (origin, key) = (connected.settings.origin()?, pinned(&connected.settings)?);
     let file = connected.home.checkpoint();
-    let known = anchor::load(&file, &origin, &key)?;
-    let (note, head) = signed_head(connected, &key).await?;
+    let Signed { note, head, keys } = signed_head(connected, &key).await?;
+    let known = anchor::load(&file, &origin, &keys)?;
     if let Some(known) = known.filter(|known| known.size > head.size) {
         return Err(Flaw::Truncated { known: known.size, now: head.size }.into());
     }
     let mut replay = Replay::new(known);
     each_record(connected, head, |index, content| Ok(replay.push(index, content)?)).await?;
-    let verified = replay.finish(head)?;
+    let verified = replay.finish(head)?.under(&note, &keys)?;
     anchor::keep(&file, &note)?;
     Ok(verified)
 }
 
 /// Verifies an exported log.
-pub(super) fn offline(file: &Path, key: Option<PublicKey>, context: &Context) -> Done {
+pub(super) fn offline(
+    file: &Path,
+    key: Option<PublicKey>,
+    witnesses: Option<&[WitnessKey]>,
+    context: &Context,
+) -> Done {
     let (origin, verified) = if let Some(key) = key {
         bundle::verify(file, None, &key, None)?
     } else {
@@ -67,7 +74,7 @@ pub(super) fn offline(file: &Path, key: Option<PublicKey>, context: &Context) ->
         let settings = Settings::load(&home)?;
         bundle::verify(file, Some(&settings.origin()?), &pinned(&settings)?, Some(&home.checkpoint()))?
     };
-    tell(&verified, &origin.to_string(), context)
+    tell(&verified, &origin, witnesses, context)
 }
 
 /// Writes the log into `file`.
@@ -88,7 +95,7 @@ pub(super) async fn export(file: &Path, context: &Context) -> Done {
 /// As [`export`], without telling. Verifies on the way: what does not verify is not exported as if it did.
 pub(crate) async fn export_to(connected: &Connected, file: &Path) -> Result<(Verified, PublicKey), Trouble> {
     let key = pinned(&connected.settings)?;
-    let (note, head) = signed_head(connected, &key).await?;
+    let Signed { note, head, keys } = signed_head(connected, &key).await?;
     let mut writer = bundle::Writer::create(file, &note)?;
     let mut replay = Replay::new(None);
     let at = |e: std::io::Error| Trouble::file("write", file, &e);
@@ -98,13 +105,21 @@ pub(crate) async fn export_to(connected: &Connected, file: &Path) -> Result<(Ver
     })
     .await?;
     writer.finish().map_err(at)?;
-    Ok((replay.finish(head)?, key))
+    Ok((replay.finish(head)?.under(&note, &keys)?, key))
 }
 
-async fn signed_head(connected: &Connected, key: &PublicKey) -> Result<(String, TreeHead), Trouble> {
-    let SignedHead { note, public_key: _ } = connected.operator.checkpoint().await?;
-    let head = head_of(&note, &connected.settings.origin()?, key)?;
-    Ok((note, head))
+/// A head, and the keys from the pinned one to the one that signed it.
+struct Signed {
+    note: String,
+    head: TreeHead,
+    keys: Vec<PublicKey>,
+}
+
+async fn signed_head(connected: &Connected, key: &PublicKey) -> Result<Signed, Trouble> {
+    let SignedHead { note, public_key: _, key_rotations } = connected.operator.checkpoint().await?;
+    let rotations = key_rotations.iter().map(String::as_str);
+    let (keys, head) = log_key::follow_to(&note, &connected.settings.origin()?, key, rotations)?;
+    Ok(Signed { note, head, keys })
 }
 
 /// Gives every record under `head` to `take`.
@@ -123,7 +138,7 @@ async fn each_record(
     Ok(())
 }
 
-fn pinned(settings: &Settings) -> Result<PublicKey, Trouble> {
+pub(super) fn pinned(settings: &Settings) -> Result<PublicKey, Trouble> {
     settings.pinned_key()?.ok_or_else(|| {
         Trouble::usage(
             format!("no key is pinned: there is no {}", settings.audit_key.display()),
@@ -132,16 +147,18 @@ fn pinned(settings: &Settings) -> Result<PublicKey, Trouble> {
     })
 }
 
-fn tell(verified: &Verified, log: &str, context: &Context) -> Done {
+fn tell(verified: &Verified, log: &Origin, pinned: Option<&[WitnessKey]>, context: &Context) -> Done {
+    let cosigned = witnesses::of(verified, log, pinned)?;
     let document = Document {
         verified: true,
-        log: log.to_owned(),
+        log: log.to_string(),
         records: verified.head.size,
         root: verified.head.root.to_string(),
         anchored_at: verified.anchor.map(|anchor| anchor.size),
         started: verified.started,
         refused_by_sites: verified.refused,
+        witnesses: cosigned.iter().map(|one| one.witness.to_string()).collect(),
     };
-    context.show(&document, |style| audit::verified(verified, log, style))?;
+    context.show(&document, |style| audit::verified(verified, &cosigned, log.as_str(), style))?;
     Ok(Exit::Ok.into())
 }
