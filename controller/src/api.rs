@@ -2,6 +2,7 @@
 
 pub mod agent_link;
 pub mod audit;
+mod content;
 pub mod enroll;
 pub mod fleet;
 pub mod freezes;

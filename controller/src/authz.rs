@@ -18,6 +18,7 @@ use lictor_core::{
     job::{Job, JobSpec, Limits},
     name::RuleId,
     principal::{Principal, Via},
+    transfer::Transfer,
 };
 use lictor_policy::{Decision, Effect, HostFacts, PolicySet, Request, RequestedLimits};
 use lictor_store::KeptHost;
@@ -98,6 +99,7 @@ pub fn decide(
 ) -> Result<Decided, Box<Refused>> {
     let command =
         set.parse_command(&spec.command).map_err(|refusal| Refused::command(&spec.command, refusal))?;
+    check_transfer(&command, spec)?;
     let hosts = fleet.resolve(&spec.target).map_err(|failure| Refused::target(&command, failure))?;
     let requested = requested(spec);
     let hosts = hosts
@@ -109,6 +111,16 @@ pub fn decide(
         })
         .collect();
     Ok(Decided { command, hosts, frozen: BTreeMap::new() })
+}
+
+/// A transfer has what it needs, and nothing that it cannot have.
+fn check_transfer(command: &Command, spec: &JobSpec) -> Result<(), Box<Refused>> {
+    match Transfer::of(command) {
+        Ok(Some(transfer)) => transfer.check(&spec.context, spec.detached),
+        Ok(None) => Ok(()),
+        Err(invalid) => Err(invalid),
+    }
+    .map_err(|invalid| Refused::transfer(command, invalid))
 }
 
 /// Permits a request on the hosts where policy allows it, or would with the consent of others, and that are not frozen.

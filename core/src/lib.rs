@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod clock;
 pub mod command;
+pub mod content;
 pub mod context;
 pub mod digest;
 pub mod error;
@@ -33,3 +34,4 @@ pub mod principal;
 pub mod rollout;
 pub mod secret;
 pub mod target;
+pub mod transfer;
