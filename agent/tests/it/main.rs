@@ -23,3 +23,4 @@ mod limits;
 mod outcomes;
 mod restart;
 mod stopping;
+mod transfers;
