@@ -23,6 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".lictor.v1.OutputChunk.data")
         .bytes(".lictor.v1.Offer.grant")
+        .bytes(".lictor.v1.PutContentRequest.data")
+        .bytes(".lictor.v1.FetchContentResponse.data")
         .bytes(".lictor.v1.AuditRecord.content")
         .compile_fds(descriptors)?;
     Ok(())

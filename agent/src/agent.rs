@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     admit::Gate,
     config::{AgentConfig, Problems},
+    content::Contents,
     ended::Ended,
     enroll::{self, IDENTITY_STEM},
     evidence::Witness,
@@ -145,6 +146,7 @@ async fn runner(
     let Settled { ended, resumed, tombstones } = settle(&journal, image, clock.as_ref()).await?;
     let spool =
         Spool::open(&config.state_dir, |id| ended.iter().any(|e| e.invocation == id && e.is_spooled()))?;
+    let contents = Contents::open(&config.state_dir, uplink.clone())?;
     let runner = Runner {
         pool: Arc::new(Pool::new(Arc::clone(site), open_files::fit(config.connections.clone()))),
         journal,
@@ -158,6 +160,7 @@ async fn runner(
         permits: Arc::new(Semaphore::new(config.max_concurrency)),
         site: Arc::clone(site),
         remains: crate::exec::detached::Remains::default(),
+        contents,
     };
     Ok((runner, resumed))
 }

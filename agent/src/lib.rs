@@ -7,6 +7,7 @@
 
 pub mod admit;
 pub mod config;
+mod content;
 pub mod enroll;
 pub mod evidence;
 pub mod inventory;

@@ -57,6 +57,8 @@ pub(crate) enum Verb {
     Import(commands::import::Arguments),
     Up(commands::up::Arguments),
     Run(commands::run::Arguments),
+    Upload(commands::upload::Arguments),
+    Download(commands::download::Arguments),
     Plan(commands::plan::Arguments),
     Hosts(commands::hosts::Arguments),
     Host(commands::host::Arguments),

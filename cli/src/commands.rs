@@ -9,6 +9,7 @@ pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod download;
 pub(crate) mod freeze;
 pub(crate) mod host;
 pub(crate) mod hosts;
@@ -25,6 +26,7 @@ pub(crate) mod serve;
 pub(crate) mod sites;
 pub(crate) mod steer;
 pub(crate) mod up;
+pub(crate) mod upload;
 pub(crate) mod watch;
 
 use tokio::runtime::{Builder, Runtime};
@@ -47,6 +49,8 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Demo(arguments) => demo::run(arguments, context).await,
         Verb::Up(arguments) => up::run(arguments, context).await,
         Verb::Run(arguments) => run::run(arguments, context).await,
+        Verb::Upload(arguments) => upload::run(arguments, context).await,
+        Verb::Download(arguments) => download::run(arguments, context).await,
         Verb::Plan(arguments) => plan::run(arguments, context).await,
         Verb::Hosts(arguments) => hosts::run(arguments, context).await,
         Verb::Host(arguments) => host::run(arguments, context).await,

@@ -11,6 +11,7 @@ pub mod approval;
 pub mod audit;
 pub mod collect;
 pub mod connect;
+pub mod content;
 pub mod fleet;
 pub mod grep;
 pub mod groups;
@@ -20,6 +21,7 @@ pub mod operator;
 pub mod policy;
 pub mod ranges;
 pub mod run;
+pub mod transfer;
 pub mod views;
 
 mod failure;

@@ -3,6 +3,7 @@
 pub mod agent_link;
 pub mod approvals;
 pub mod audit;
+mod content;
 pub mod enroll;
 pub mod fleet;
 pub mod freezes;

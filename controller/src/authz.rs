@@ -19,6 +19,7 @@ use lictor_core::{
     job::{Job, JobSpec, Limits},
     name::RuleId,
     principal::{Principal, Via},
+    transfer::Transfer,
 };
 use lictor_policy::{Decision, Effect, HostFacts, PolicySet, Request, RequestedLimits};
 use lictor_store::KeptHost;
@@ -114,6 +115,7 @@ fn decide_command(
     fleet: &Fleet,
     now: Timestamp,
 ) -> Result<Decided, Box<Refused>> {
+    check_transfer(&command, spec)?;
     let hosts = fleet.resolve(&spec.target).map_err(|failure| Refused::target(&command, failure))?;
     let requested = requested(spec);
     let hosts = hosts
@@ -125,6 +127,16 @@ fn decide_command(
         })
         .collect();
     Ok(Decided { command, hosts, frozen: BTreeMap::new() })
+}
+
+/// A transfer has what it needs, and nothing that it cannot have.
+fn check_transfer(command: &Command, spec: &JobSpec) -> Result<(), Box<Refused>> {
+    match Transfer::of(command) {
+        Ok(Some(transfer)) => transfer.check(&spec.context, spec.detached),
+        Ok(None) => Ok(()),
+        Err(invalid) => Err(invalid),
+    }
+    .map_err(|invalid| Refused::transfer(command, invalid))
 }
 
 /// Permits a request on the hosts where policy allows it, or would with the consent of others, and that are not frozen.

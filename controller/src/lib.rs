@@ -9,6 +9,7 @@ pub mod authn;
 pub mod authz;
 pub mod checkpoint;
 pub mod config;
+pub mod contents;
 pub mod dispatch;
 pub mod failure;
 pub mod fleet;
@@ -53,6 +54,7 @@ use self::{
         policies::PolicyApi,
     },
     checkpoint::{Checkpoints, LogOwner},
+    contents::Contents,
     dispatch::Dispatcher,
     fleet::LiveFleet,
     freezes::Freezes,
@@ -128,6 +130,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let policies = Policies::load(config.policy.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
     let shadow = Arc::new(Shadow::load(Arc::clone(&store), Arc::clone(&clock)).await?);
     let freezes = Arc::new(Freezes::load(&*store).await?);
+    let contents = Arc::new(Contents::open(&config.state).context("the folder for content")?);
     let lifecycle = Arc::new(Lifecycle {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -139,6 +142,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         jobs: Arc::default(),
         quotas: Arc::default(),
         shadow: Arc::clone(&shadow),
+        contents: Arc::clone(&contents),
         dispatcher: Dispatcher::new(keys.grants, ids),
     });
     let event = AuditEvent::ControllerStarted { name: config.name.to_string() };
@@ -177,6 +181,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);
     supervise("shadow policy", shadow.judge_for_ever(), shutdown);
     supervise("sweep", Arc::clone(&lifecycle).sweep_for_ever(), shutdown);
+    supervise("content", contents.sweep_for_ever(Arc::clone(&lifecycle.jobs)), shutdown);
     supervise("checkpoints", checkpoints.sign_for_ever(), shutdown);
     supervise("refused calls", refusals.record_for_ever(store, Arc::clone(&clock)), shutdown);
     supervise(

@@ -30,6 +30,7 @@ use crate::{
     audit::{self, Intended},
     authn::Authenticated,
     authz::{self, Permit, Refused},
+    contents::Contents,
     dispatch::{self, Dispatcher},
     failure::of_store,
     fleet::{Fleet, LiveFleet},
@@ -73,6 +74,8 @@ pub struct Lifecycle {
     pub quotas: Arc<Quotas>,
     /// The policy that is proposed.
     pub shadow: Arc<Shadow>,
+    /// The bytes that jobs are given.
+    pub contents: Arc<Contents>,
     /// Signs and sends.
     pub dispatcher: Dispatcher,
 }
@@ -158,6 +161,9 @@ impl Lifecycle {
         // A policy that is put waits until what was judged by the one before has been sent.
         let in_force = self.policies.hold().await;
         let (policy, fleet, now) = (self.policies.now(), self.fleet.now(), self.clock.now());
+        if let Some(content) = spec.context.stdin {
+            self.contents.hold(caller.principal(), content)?;
+        }
 
         let judged = self.judge(caller, spec, &policy, &fleet, now, purpose);
         self.shadow.note(caller, spec, &policy, &fleet, now);

@@ -75,7 +75,10 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let Arguments { request, grouping, idempotency_key, plan, no_wait, exit_status } = arguments;
     let connected = context.connect()?;
     let client = connected.client();
-    let spec = request.into_spec(idempotency_key, plan)?;
+    let (spec, given) = request.into_spec(idempotency_key, plan)?;
+    if let Some(bytes) = given {
+        client.put_content(bytes.into()).await?;
+    }
     if no_wait {
         let submitted = client.submit(&spec).await?;
         let document = Left { job: (&submitted.job).into(), replayed: submitted.replayed };

@@ -13,7 +13,7 @@ use lictor_store::{Change, KeptAgent, Write};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{enroll::issue, status};
+use super::{content, enroll::issue, status};
 use crate::{
     authn::{AuthenticatedAgent, Caller},
     checkpoint::Checkpoints,
@@ -85,6 +85,7 @@ impl Link {
 #[tonic::async_trait]
 impl AgentLink for Link {
     type SessionStream = ReceiverStream<Result<pb::ControllerMessage, Status>>;
+    type FetchContentStream = ReceiverStream<Result<pb::FetchContentResponse, Status>>;
 
     async fn session(
         &self,
@@ -109,6 +110,15 @@ impl AgentLink for Link {
             self.take_chunk(&agent, chunk).await.map_err(status)?;
         }
         Ok(Response::new(pb::SendOutputResponse {}))
+    }
+
+    async fn fetch_content(
+        &self,
+        request: Request<pb::FetchContentRequest>,
+    ) -> Result<Response<Self::FetchContentStream>, Status> {
+        let agent = AuthenticatedAgent::from_call(&request).map_err(status)?;
+        let file = content::for_agent(&self.lifecycle, &agent, request.get_ref()).await.map_err(status)?;
+        Ok(Response::new(content::send(file)))
     }
 
     async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::RenewResponse>, Status> {

@@ -19,9 +19,9 @@ use lictor_proto::{
 use lictor_store::{KeptJob, Outline};
 use prost::Message as _;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{pages::Room, status};
+use super::{content, pages::Room, status};
 use crate::{
     authn::Authenticated,
     failure::{no_such, of_store},
@@ -314,6 +314,16 @@ impl JobService for Jobs {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
         self.lifecycle.abort(id, caller.principal()).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
+    }
+
+    async fn put_content(
+        &self,
+        request: Request<Streaming<pb::PutContentRequest>>,
+    ) -> Result<Response<pb::PutContentResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let contents = &self.lifecycle.contents;
+        let known = content::put(contents, &caller, request.into_inner()).await.map_err(status)?;
+        Ok(Response::new(pb::PutContentResponse { known }))
     }
 
     async fn read_output(

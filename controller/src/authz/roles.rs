@@ -20,6 +20,7 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.JobService/Resume"
         | "/lictor.v1.JobService/Abort"
         | "/lictor.v1.JobService/ReadOutput"
+        | "/lictor.v1.JobService/PutContent"
         | "/lictor.v1.PolicyService/Plan"
         | "/lictor.v1.FleetService/ListSites"
         | "/lictor.v1.FleetService/ListHosts" => CALLERS,
@@ -40,9 +41,10 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.AuditService/Read"
         | "/lictor.v1.AuditService/Export"
         | "/lictor.v1.AuditService/Checkpoint" => OPERATORS,
-        "/lictor.v1.AgentLink/Session" | "/lictor.v1.AgentLink/SendOutput" | "/lictor.v1.AgentLink/Renew" => {
-            AGENTS
-        }
+        "/lictor.v1.AgentLink/Session"
+        | "/lictor.v1.AgentLink/SendOutput"
+        | "/lictor.v1.AgentLink/Renew"
+        | "/lictor.v1.AgentLink/FetchContent" => AGENTS,
         "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/Watch" | "/grpc.health.v1.Health/List" => {
             EVERYBODY
         }

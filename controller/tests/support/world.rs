@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use lictor_certs::{peer::Peer, signer::SigningKey};
 use lictor_controller::{
     authn::{Authenticated, Caller},
+    contents::Contents,
     dispatch::Dispatcher,
     fleet::LiveFleet,
     freezes::Freezes,
@@ -231,6 +232,7 @@ impl World {
             jobs: Arc::default(),
             quotas: Arc::default(),
             shadow: Arc::new(shadow),
+            contents: Arc::new(Contents::open(&tempfile::tempdir().unwrap().keep()).unwrap()),
             dispatcher: Dispatcher::new(SigningKey::generate().unwrap(), ids),
         });
         Self { lifecycle, store, clock, epoch: AtomicU64::new(0), dir }

@@ -250,7 +250,7 @@ fn who(principal: &Principal, origin: &Origin) -> Fields {
 
 /// Only what is asked for: a record of a request without a context says nothing of one.
 fn in_what(context: &Context) -> Fields {
-    let Context { environment, working_directory, run_as } = context;
+    let Context { environment, working_directory, run_as, stdin } = context;
     let mut fields = Fields::new();
     if !environment.is_empty() {
         let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
@@ -258,6 +258,10 @@ fn in_what(context: &Context) -> Fields {
     }
     fields.extend(working_directory.as_ref().map(|directory| ("working_directory", text(directory))));
     fields.extend(run_as.as_ref().map(|login| ("run_as", text(login))));
+    if let Some(content) = stdin {
+        fields.push(("stdin_sha256", text(content.digest())));
+        fields.push(("stdin_bytes", Field::Number(content.bytes())));
+    }
     fields
 }
 

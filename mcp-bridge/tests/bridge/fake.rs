@@ -242,6 +242,13 @@ impl JobService for Fake {
     type RunStream = Events;
     type WatchStream = Events;
 
+    async fn put_content(
+        &self,
+        _: Request<tonic::Streaming<pb::PutContentRequest>>,
+    ) -> Result<Response<pb::PutContentResponse>, Status> {
+        Err(Status::unimplemented("no content here"))
+    }
+
     async fn run(&self, request: Request<pb::SubmitRequest>) -> Result<Response<Events>, Status> {
         let request = request.into_inner();
         self.state.asked.lock().unwrap().push(request.clone());

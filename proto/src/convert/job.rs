@@ -160,7 +160,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
         if detached && !context.is_empty() {
             return Err(Invalid::new(
                 "detached",
-                "a detached command cannot have an environment, a working directory or another login yet",
+                "a detached command cannot have an environment, a working directory, another login or standard input yet",
             ));
         }
         Ok(Self {
