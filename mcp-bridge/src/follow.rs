@@ -66,7 +66,7 @@ fn waits_for_people(update: &JobUpdate) -> bool {
 }
 
 /// Where the failure leaves open whether a job was recorded, says how to ask for it without running it twice.
-fn asking_again(mut failure: Failure, spec: &JobSpec) -> Failure {
+pub(crate) fn asking_again(mut failure: Failure, spec: &JobSpec) -> Failure {
     let open =
         matches!(failure.code, ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Internal);
     if let (true, Some(key)) = (open, &spec.idempotency_key) {

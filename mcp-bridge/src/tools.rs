@@ -1,19 +1,28 @@
 //! The tools: one file each, all of the same shape, and the table of them.
 
 mod cancel;
+mod cancel_async_task;
 mod describe_host;
+mod explain_denial;
 mod job_output;
 mod list_hosts;
+mod list_jobs;
 mod ping;
 mod plan;
+mod reload_config;
 mod run;
+mod run_async;
 mod run_on_tag;
+mod task_output;
+mod task_result;
+mod task_status;
 
 use std::{fmt, future::Future, pin::Pin, sync::LazyLock};
 
-use lictor_client::connect::Client;
+use lictor_client::{connect::Client, fleet::HostView};
 use lictor_core::{
     error::{ErrorCode, Failure},
+    id::JobId,
     job::Origin,
     principal::Via,
 };
@@ -25,6 +34,7 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use self::describe_host::described as described_host;
 use crate::{
     answer::{Answer, failed},
     schema,
@@ -40,6 +50,8 @@ pub(crate) trait BridgeTool {
     const DESCRIPTION: &'static str;
     /// What it does to the fleet, for the annotations.
     const EFFECT: Effect;
+    /// The fields of its answer in which others than Lictor and its caller speak: data, never instructions.
+    const UNTRUSTED: &'static [&'static str] = &[];
     /// Its arguments.
     type Parameters: DeserializeOwned + JsonSchema + Send + 'static;
     /// Its result.
@@ -92,13 +104,31 @@ pub(crate) fn all() -> &'static [Entry] {
             Entry::of::<list_hosts::ListHosts>(),
             Entry::of::<describe_host::DescribeHost>(),
             Entry::of::<plan::PlanCommand>(),
+            Entry::of::<explain_denial::ExplainDenial>(),
             Entry::of::<run::Run>(),
             Entry::of::<run_on_tag::RunOnTag>(),
+            Entry::of::<run_async::RunAsync>(),
+            Entry::of::<task_status::TaskStatus>(),
+            Entry::of::<task_result::TaskResult>(),
+            Entry::of::<task_output::TaskOutput>(),
+            Entry::of::<cancel_async_task::CancelAsyncTask>(),
+            Entry::of::<list_jobs::ListJobs>(),
             Entry::of::<job_output::JobOutput>(),
             Entry::of::<cancel::Cancel>(),
+            Entry::of::<reload_config::ReloadConfig>(),
         ]
     });
     &ALL
+}
+
+/// The hosts, as `ssh_list_hosts` tells them.
+pub(crate) fn listed_hosts(hosts: Vec<HostView>) -> impl Serialize {
+    list_hosts::Hosts::of(hosts)
+}
+
+/// What became of an ended job, as `ssh_get_task_result` tells it.
+pub(crate) async fn job_result(client: &Client, job: JobId) -> Result<impl Serialize, Failure> {
+    run_on_tag::result(&task_result::collect(client, job).await?)
 }
 
 /// The tool of that name.
@@ -112,8 +142,8 @@ impl Entry {
     fn of<T: BridgeTool + 'static>() -> Self {
         let tool = Tool::new(T::NAME, T::DESCRIPTION, schema::input::<T::Parameters>())
             .with_title(T::TITLE)
-            .with_raw_output_schema(schema::output::<T::Result>())
-            .with_annotations(T::EFFECT.annotations(T::TITLE));
+            .with_raw_output_schema(schema::output::<T::Result>(T::UNTRUSTED))
+            .with_annotations(T::EFFECT.annotations());
         Self { tool, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
     }
 
@@ -136,7 +166,7 @@ async fn handle<T: BridgeTool>(call: Call<'_>, arguments: JsonObject) -> CallToo
         }
     };
     match T::call(&call, parameters).await {
-        Ok(answer) => answer.into_result(),
+        Ok(answer) => answer.into_result(T::UNTRUSTED),
         Err(failure) => failed(&failure),
     }
 }
@@ -166,11 +196,13 @@ impl fmt::Debug for Call<'_> {
 // === impl Effect ===
 
 impl Effect {
-    fn annotations(self, title: &str) -> ToolAnnotations {
-        ToolAnnotations::with_title(title)
-            .read_only(self == Self::Reads)
-            .destructive(self != Self::Reads)
-            .idempotent(self != Self::Runs)
-            .open_world(self != Self::Reads)
+    /// What clients may tell their people. Where nothing is changed, the other hints mean nothing.
+    fn annotations(self) -> ToolAnnotations {
+        let hints = ToolAnnotations::new().read_only(self == Self::Reads).open_world(self != Self::Reads);
+        match self {
+            Self::Reads => hints,
+            Self::Runs => hints.destructive(true).idempotent(false),
+            Self::Stops => hints.destructive(true).idempotent(true),
+        }
     }
 }

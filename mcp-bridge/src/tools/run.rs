@@ -9,7 +9,7 @@ use super::{BridgeTool, Call, Effect};
 use crate::{
     advice,
     answer::Answer,
-    arguments::{Asked, job_spec, one_host},
+    arguments::{Asked, ContextArguments, job_spec, one_host},
     follow::follow,
     host_run::{HostRun, refusal},
     waiting::{WAITING_STEP, Waiting},
@@ -28,17 +28,19 @@ pub(super) enum Run {}
 pub(super) struct Parameters {
     /// Alias of the host.
     alias: String,
-    /// The command as one line of literal words. Give either command or argv.
+    /// One line of literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
-    /// The program and its arguments, each taken literally. Give either command or argv.
+    /// Program and arguments, each taken literally.
     #[serde(default)]
     argv: Option<Vec<String>>,
-    /// Seconds the command may run. Policy may lower it.
+    /// In what it runs, if policy permits.
+    #[serde(default)]
+    context: Option<ContextArguments>,
+    /// Seconds the command may run; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// 1 to 128 printable characters. The same key with the same request never runs twice within 7 days and gives the
-    /// result of the first time.
+    /// The same key with the same request never runs twice within 7 days.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
@@ -64,15 +66,19 @@ impl BridgeTool for Run {
     const NAME: &'static str = "ssh_run";
     const TITLE: &'static str = "Run a command on a host";
     const DESCRIPTION: &'static str = "Runs a command on one host, if policy allows it, and waits for its end. A failing exit \
-        code is a normal result; an error means that it did not run or that nobody can know. Where policy asks for the \
-        consent of people, it answers at once that it waits for them. Cancelling the request stops the command.";
+        code is a normal result. Where policy asks for the consent of people, it answers at once that it waits for them. \
+        Cancelling the request stops the command.";
     const EFFECT: Effect = Effect::Runs;
+    const UNTRUSTED: &'static [&'static str] = &["stdout", "stderr"];
     type Parameters = Parameters;
     type Result = RunResult;
 
     async fn call(call: &Call<'_>, parameters: Parameters) -> Result<Answer<RunResult>, Failure> {
-        let Parameters { alias, command, argv, timeout_seconds, idempotency_key } = parameters;
-        let asked = Asked { target: one_host(&alias)?, command, argv, timeout_seconds, idempotency_key };
+        let Parameters { alias, command, argv, context, timeout_seconds, idempotency_key } = parameters;
+        let target = one_host(&alias)?;
+        let (rollout, detached) = (None, false);
+        let asked =
+            Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
         let collector = follow(call, &spec, |_| Keep::at_most(STREAM_BUDGET)).await?;
         if let (Some(waiting), Some(submitted)) = (Waiting::of(&collector, &spec), collector.submitted()) {
