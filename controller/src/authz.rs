@@ -4,6 +4,7 @@ mod frozen;
 mod plan;
 mod refused;
 mod roles;
+mod scopes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,7 +24,12 @@ use lictor_policy::{Decision, Effect, HostFacts, PolicySet, Request, RequestedLi
 use lictor_store::KeptHost;
 
 use self::frozen::FrozenHosts;
-pub(crate) use self::{frozen::hint as frozen_hint, frozen::reason as frozen_reason, refused::and_likewise};
+pub(crate) use self::{
+    frozen::hint as frozen_hint,
+    frozen::reason as frozen_reason,
+    refused::and_likewise,
+    scopes::{needs_no_user, scope_needed},
+};
 pub use self::{refused::Refused, roles::allowed_roles};
 use crate::{authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    actor::Actor,
     clock::Timestamp,
     command::Command,
     context::Context,
@@ -55,6 +56,8 @@ pub struct Origin {
     pub via: Via,
     /// The client's name and version as it says them, at most [`MAX_NOTE_BYTES`].
     pub client: String,
+    /// The service that brought it for a user, as the controller proved it; `None` when the principal itself called.
+    pub actor: Option<Actor>,
 }
 
 /// What a principal asks for.
@@ -167,7 +170,7 @@ impl Origin {
             }
             kept.push(c);
         }
-        Self { via, client: kept }
+        Self { via, client: kept, actor: None }
     }
 }
 

@@ -7,12 +7,14 @@
 //! This crate knows neither the wire format nor approvals nor any host's address.
 
 pub mod config;
+pub mod http;
 pub mod server;
 pub mod stdio;
 
 mod advice;
 mod answer;
 mod arguments;
+mod auth;
 mod follow;
 mod group_run;
 mod host_run;

@@ -15,7 +15,11 @@ use rmcp::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::tools::{self, Call};
+use crate::{
+    answer::failed,
+    auth::client_for,
+    tools::{self, Call},
+};
 
 /// What the server tells models about itself.
 const INSTRUCTIONS: &str = "\
@@ -37,13 +41,13 @@ invisible ones in them are shown escaped, such as \\x1b.";
 #[derive(Debug, Clone)]
 pub struct Bridge {
     shared: Arc<Shared>,
+    /// Tells this client's requests from those of any other in the keys derived from them.
+    nonce: [u8; 16],
 }
 
 #[derive(Debug)]
 struct Shared {
     client: Client,
-    /// Tells this process's requests from those of any other in the keys derived from them.
-    nonce: [u8; 16],
     running: TaskTracker,
 }
 
@@ -52,8 +56,12 @@ struct Shared {
 impl Bridge {
     /// A server that calls the controller with `client`.
     pub fn new(client: Client) -> Self {
-        let nonce = RandomIds::new(Arc::new(SystemClock)).fresh();
-        Self { shared: Arc::new(Shared { client, nonce, running: TaskTracker::new() }) }
+        Self { shared: Arc::new(Shared { client, running: TaskTracker::new() }), nonce: fresh_nonce() }
+    }
+
+    /// The same server for one client more: its requests have names of their own, though clients count theirs alike.
+    pub fn for_client(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), nonce: fresh_nonce() }
     }
 
     /// Waits until no call is running, at most `wait`; says whether that came.
@@ -61,6 +69,10 @@ impl Bridge {
         self.shared.running.close();
         tokio::time::timeout(wait, self.shared.running.wait()).await.is_ok()
     }
+}
+
+fn fresh_nonce() -> [u8; 16] {
+    RandomIds::new(Arc::new(SystemClock)).fresh()
 }
 
 impl ServerHandler for Bridge {
@@ -95,8 +107,11 @@ impl ServerHandler for Bridge {
             ));
         };
         let _running = self.shared.running.token();
-        let call =
-            Call { client: &self.shared.client, nonce: &self.shared.nonce, tool: &entry.tool.name, context };
+        let client = match client_for(&self.shared.client, &context.extensions) {
+            Ok(client) => client,
+            Err(failure) => return Ok(failed(&failure).into()),
+        };
+        let call = Call { client: &client, nonce: &self.nonce, tool: &entry.tool.name, context };
         Ok(entry.call(call, request.arguments.unwrap_or_default()).await.into())
     }
 }

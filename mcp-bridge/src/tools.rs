@@ -17,6 +17,7 @@ use lictor_core::{
     job::Origin,
     principal::Via,
 };
+use lictor_oauth::scope::Scope;
 use rmcp::{
     RoleServer,
     model::{CallToolResult, JsonObject, Tool, ToolAnnotations},
@@ -81,6 +82,8 @@ type CallFuture<'a> = Pin<Box<dyn Future<Output = CallToolResult> + Send + 'a>>;
 pub(crate) struct Entry {
     /// What clients are told of it.
     pub(crate) tool: Tool,
+    /// What it does.
+    pub(crate) effect: Effect,
     call: for<'a> fn(Call<'a>, JsonObject) -> CallFuture<'a>,
 }
 
@@ -106,6 +109,14 @@ pub(crate) fn find(name: &str) -> Option<&'static Entry> {
     all().iter().find(|entry| entry.tool.name == name)
 }
 
+/// The scope of a user's token that a tool needs; `None` for a tool that there is not.
+pub(crate) fn scope_of(name: &str) -> Option<Scope> {
+    find(name).map(|entry| match entry.effect {
+        Effect::Reads => Scope::Read,
+        Effect::Runs | Effect::Stops => Scope::Run,
+    })
+}
+
 // === impl Entry ===
 
 impl Entry {
@@ -114,7 +125,7 @@ impl Entry {
             .with_title(T::TITLE)
             .with_raw_output_schema(schema::output::<T::Result>())
             .with_annotations(T::EFFECT.annotations(T::TITLE));
-        Self { tool, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
+        Self { tool, effect: T::EFFECT, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
     }
 
     /// Calls the tool.
