@@ -126,10 +126,6 @@ impl ActedFor {
     pub(crate) const fn principal(&self) -> &Principal {
         &self.principal
     }
-    /// The service, with the token's identifier.
-    pub(crate) const fn actor(&self) -> &Actor {
-        &self.actor
-    }
     /// The origin of what is asked for: the service's door, whatever the request says, and who brought it.
     pub(crate) fn mark(&self, origin: &mut Origin) {
         origin.via = Via::Mcp;

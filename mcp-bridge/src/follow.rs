@@ -40,6 +40,11 @@ pub(crate) async fn follow(
                     }
                     progress.note(&update).await;
                     collector.take(update);
+                    if let (Some(task), Some(job)) = (call.task, collector.job()) {
+                        // It is recorded, and goes on without anybody waiting for it.
+                        let _ = task.set(job.clone());
+                        return Ok(collector);
+                    }
                 }
                 None => return Ok(collector),
             },

@@ -22,4 +22,5 @@ mod inline;
 mod key;
 mod progress;
 mod schema;
+mod tasks;
 mod tools;

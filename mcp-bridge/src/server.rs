@@ -1,6 +1,9 @@
 //! The MCP server: what it says of itself, which tools it has, and the way from a call to a tool.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use lictor_client::connect::Client;
 use lictor_core::id::IdSource as _;
@@ -8,8 +11,9 @@ use lictor_runtime::{clock::SystemClock, ids::RandomIds};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams,
-        ServerCapabilities, ServerConfig, Tool,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, GetTaskParams, GetTaskResult,
+        Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        UpdateTaskParams,
     },
     service::RequestContext,
 };
@@ -18,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     answer::failed,
     auth::client_for,
+    tasks,
     tools::{self, Call},
 };
 
@@ -64,6 +69,11 @@ impl Bridge {
         Self { shared: Arc::clone(&self.shared), nonce: fresh_nonce() }
     }
 
+    /// The client with which the request of `context` calls the controller.
+    fn client_of(&self, context: &RequestContext<RoleServer>) -> Result<Client, ErrorData> {
+        client_for(&self.shared.client, &context.extensions).map_err(|failure| tasks::refused(&failure))
+    }
+
     /// Waits until no call is running, at most `wait`; says whether that came.
     pub async fn drain(&self, wait: Duration) -> bool {
         self.shared.running.close();
@@ -77,7 +87,7 @@ fn fresh_nonce() -> [u8; 16] {
 
 impl ServerHandler for Bridge {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tasks().build())
             .with_instructions(INSTRUCTIONS);
         info.server_info = Implementation::new("lictor", env!("CARGO_PKG_VERSION"));
         info
@@ -111,7 +121,41 @@ impl ServerHandler for Bridge {
             Ok(client) => client,
             Err(failure) => return Ok(failed(&failure).into()),
         };
-        let call = Call { client: &client, nonce: &self.nonce, tool: &entry.tool.name, context };
-        Ok(entry.call(call, request.arguments.unwrap_or_default()).await.into())
+        let begun = OnceLock::new();
+        let task = tasks::wanted(&request.name, &context).then_some(&begun);
+        let call = Call { client: &client, nonce: &self.nonce, tool: &entry.tool.name, task, context };
+        let result = entry.call(call, request.arguments.unwrap_or_default()).await;
+        Ok(match begun.get() {
+            Some(job) => CallToolResponse::Task(tasks::begun(&request.name, job)),
+            None => result.into(),
+        })
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let client = self.client_of(&context)?;
+        tasks::get(&client, &request.task_id).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        // No task asks its client for anything; what is sent to one that exists is acknowledged and means nothing.
+        let client = self.client_of(&context)?;
+        tasks::get(&client, &request.task_id).await.map(drop)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let client = self.client_of(&context)?;
+        tasks::cancel(&client, &request.task_id).await
     }
 }

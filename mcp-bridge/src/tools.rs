@@ -9,12 +9,21 @@ mod plan;
 mod run;
 mod run_on_tag;
 
-use std::{fmt, future::Future, pin::Pin, sync::LazyLock};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{LazyLock, OnceLock},
+};
 
-use lictor_client::connect::Client;
+use lictor_client::{
+    collect::{Collector, Keep},
+    connect::Client,
+    views::JobView,
+};
 use lictor_core::{
     error::{ErrorCode, Failure},
-    job::Origin,
+    job::{Origin, Target},
     principal::Via,
 };
 use lictor_oauth::scope::Scope;
@@ -72,6 +81,8 @@ pub(crate) struct Call<'a> {
     pub(crate) nonce: &'a [u8; 16],
     /// The tool's name.
     pub(crate) tool: &'a str,
+    /// Where to put the job once it is recorded, if its end is not to be waited for.
+    pub(crate) task: Option<&'a OnceLock<JobView>>,
     /// The request: its id, its cancellation, its progress token, its client.
     pub(crate) context: RequestContext<RoleServer>,
 }
@@ -107,6 +118,27 @@ pub(crate) fn all() -> &'static [Entry] {
 /// The tool of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Entry> {
     all().iter().find(|entry| entry.tool.name == name)
+}
+
+/// The result that a tool gives of a job that it began and that has ended since; `None` for a tool that begins none.
+pub(crate) fn result_of(tool: &str, collector: &Collector) -> Option<Result<CallToolResult, Failure>> {
+    match tool {
+        run::Run::NAME => Some(run::answer(collector).map(Answer::into_result)),
+        run_on_tag::RunOnTag::NAME => {
+            let Target::Tag(tag) = &collector.job()?.target else { return None };
+            Some(run_on_tag::answer(tag.to_string(), collector).map(Answer::into_result))
+        }
+        _ => None,
+    }
+}
+
+/// What such a tool keeps of each stream; `None` for a tool that begins no job.
+pub(crate) fn keep_of(tool: &str) -> Option<fn(u32) -> Keep> {
+    match tool {
+        run::Run::NAME => Some(run::keep),
+        run_on_tag::RunOnTag::NAME => Some(run_on_tag::keep),
+        _ => None,
+    }
 }
 
 /// The scope of a user's token that a tool needs; `None` for a tool that there is not.

@@ -10,6 +10,7 @@ mod gate;
 mod impostors;
 mod invariants;
 mod kills;
+mod mcp_http;
 mod memory;
 mod python;
 mod simulator;

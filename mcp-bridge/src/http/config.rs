@@ -69,12 +69,21 @@ pub struct InvalidHttp(String);
 // === impl HttpConfig ===
 
 impl HttpConfig {
+    /// Serving everybody who reaches `listen`, which has to be on loopback.
+    ///
+    /// # Errors
+    /// [`InvalidHttp`] for an address that other machines can reach.
+    pub fn loopback(listen: SocketAddr, base: &Path) -> Result<Self, InvalidHttp> {
+        let (allowed_hosts, allowed_origins) = (Vec::new(), Vec::new());
+        Self::new(HttpFile { listen, tls: None, tokens: None, allowed_hosts, allowed_origins }, base)
+    }
+
     /// Checks the section; relative paths in it are relative to `base`.
     ///
     /// # Errors
     /// [`InvalidHttp`], with what to set.
     pub(crate) fn new(file: HttpFile, base: &Path) -> Result<Self, InvalidHttp> {
-        let HttpFile { listen, tls, tokens, mut allowed_hosts, allowed_origins } = file;
+        let HttpFile { listen, tls, tokens, mut allowed_hosts, mut allowed_origins } = file;
         let reachable = !listen.ip().is_loopback();
         if reachable && tls.is_none() {
             return Err(InvalidHttp(format!(
@@ -100,6 +109,10 @@ impl HttpConfig {
         }
         if !reachable {
             allowed_hosts.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+            // What a page says that this listener itself has served; other ports of this machine are other sites.
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let own = ["localhost", "127.0.0.1", "[::1]"];
+            allowed_origins.extend(own.map(|host| format!("{scheme}://{host}:{}", listen.port())));
         }
         let tokens = tokens.map(|file| tokens_of(&file, base, &mut allowed_hosts)).transpose()?;
         let tls =

@@ -1,6 +1,6 @@
 //! `ssh_run`: a command on one host.
 
-use lictor_client::collect::Keep;
+use lictor_client::collect::{Collector, Keep};
 use lictor_core::error::{ErrorCode, Failure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,19 +70,27 @@ impl BridgeTool for Run {
         let Parameters { alias, command, argv, timeout_seconds, idempotency_key } = parameters;
         let asked = Asked { target: one_host(&alias)?, command, argv, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
-        let collector = follow(call, &spec, |_| Keep::at_most(STREAM_BUDGET)).await?;
-        let invocations = collector.invocations();
-        let (Some((invocation, collected)), Some(submitted)) = (invocations.last(), collector.submitted())
-        else {
-            let next_step = "use bridge and controller of the same version";
-            return Err(Failure::new(ErrorCode::Internal, "the controller told of no host", next_step));
-        };
-        let result = RunResult {
-            job_id: submitted.job.id.to_string(),
-            run: HostRun::show(invocation, collected, STREAM_BUDGET),
-            replayed: submitted.replayed,
-            next_step: invocation.outcome.as_ref().and_then(advice::next_step),
-        };
-        Ok(Answer::refused(result, refusal(invocation)))
+        answer(&follow(call, &spec, keep).await?)
     }
+}
+
+/// What is kept of each stream.
+pub(super) fn keep(_hosts: u32) -> Keep {
+    Keep::at_most(STREAM_BUDGET)
+}
+
+/// What became of the job that was followed.
+pub(super) fn answer(collector: &Collector) -> Result<Answer<RunResult>, Failure> {
+    let invocations = collector.invocations();
+    let (Some((invocation, collected)), Some(submitted)) = (invocations.last(), collector.submitted()) else {
+        let next_step = "use bridge and controller of the same version";
+        return Err(Failure::new(ErrorCode::Internal, "the controller told of no host", next_step));
+    };
+    let result = RunResult {
+        job_id: submitted.job.id.to_string(),
+        run: HostRun::show(invocation, collected, STREAM_BUDGET),
+        replayed: submitted.replayed,
+        next_step: invocation.outcome.as_ref().and_then(advice::next_step),
+    };
+    Ok(Answer::refused(result, refusal(invocation)))
 }

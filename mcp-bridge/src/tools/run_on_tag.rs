@@ -115,14 +115,18 @@ impl BridgeTool for RunOnTag {
         let Parameters { tag, command, argv, timeout_seconds, idempotency_key } = parameters;
         let asked = Asked { target: every_host(&tag)?, command, argv, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
-        let collector = follow(call, &spec, keep).await?;
-        let refusal = nothing_ran(&collector);
-        Ok(Answer::refused(result(tag, &collector)?, refusal))
+        answer(tag, &follow(call, &spec, keep).await?)
     }
 }
 
+/// What became of the job that was followed.
+pub(super) fn answer(tag: String, collector: &Collector) -> Result<Answer<TagResult>, Failure> {
+    let refusal = nothing_ran(collector);
+    Ok(Answer::refused(result(tag, collector)?, refusal))
+}
+
 /// What is kept of each stream of so many hosts until it is known which printed the same.
-fn keep(hosts: u32) -> Keep {
+pub(super) fn keep(hosts: u32) -> Keep {
     let hosts = usize::try_from(hosts).unwrap_or(usize::MAX).max(1);
     Keep::at_most((COLLECTED_BYTES / 2 / hosts).clamp(LEAST_STREAM_BUDGET, MOST_STREAM_BUDGET))
 }

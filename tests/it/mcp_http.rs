@@ -1,0 +1,7 @@
+//! MCP over HTTP, seen from outside: who is refused and how, in both eras; whose is what; what a disconnect means.
+
+mod bounds;
+mod disconnects;
+mod many;
+mod owners;
+mod tokens;
