@@ -4,4 +4,6 @@ mod bounds;
 mod disconnects;
 mod many;
 mod owners;
+mod tasks;
+mod tls;
 mod tokens;

@@ -26,7 +26,7 @@ pub(crate) fn shown(tool: &str) -> Option<Value> {
                 "mimeType": "application/json", "text": "{\"test\":\"data\",\"value\":123}"}}]),
         _ => return None,
     };
-    Some(json!({ "content": content }))
+    Some(json!({ "resultType": "complete", "content": content }))
 }
 
 /// The messages of a prompt.
@@ -50,7 +50,7 @@ pub(crate) fn prompt(name: &str, argument: impl Fn(&str) -> String) -> Option<Va
         ]),
         _ => return None,
     };
-    Some(json!({ "messages": messages }))
+    Some(json!({ "resultType": "complete", "messages": messages }))
 }
 
 /// The prompts, as they are listed.
@@ -96,7 +96,7 @@ pub(crate) fn resource(uri: &str) -> Option<Value> {
             json!({"uri": uri, "mimeType": "application/json", "text": text.to_string()})
         }
     };
-    Some(json!({ "contents": [contents] }))
+    Some(json!({ "resultType": "complete", "contents": [contents] }))
 }
 
 /// The tools, as they are listed.
@@ -137,6 +137,16 @@ pub(crate) fn tools() -> Value {
     ]
     .map(plain)
     .to_vec();
+    tools.push(json!({"name": "json_schema_2020_12_tool", "description": "Arguments with much of JSON Schema 2020-12.",
+        "inputSchema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
+            "$defs": {"address": {"$anchor": "addressDef", "type": "object",
+                "properties": {"street": {"type": "string"}, "city": {"type": "string"}}}},
+            "properties": {"name": {"type": "string"}, "address": {"$ref": "#/$defs/address"},
+                "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+                "phone": {"type": "string"}, "email": {"type": "string"}},
+            "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+            "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+            "then": {"required": ["phone"]}, "else": {"required": ["email"]}, "additionalProperties": false}}));
     tools.push(asks("test_sampling", "prompt"));
     tools.push(asks("test_elicitation", "message"));
     Value::Array(tools)

@@ -6,12 +6,12 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, CompleteRequestParams,
-        CompleteResult, CompletionInfo, ContentBlock, ElicitRequest, GetPromptRequestParams, GetPromptResponse,
-        GetPromptResult, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-        ListToolsResult, LoggingLevel, LoggingMessageNotificationParam, PaginatedRequestParams,
-        ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
-        ServerCapabilities, ServerConfig, ServerRequest, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter,
-        Tool, UnsubscribeRequestParams,
+        CompleteResult, CompletionInfo, ContentBlock, ElicitRequest, GetPromptRequestParams,
+        GetPromptResponse, GetPromptResult, Implementation, ListPromptsResult, ListResourceTemplatesResult,
+        ListResourcesResult, ListToolsResult, LoggingLevel, LoggingMessageNotificationParam,
+        PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse,
+        ReadResourceResult, ServerCapabilities, ServerConfig, ServerRequest, SetLevelRequestParams,
+        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -238,8 +238,7 @@ impl ServerHandler for Fixture {
         match round(&request.name, &asked) {
             Some(Ok(Turn::Ask(result))) => return Ok(result.into()),
             Some(Ok(Turn::Done(text))) => {
-                let messages =
-                    json!({"messages": [{"role": "user", "content": {"type": "text", "text": text}}]});
+                let messages = json!({"resultType": "complete", "messages": [{"role": "user", "content": {"type": "text", "text": text}}]});
                 return Ok(of::<GetPromptResult>(messages)?.into());
             }
             Some(Err(error)) => return Err(error),

@@ -16,7 +16,7 @@ use rustls::{
 use super::config::TlsFiles;
 
 /// How often the files are read; certificates are renewed days before they end.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A certificate that follows its files.
 pub(super) struct LiveCertificate {
