@@ -71,8 +71,7 @@ impl Answer {
             .text
             .lines()
             .filter_map(|line| line.strip_prefix("data:"))
-            .filter(|data| data.contains("jsonrpc"))
-            .next_back();
+            .rfind(|data| data.contains("jsonrpc"));
         Ok(serde_json::from_str(last.with_context(|| format!("no message in {self:?}"))?)?)
     }
 }

@@ -131,7 +131,11 @@ impl<H: ServerHandler + Send + 'static> Gate<H> {
             Some(Found::Foreign) => return Err(no_session()),
             Some(Found::Unknown) if parts.method == Method::DELETE => return Err(no_session()),
             Some(Found::Mine(session)) => Some(session),
-            Some(Found::Unknown) | None => None,
+            Some(Found::Unknown) => {
+                self.sessions.disown(id.as_deref().unwrap_or_default()).await;
+                None
+            }
+            None => None,
         };
         let opening = if opens {
             let what = "there are too many sessions; end some with DELETE";

@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Requests of one principal at a time, answered or still running: a fleet of assistants fits; one user cannot take
-/// what the others need.
-pub const MAX_REQUESTS_PER_PRINCIPAL: usize = 256;
+/// Requests of one principal at a time, with the open streams of sessions: as many sessions as one may have, each with a
+/// stream and a call; one user cannot take what the others need.
+pub const MAX_REQUESTS_PER_PRINCIPAL: usize = 512;
 /// Requests of everybody at a time.
-pub const MAX_REQUESTS: usize = 2048;
+pub const MAX_REQUESTS: usize = 4096;
 
 /// Counts what runs.
 #[derive(Debug, Default)]

@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::gate::Gate;
 
 /// Connections at a time; further ones are closed at once.
-const MAX_CONNECTIONS: usize = 2048;
+const MAX_CONNECTIONS: usize = 4096;
 /// Longest time for TLS, and for the head of a request; a connection without a request is closed after it, too.
 const HEAD_DEADLINE: Duration = Duration::from_secs(15);
 /// Longest head of a request: a token of the greatest length fits twice.

@@ -122,6 +122,11 @@ impl Sessions {
         Some(opening)
     }
 
+    /// Makes sure that a session without an owner is one for nobody.
+    pub(super) async fn disown(&self, id: &str) {
+        self.close(&id.into()).await;
+    }
+
     async fn close(&self, id: &SessionId) {
         if let Err(error) = self.manager.close_session(id).await {
             tracing::debug!(%error, "a session was gone before it was closed");
@@ -137,10 +142,17 @@ impl Sessions {
     }
 
     async fn sweep(&self) {
-        let live: Vec<SessionId> = self.manager.sessions.read().await.keys().cloned().collect();
+        // Known first, alive second: one that is opened in between is neither forgotten nor left without an owner.
+        let known: Vec<SessionId> = self.owned().sessions.keys().cloned().collect();
+        let ended: Vec<SessionId> = {
+            let live = self.manager.sessions.read().await;
+            known.into_iter().filter(|id| !live.contains_key(id)).collect()
+        };
         let idle: Vec<SessionId> = {
             let mut owned = self.owned();
-            owned.sessions.retain(|id, _| live.contains(id));
+            for id in &ended {
+                owned.sessions.remove(id);
+            }
             let idle = owned.sessions.iter().filter(|(_, s)| s.is_idle() && s.used_at.elapsed() >= IDLE);
             let idle: Vec<SessionId> = idle.map(|(id, _)| Arc::clone(id)).collect();
             for id in &idle {
