@@ -1,6 +1,6 @@
 //! The one caller of the controller's API, in the nouns of `lictor-core`.
 //!
-//! [`Client`](connect::Client) is for everybody: [`jobs`], [`run`], [`fleet`], [`policy`].
+//! [`Client`](connect::Client) is for everybody, for themselves or [on behalf](connect::Client::on_behalf) of a user: [`jobs`], [`run`], [`fleet`], [`policy`].
 //! [`Operator`](operator::Operator) has the calls that only operators may make ([`operator`], [`audit`]); who must not
 //! administer does not name it. What a job printed is put together by a [`Collector`](collect::Collector).
 //!
@@ -24,4 +24,5 @@ pub mod run;
 pub mod transfer;
 pub mod views;
 
+mod behalf;
 mod failure;

@@ -5,6 +5,7 @@ mod plan;
 mod recorded;
 mod refused;
 mod roles;
+mod scopes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,8 +26,13 @@ use lictor_policy::{Decision, Effect, HostFacts, PolicySet, Request, RequestedLi
 use lictor_store::KeptHost;
 
 use self::frozen::FrozenHosts;
-pub(crate) use self::recorded::permit_recorded;
-pub(crate) use self::{frozen::hint as frozen_hint, frozen::reason as frozen_reason, refused::and_likewise};
+pub(crate) use self::{
+    frozen::hint as frozen_hint,
+    frozen::reason as frozen_reason,
+    recorded::permit_recorded,
+    refused::and_likewise,
+    scopes::{needs_no_user, scope_needed},
+};
 pub use self::{refused::Refused, roles::allowed_roles};
 use crate::{approval, authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
 

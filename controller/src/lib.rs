@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of SSH, of secrets of hosts, or of MCP.
 
+pub mod acting;
 pub mod api;
 pub mod approval;
 pub mod audit;
@@ -41,6 +42,7 @@ use tokio::net::TcpListener;
 
 pub use self::config::{ControllerConfig, EXAMPLE_CONTROLLER};
 use self::{
+    acting::Acting,
     api::{
         Services,
         agent_link::Link,
@@ -175,7 +177,8 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let domain = authority.domain().clone();
     let connections = accept_loop(listener, Arc::clone(&tls), domain, stop.clone());
     let enrolments = accept_enrolment(enroll_listener, Arc::clone(&enroll_tls), stop.clone());
-    let guard = GuardLayer::new(Arc::clone(&refusals), config.tenant.clone());
+    let acting = acting(config.acting.as_ref(), shutdown).await?;
+    let guard = GuardLayer::new(Arc::clone(&refusals), config.tenant.clone(), acting);
     supervise("api", logged(api::serve(services, guard, connections, stop.clone())), shutdown);
     supervise("enrolment", logged(api::serve_enrolment(enroll, enrolments, stop.clone())), shutdown);
     supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);
@@ -192,6 +195,17 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     supervise("tls files", tls.watch(TLS_LOOK_EVERY, stop.clone()), shutdown);
     supervise("enrolment tls files", enroll_tls.watch(TLS_LOOK_EVERY, stop), shutdown);
     Ok(Running { listen, enroll_listen, shutdown: shutdown.clone() })
+}
+
+/// Who may act for users; their keys are followed until the process stops.
+async fn acting(
+    config: Option<&config::ActingConfig>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Arc<Acting>>> {
+    let Some(config) = config else { return Ok(None) };
+    let (verifier, keys) = config.tokens.verifier().await.context("`acting.tokens`")?;
+    supervise("keys for tokens", keys.follow(), shutdown);
+    Ok(Some(Arc::new(Acting::new(config.services.clone(), verifier))))
 }
 
 /// Runs a task until the process stops.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    actor::Actor,
     approval::Approval,
     clock::Timestamp,
     command::Command,
@@ -56,6 +57,8 @@ pub struct Origin {
     pub via: Via,
     /// The client's name and version as it says them, at most [`MAX_NOTE_BYTES`].
     pub client: String,
+    /// The service that brought it for a user, as the controller proved it; `None` when the principal itself called.
+    pub actor: Option<Actor>,
 }
 
 /// What a principal asks for.
@@ -170,7 +173,7 @@ impl Origin {
             }
             kept.push(c);
         }
-        Self { via, client: kept }
+        Self { via, client: kept, actor: None }
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! This crate knows neither files, network, time of day, async nor any encoding: those live in the crates above it.
 
+pub mod actor;
 pub mod approval;
 pub mod audit;
 pub mod clock;

@@ -13,7 +13,7 @@ use lictor_core::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{progress::Progress, tools::Call};
+use crate::{auth::stop, progress::Progress, tools::Call};
 
 /// How long a cancelled call waits for its job to end: what stopping takes on a host, and as much again for the way.
 const CANCEL_WAIT: Duration = TERM_GRACE.saturating_add(KILL_CONFIRM).saturating_add(Duration::from_secs(15));
@@ -42,6 +42,11 @@ pub(crate) async fn follow(
                     progress.note(&update).await;
                     let waits = waits_for_people(&update);
                     collector.take(update);
+                    if let (Some(task), Some(job)) = (call.task, collector.job()) {
+                        // It is recorded, and goes on without anybody waiting for it.
+                        let _ = task.set(job.clone());
+                        return Ok(collector);
+                    }
                     if waits {
                         return Ok(collector);
                     }
@@ -51,7 +56,7 @@ pub(crate) async fn follow(
             () = progress.told() => {}
             () = call.context.ct.cancelled(), if give_up.is_none() => {
                 give_up = Some(Instant::now() + CANCEL_WAIT);
-                if let Err(failure) = call.client.cancel(stream.job()).await {
+                if let Err(failure) = stop(call.client, stream.job()).await {
                     tracing::warn!(job = %stream.job(), %failure, "a cancelled call's job could not be cancelled");
                 }
             }

@@ -164,7 +164,7 @@ impl JobStatus {
 
 const fn status(state: JobState) -> &'static str {
     match state {
-        JobState::Queued => "pending",
+        JobState::Queued | JobState::AwaitingApproval => "pending",
         JobState::Running | JobState::Paused | JobState::Halting | JobState::Cancelling => "running",
         JobState::Succeeded => "completed",
         JobState::Partial | JobState::Failed | JobState::Halted => "failed",

@@ -1,6 +1,9 @@
 //! The MCP server: what it says of itself, which tools it has, and the way from a call to a tool.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use lictor_client::connect::Client;
 use lictor_core::id::IdSource as _;
@@ -8,19 +11,23 @@ use lictor_runtime::{clock::SystemClock, ids::RandomIds};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-        GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult,
+        GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
+        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+        ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        UpdateTaskParams,
     },
     service::{RequestContext, SubscriptionContext},
 };
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    answer::failed,
+    auth::client_for,
     completions, prompts,
     resources::{self, Subscriptions},
+    tasks,
     tools::{self, Call},
 };
 
@@ -45,13 +52,13 @@ invisible ones in them are shown escaped, such as \\x1b.";
 pub struct Bridge {
     shared: Arc<Shared>,
     subscriptions: Arc<Subscriptions>,
+    /// Tells this client's requests from those of any other in the keys derived from them.
+    nonce: [u8; 16],
 }
 
 #[derive(Debug)]
 struct Shared {
     client: Client,
-    /// Tells this process's requests from those of any other in the keys derived from them.
-    nonce: [u8; 16],
     running: TaskTracker,
 }
 
@@ -60,15 +67,20 @@ struct Shared {
 impl Bridge {
     /// A server that calls the controller with `client`.
     pub fn new(client: Client) -> Self {
-        let nonce = RandomIds::new(Arc::new(SystemClock)).fresh();
-        let shared = Arc::new(Shared { client, nonce, running: TaskTracker::new() });
-        Self { shared, subscriptions: Arc::default() }
+        let shared = Arc::new(Shared { client, running: TaskTracker::new() });
+        Self { shared, subscriptions: Arc::default(), nonce: fresh_nonce() }
     }
 
-    /// The same server for another connection, whose subscriptions are its own.
+    /// The same server for one client more: its subscriptions are its own, and its requests have names of their own, though
+    /// clients count theirs alike.
     #[must_use]
-    pub fn for_another_connection(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), subscriptions: Arc::default() }
+    pub fn for_client(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), subscriptions: Arc::default(), nonce: fresh_nonce() }
+    }
+
+    /// The client with which the request of `context` calls the controller.
+    fn client_of(&self, context: &RequestContext<RoleServer>) -> Result<Client, ErrorData> {
+        client_for(&self.shared.client, &context.extensions).map_err(|failure| tasks::refused(&failure))
     }
 
     /// Waits until no call is running, at most `wait`; says whether that came.
@@ -78,6 +90,10 @@ impl Bridge {
     }
 }
 
+fn fresh_nonce() -> [u8; 16] {
+    RandomIds::new(Arc::new(SystemClock)).fresh()
+}
+
 impl ServerHandler for Bridge {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
@@ -85,7 +101,8 @@ impl ServerHandler for Bridge {
             .enable_resources()
             .enable_resources_subscribe()
             .enable_prompts()
-            .enable_completions();
+            .enable_completions()
+            .enable_tasks();
         let mut info = ServerConfig::new(capabilities.build()).with_instructions(INSTRUCTIONS);
         info.server_info = Implementation::new("lictor", env!("CARGO_PKG_VERSION"));
         info
@@ -115,9 +132,46 @@ impl ServerHandler for Bridge {
             ));
         };
         let _running = self.shared.running.token();
-        let call =
-            Call { client: &self.shared.client, nonce: &self.shared.nonce, tool: &entry.tool.name, context };
-        Ok(entry.call(call, request.arguments.unwrap_or_default()).await.into())
+        let client = match client_for(&self.shared.client, &context.extensions) {
+            Ok(client) => client,
+            Err(failure) => return Ok(failed(&failure).into()),
+        };
+        let begun = OnceLock::new();
+        let task = tasks::wanted(&request.name, &context).then_some(&begun);
+        let call = Call { client: &client, nonce: &self.nonce, tool: &entry.tool.name, task, context };
+        let result = entry.call(call, request.arguments.unwrap_or_default()).await;
+        Ok(match begun.get() {
+            Some(job) => CallToolResponse::Task(tasks::begun(&request.name, job)),
+            None => result.into(),
+        })
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let client = self.client_of(&context)?;
+        tasks::get(&client, &request.task_id).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        // No task asks its client for anything; what is sent to one that exists is acknowledged and means nothing.
+        let client = self.client_of(&context)?;
+        tasks::get(&client, &request.task_id).await.map(drop)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let client = self.client_of(&context)?;
+        tasks::cancel(&client, &request.task_id).await
     }
 
     async fn list_resources(
@@ -139,10 +193,11 @@ impl ServerHandler for Bridge {
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _running = self.shared.running.token();
-        Ok(resources::read(&self.shared.client, &request.uri).await?.into())
+        let client = self.client_of(&context)?;
+        Ok(resources::read(&client, &request.uri).await?.into())
     }
 
     async fn subscribe(
@@ -150,7 +205,8 @@ impl ServerHandler for Bridge {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.subscriptions.add(&self.shared.client, context.peer, &request.uri).await
+        let client = self.client_of(&context)?;
+        self.subscriptions.add(&client, context.peer, &request.uri).await
     }
 
     async fn unsubscribe(
@@ -167,7 +223,8 @@ impl ServerHandler for Bridge {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        resources::listen(&self.shared.client, &context).await;
+        let client = self.client_of(context.request_context())?;
+        resources::listen(&client, &context).await;
         Ok(())
     }
 
@@ -190,8 +247,9 @@ impl ServerHandler for Bridge {
     async fn complete(
         &self,
         request: CompleteRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        completions::complete(&self.shared.client, &request).await
+        let client = self.client_of(&context)?;
+        completions::complete(&client, &request).await
     }
 }

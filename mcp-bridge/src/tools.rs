@@ -17,15 +17,26 @@ mod task_output;
 mod task_result;
 mod task_status;
 
-use std::{fmt, future::Future, pin::Pin, sync::LazyLock};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{LazyLock, OnceLock},
+};
 
-use lictor_client::{connect::Client, fleet::HostView};
+use lictor_client::{
+    collect::{Collector, Keep},
+    connect::Client,
+    fleet::HostView,
+    views::JobView,
+};
 use lictor_core::{
     error::{ErrorCode, Failure},
     id::JobId,
     job::Origin,
     principal::Via,
 };
+use lictor_oauth::scope::Scope;
 use rmcp::{
     RoleServer,
     model::{CallToolResult, JsonObject, Tool, ToolAnnotations},
@@ -83,6 +94,8 @@ pub(crate) struct Call<'a> {
     pub(crate) nonce: &'a [u8; 16],
     /// The tool's name.
     pub(crate) tool: &'a str,
+    /// Where to put the job once it is recorded, if its end is not to be waited for.
+    pub(crate) task: Option<&'a OnceLock<JobView>>,
     /// The request: its id, its cancellation, its progress token, its client.
     pub(crate) context: RequestContext<RoleServer>,
 }
@@ -93,6 +106,8 @@ type CallFuture<'a> = Pin<Box<dyn Future<Output = CallToolResult> + Send + 'a>>;
 pub(crate) struct Entry {
     /// What clients are told of it.
     pub(crate) tool: Tool,
+    /// What it does.
+    pub(crate) effect: Effect,
     call: for<'a> fn(Call<'a>, JsonObject) -> CallFuture<'a>,
 }
 
@@ -136,6 +151,36 @@ pub(crate) fn find(name: &str) -> Option<&'static Entry> {
     all().iter().find(|entry| entry.tool.name == name)
 }
 
+/// The result that a tool gives of a job that it began and that has ended since; `None` for a tool that begins none.
+pub(crate) fn result_of(tool: &str, collector: &Collector) -> Option<Result<CallToolResult, Failure>> {
+    match tool {
+        run::Run::NAME => Some(told::<run::Run>(run::answer(collector, None))),
+        run_on_tag::RunOnTag::NAME => Some(told::<run_on_tag::RunOnTag>(run_on_tag::answer(collector, None))),
+        _ => None,
+    }
+}
+
+fn told<T: BridgeTool>(answer: Result<Answer<T::Result>, Failure>) -> Result<CallToolResult, Failure> {
+    answer.map(|answer| answer.into_result(T::UNTRUSTED))
+}
+
+/// What such a tool keeps of each stream; `None` for a tool that begins no job.
+pub(crate) fn keep_of(tool: &str) -> Option<fn(u32) -> Keep> {
+    match tool {
+        run::Run::NAME => Some(run::keep),
+        run_on_tag::RunOnTag::NAME => Some(run_on_tag::keep),
+        _ => None,
+    }
+}
+
+/// The scope of a user's token that a tool needs; `None` for a tool that there is not.
+pub(crate) fn scope_of(name: &str) -> Option<Scope> {
+    find(name).map(|entry| match entry.effect {
+        Effect::Reads => Scope::Read,
+        Effect::Runs | Effect::Stops => Scope::Run,
+    })
+}
+
 // === impl Entry ===
 
 impl Entry {
@@ -144,7 +189,7 @@ impl Entry {
             .with_title(T::TITLE)
             .with_raw_output_schema(schema::output::<T::Result>(T::UNTRUSTED))
             .with_annotations(T::EFFECT.annotations());
-        Self { tool, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
+        Self { tool, effect: T::EFFECT, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
     }
 
     /// Calls the tool.

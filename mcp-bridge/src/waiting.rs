@@ -1,7 +1,7 @@
 //! A job that waits for the consent of others, as models see it: who may give it and how, and that no tool can.
 
 use lictor_client::collect::Collector;
-use lictor_core::job::{JobSpec, JobState};
+use lictor_core::job::{IdempotencyKey, JobState};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// What the collected job waits for; `None` if it does not wait for consent.
-    pub(crate) fn of(collector: &Collector, spec: &JobSpec) -> Option<Self> {
+    pub(crate) fn of(collector: &Collector, key: Option<&IdempotencyKey>) -> Option<Self> {
         let job = &collector.submitted()?.job;
         let approval = job.approval.as_ref().filter(|_| job.state == JobState::AwaitingApproval)?;
         Some(Self {
@@ -38,7 +38,7 @@ impl Waiting {
             how: format!("lictor approve {}", job.id),
             expires_at: approval.expires_at.to_string(),
             reason: approval.policy_reason.clone(),
-            idempotency_key: spec.idempotency_key.as_ref().map(|key| key.as_str().to_owned()),
+            idempotency_key: key.map(|key| key.as_str().to_owned()),
         })
     }
 }

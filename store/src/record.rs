@@ -1,5 +1,6 @@
 //! Stored types: versioned JSON, apart from the nouns they hold. What was written by an older version stays readable.
 
+mod actor;
 mod approval;
 mod audit;
 mod checkpoint;

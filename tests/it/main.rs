@@ -11,6 +11,7 @@ mod gullible;
 mod impostors;
 mod invariants;
 mod kills;
+mod mcp_http;
 mod mcp_page;
 mod memory;
 mod python;

@@ -240,12 +240,18 @@ fn frozen(freeze: &Freeze, by: &'static str) -> Fields {
 }
 
 fn who(principal: &Principal, origin: &Origin) -> Fields {
-    vec![
+    let mut fields = vec![
         ("principal", text(principal)),
         ("tenant", text(&principal.tenant)),
         ("via", text(origin.via.as_str())),
         ("client", text(&origin.client)),
-    ]
+    ];
+    // Only where somebody else brought the request.
+    if let Some(actor) = &origin.actor {
+        fields.push(("actor", text(format!("service:{}", actor.service))));
+        fields.push(("token", text(&actor.token)));
+    }
+    fields
 }
 
 /// Only what is asked for: a record of a request without a context says nothing of one.

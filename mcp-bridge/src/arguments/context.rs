@@ -34,5 +34,6 @@ pub(super) fn context(asked: Option<ContextArguments>) -> Result<Context, Failur
             .map(|path| parse("context.working_directory", &path))
             .transpose()?,
         run_as: run_as.map(|login| parse("context.run_as", &login)).transpose()?,
+        stdin: None,
     })
 }

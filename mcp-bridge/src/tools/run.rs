@@ -1,7 +1,10 @@
 //! `ssh_run`: a command on one host.
 
-use lictor_client::collect::Keep;
-use lictor_core::error::{ErrorCode, Failure};
+use lictor_client::collect::{Collector, Keep};
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    job::{IdempotencyKey, Target},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -80,29 +83,48 @@ impl BridgeTool for Run {
         let asked =
             Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
-        let collector = follow(call, &spec, |_| Keep::at_most(STREAM_BUDGET)).await?;
-        if let (Some(waiting), Some(submitted)) = (Waiting::of(&collector, &spec), collector.submitted()) {
-            return Ok(Answer::done(RunResult {
-                job_id: submitted.job.id.to_string(),
-                run: HostRun::awaiting(&alias),
-                replayed: submitted.replayed,
-                waiting: Some(waiting),
-                next_step: Some(WAITING_STEP),
-            }));
-        }
-        let invocations = collector.invocations();
-        let (Some((invocation, collected)), Some(submitted)) = (invocations.last(), collector.submitted())
-        else {
-            let next_step = "use bridge and controller of the same version";
-            return Err(Failure::new(ErrorCode::Internal, "the controller told of no host", next_step));
-        };
-        let result = RunResult {
+        answer(&follow(call, &spec, keep).await?, spec.idempotency_key.as_ref())
+    }
+}
+
+/// What is kept of each stream.
+pub(super) fn keep(_hosts: u32) -> Keep {
+    Keep::at_most(STREAM_BUDGET)
+}
+
+/// What became of the job that was followed.
+pub(super) fn answer(
+    collector: &Collector,
+    key: Option<&IdempotencyKey>,
+) -> Result<Answer<RunResult>, Failure> {
+    if let (Some(waiting), Some(submitted)) = (Waiting::of(collector, key), collector.submitted()) {
+        return Ok(Answer::done(RunResult {
             job_id: submitted.job.id.to_string(),
-            run: HostRun::show(invocation, collected, STREAM_BUDGET),
+            run: HostRun::awaiting(host_of(&submitted.job.target)),
             replayed: submitted.replayed,
-            waiting: None,
-            next_step: invocation.outcome.as_ref().and_then(advice::next_step),
-        };
-        Ok(Answer::refused(result, refusal(invocation)))
+            waiting: Some(waiting),
+            next_step: Some(WAITING_STEP),
+        }));
+    }
+    let invocations = collector.invocations();
+    let (Some((invocation, collected)), Some(submitted)) = (invocations.last(), collector.submitted()) else {
+        let next_step = "use bridge and controller of the same version";
+        return Err(Failure::new(ErrorCode::Internal, "the controller told of no host", next_step));
+    };
+    let result = RunResult {
+        job_id: submitted.job.id.to_string(),
+        run: HostRun::show(invocation, collected, STREAM_BUDGET),
+        replayed: submitted.replayed,
+        waiting: None,
+        next_step: invocation.outcome.as_ref().and_then(advice::next_step),
+    };
+    Ok(Answer::refused(result, refusal(invocation)))
+}
+
+/// The host of a job of this tool, which has one.
+fn host_of(target: &Target) -> &str {
+    match target {
+        Target::Hosts(hosts) => hosts.first().map_or("", |host| host.as_str()),
+        Target::Tag(_) | Target::Expression(_) => "",
     }
 }

@@ -10,7 +10,7 @@ use lictor_client::{
 use lictor_core::{
     error::{ErrorCode, Failure},
     id::InvocationId,
-    job::{Counts, JobState, Target},
+    job::{Counts, IdempotencyKey, JobState, Target},
     outcome::{Outcome, Ran},
 };
 use schemars::JsonSchema;
@@ -142,19 +142,25 @@ impl BridgeTool for RunOnTag {
         let asked =
             Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
-        let collector = follow(call, &spec, keep).await?;
-        if let Some(waiting) = Waiting::of(&collector, &spec) {
-            let awaiting = TagResult {
-                state: JobState::AwaitingApproval.as_str(),
-                waiting: Some(waiting),
-                next_step: Some(WAITING_STEP),
-                ..result(&collector)?
-            };
-            return Ok(Answer::done(awaiting));
-        }
-        let refusal = nothing_ran(&collector);
-        Ok(Answer::refused(result(&collector)?, refusal))
+        answer(&follow(call, &spec, keep).await?, spec.idempotency_key.as_ref())
     }
+}
+
+/// What became of the job that was followed.
+pub(super) fn answer(
+    collector: &Collector,
+    key: Option<&IdempotencyKey>,
+) -> Result<Answer<TagResult>, Failure> {
+    if let Some(waiting) = Waiting::of(collector, key) {
+        return Ok(Answer::done(TagResult {
+            state: JobState::AwaitingApproval.as_str(),
+            waiting: Some(waiting),
+            next_step: Some(WAITING_STEP),
+            ..result(collector)?
+        }));
+    }
+    let refusal = nothing_ran(collector);
+    Ok(Answer::refused(result(collector)?, refusal))
 }
 
 /// What is kept of each stream of so many hosts until it is known which printed the same.

@@ -11,6 +11,7 @@ use lictor_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    actor::ActorV1,
     approval::ApprovalV1,
     context::ContextV1,
     corrupt, parse,
@@ -31,6 +32,9 @@ pub(crate) struct JobV1 {
     principal: PrincipalV1,
     via: String,
     client: String,
+    /// Absent where the principal itself called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor: Option<ActorV1>,
     target: TargetV1,
     command: Vec<PartV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +103,7 @@ impl JobRecord {
             principal: (&job.principal).into(),
             via: job.origin.via.as_str().into(),
             client: job.origin.client.clone(),
+            actor: job.origin.actor.as_ref().map(ActorV1::new),
             target: match &job.target {
                 Target::Hosts(hosts) => TargetV1::Hosts(hosts.iter().map(ToString::to_string).collect()),
                 Target::Tag(tag) => TargetV1::Tag(tag.to_string()),
@@ -136,7 +141,10 @@ impl TryFrom<JobRecord> for KeptJob {
         let job = Job {
             id: parse(&v1.id)?,
             principal: v1.principal.try_into()?,
-            origin: Origin::new(Via::parse(&v1.via).ok_or_else(|| corrupt("unknown door"))?, &v1.client),
+            origin: Origin {
+                actor: v1.actor.map(TryInto::try_into).transpose()?,
+                ..Origin::new(Via::parse(&v1.via).ok_or_else(|| corrupt("unknown door"))?, &v1.client)
+            },
             target,
             command: command(v1.command)?,
             context: v1.context.unwrap_or_default().try_into()?,
