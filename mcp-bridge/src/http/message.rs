@@ -74,6 +74,10 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline<'_>, NotTaken> {
     if depth(bytes) > MAX_DEPTH {
         return Err(NotTaken::TooDeep);
     }
+    // A list would be read as the fields in their order, and is no message.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(NotTaken::NotOne);
+    }
     serde_json::from_slice(bytes).map_err(|_| NotTaken::NotOne)
 }
 
@@ -114,7 +118,8 @@ impl Outline<'_> {
             Some("tasks/cancel" | "tasks/update") => Some(Scope::Run),
             Some("tools/call") => {
                 let name = self.params.as_ref().and_then(|params| params.name.as_deref());
-                name.and_then(scope_of_tool)
+                // Without a name it is refused later; here it needs the most.
+                name.map_or(Some(Scope::Run), scope_of_tool)
             }
             Some(_) => Some(Scope::Read),
         }
@@ -164,6 +169,7 @@ mod tests {
             (r#"{"method":"tools/call","params":{"name":"run"}}"#, Some(Scope::Run)),
             (r#"{"method":"tools/call","params":{"name":"ru\u006e"}}"#, Some(Scope::Run)),
             (r#"{"method":"tools/call","params":{"name":"look"}}"#, Some(Scope::Read)),
+            (r#"{"method":"tools/call","params":[null]}"#, Some(Scope::Run)),
             (r#"{"method":"resources/read"}"#, Some(Scope::Read)),
             (r#"{"method":"tasks/cancel"}"#, Some(Scope::Run)),
             (r#"{"method":"something/new"}"#, Some(Scope::Read)),
