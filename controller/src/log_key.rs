@@ -98,6 +98,8 @@ pub async fn finish_rotation(state: &Path, store: &dyn Store) -> anyhow::Result<
     fs::write(&aside, lines)?;
     fs::File::open(&aside)?.sync_all()?;
     fs::rename(&aside, dir.join(ROTATIONS_FILE))?;
+    // On disk before the key is: a key to which nothing leads would be a stranger's.
+    fs::File::open(&dir)?.sync_all()?;
     fs::rename(&next, dir.join(LOG_KEY_FILE))?;
     fs::File::open(&dir)?.sync_all()?;
     tracing::info!(%key, "another key signs the audit log from now on");
@@ -116,4 +118,83 @@ pub fn rotations(state: &Path) -> anyhow::Result<Vec<String>> {
     };
     let read = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
     read.with_context(|| format!("{} is damaged; restore it from the backup", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use lictor_certs::{checkpoint::Origin, rotation::follow, signer::PublicKey};
+    use lictor_core::clock::Timestamp;
+    use lictor_store::memory::MemoryStore;
+
+    use super::*;
+
+    struct Setting {
+        dir: tempfile::TempDir,
+        store: MemoryStore,
+        old: PublicKey,
+        origin: Origin,
+    }
+
+    impl Setting {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let old = ControllerKeys::load_or_create(dir.path()).unwrap().checkpoints.public_key();
+            let origin = Origin::new("fleet.example/audit/acme").unwrap();
+            Self { dir, store: MemoryStore::new(), old, origin }
+        }
+        /// The first step of a rotation: the file with the next key.
+        fn next(&self) -> PublicKey {
+            SigningKey::load_or_create(&keys_dir(self.dir.path()).join(NEXT_KEY_FILE)).unwrap().public_key()
+        }
+        /// The second step: the record.
+        async fn record(&self, new: &PublicKey) {
+            let old = ControllerKeys::load_or_create(self.dir.path()).unwrap().checkpoints;
+            let event = WitnessEvent::KeyRotated {
+                old_key: old.public_key().to_string(),
+                new_key: new.to_string(),
+                statement: sign_rotation(&self.origin, &old, new),
+            };
+            let change = Change::new(Timestamp::from_micros(1), AuditEvent::Witness(Box::new(event)));
+            let _recorded = self.store.commit(change).await.unwrap();
+        }
+        /// What a start makes of it: the key that signs, and the one to which whoever pins the first one comes.
+        async fn start(&self) -> (PublicKey, PublicKey) {
+            finish_rotation(self.dir.path(), &self.store).await.unwrap();
+            let key = ControllerKeys::load_or_create(self.dir.path()).unwrap().checkpoints.public_key();
+            let all = rotations(self.dir.path()).unwrap();
+            let followed = follow(&self.old, &self.origin, all.iter().map(String::as_str));
+            (key, *followed.last().unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rotation_that_was_cut_off_never_happened_or_is_finished_by_the_next_start() {
+        let setting = Setting::new();
+        assert_eq!(setting.start().await, (setting.old, setting.old));
+        let new = setting.next();
+        assert_eq!(setting.start().await, (setting.old, setting.old), "it is not recorded");
+        let event = AuditEvent::ControllerStarted { name: "c".into() };
+        let _recorded = setting.store.commit(Change::new(Timestamp::from_micros(1), event)).await.unwrap();
+        assert_eq!(setting.start().await, (setting.old, setting.old), "something else is recorded last");
+
+        assert_eq!(setting.next(), new, "the key that was made is used");
+        setting.record(&new).await;
+        assert_eq!(setting.start().await, (new, new));
+        assert_eq!(setting.start().await, (new, new), "and once");
+
+        // Cut off between the two files: the list has it, the key is still the one before.
+        let newer = setting.next();
+        setting.record(&newer).await;
+        let keys = keys_dir(setting.dir.path());
+        let next = fs::read(keys.join(NEXT_KEY_FILE)).unwrap();
+        let before = fs::read(keys.join(LOG_KEY_FILE)).unwrap();
+        assert_eq!(setting.start().await, (newer, newer));
+        for (file, bytes) in [(LOG_KEY_FILE, before), (NEXT_KEY_FILE, next)] {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::write(keys.join(file), bytes).unwrap();
+            fs::set_permissions(keys.join(file), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        assert_eq!(setting.start().await, (newer, newer));
+        assert_eq!(rotations(setting.dir.path()).unwrap().len(), 2);
+    }
 }

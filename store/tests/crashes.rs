@@ -143,7 +143,7 @@ impl Recorded {
             Left::Start => rest.truncate(acknowledged * 7919 % rest.len().max(1)),
             Left::Sectors => {
                 for (n, sector) in rest.chunks_mut(SECTOR).enumerate() {
-                    if (acknowledged + n) % 3 == 0 {
+                    if (acknowledged + n).is_multiple_of(3) {
                         sector.fill(0);
                     }
                 }
@@ -178,7 +178,7 @@ async fn check(dir: &Path, acknowledged: usize, left: Left) {
             "in the order in which they were acknowledged"
         );
         // The state beside the records: all of it now and then, and always what changed last.
-        if acknowledged % 10 != 0 && number + 4 < size {
+        if !acknowledged.is_multiple_of(10) && number + 4 < size {
             continue;
         }
         let policy = store.policy(Some(number)).await.unwrap().unwrap();

@@ -1,3 +1,5 @@
+//! A witness alone: what it cosigns, what it refuses, and what undoes that.
+
 use std::time::Duration;
 
 use lictor_certs::{

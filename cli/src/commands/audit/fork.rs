@@ -145,3 +145,49 @@ impl Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lictor_certs::{checkpoint::sign_checkpoint, signer::SigningKey};
+    use lictor_core::merkle::{leaf_hash, node_hash};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn two_signed_heads_are_told_apart_by_what_they_prove() {
+        let origin = Origin::new("fleet.example/audit/acme").unwrap();
+        let (log, stranger) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let [a, b, c] = ["a", "b", "c"].map(|name| leaf_hash(name.as_bytes()));
+        let one = TreeHead { size: 1, root: a };
+        let [two, other] = [b, c].map(|second| TreeHead { size: 2, root: node_hash(&a, &second) });
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("witness-refused.json");
+        let verdict = |known: TreeHead, shown: TreeHead, key: &SigningKey, proof: &[String]| {
+            let head = |head: TreeHead| json!({"size": head.size, "root": head.root.to_string()});
+            let refusal = json!({
+                "v": 1,
+                "origin": origin.to_string(),
+                "log_key": log.public_key().to_string(),
+                "known_note": sign_checkpoint(&origin, &known, &log),
+                "known": head(known),
+                "shown_note": sign_checkpoint(&origin, &shown, key),
+                "shown": head(shown),
+                "shown_key": key.public_key().to_string(),
+                "key_rotations": [],
+                "proof": proof,
+                "reason": "what the witness found",
+                "at": "2026-11-22T12:00:00Z",
+            });
+            std::fs::write(&path, refusal.to_string()).unwrap();
+            let refusal = Refusal::load(&path).unwrap();
+            let key = log.public_key();
+            judge(refusal.known_head(&origin, &key), refusal.shown_head(&origin, &key), &refusal)
+        };
+        assert_eq!(verdict(two, other, &log, &[]), Verdict::Fork);
+        assert_eq!(verdict(two, one, &log, &[]), Verdict::RolledBack);
+        assert_eq!(verdict(one, two, &log, &[c.to_string()]), Verdict::Unconnected);
+        assert_eq!(verdict(one, two, &log, &[b.to_string()]), Verdict::Consistent);
+        assert_eq!(verdict(two, other, &stranger, &[]), Verdict::Unsigned, "anybody can sign a note");
+    }
+}
