@@ -1,6 +1,7 @@
 //! Promises about the whole system; each file keeps one kind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
 
+mod content;
 mod demo;
 mod documentation;
 mod failures;
