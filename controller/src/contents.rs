@@ -58,6 +58,7 @@ type Owner = String;
 
 /// What came of announcing content.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is made once for each content, and taken apart at once")]
 pub enum Begun {
     /// It is there already.
     Known,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
 
 mod approvals;
+mod content;
 mod demo;
 mod documentation;
 mod failures;

@@ -89,7 +89,7 @@ impl Sftp {
     /// How many bytes a regular file says it has; `None` for one that does not say.
     pub(crate) async fn size(&self, path: &str) -> Result<Option<u64>, Fault> {
         let attributes = self.raw.stat(path).await.map_err(fault)?.attrs;
-        if !attributes.permissions.is_none_or(|mode| mode & 0o170_000 == 0o100_000) {
+        if attributes.permissions.is_some_and(|mode| mode & 0o170_000 != 0o100_000) {
             return Err(Fault::Refused("it is not a regular file".into()));
         }
         Ok(attributes.size)

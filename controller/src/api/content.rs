@@ -1,6 +1,6 @@
 //! Content on its way: from a caller, and to the agent whose invocation is given it.
 
-use std::{fs::File, io::Read as _, sync::Arc, time::Duration};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use lictor_core::{
     error::{ErrorCode, Failure},
@@ -11,7 +11,7 @@ use lictor_proto::{
     limits::MAX_CHUNK_BYTES,
     pb::{self, put_content_request::Part},
 };
-use tokio::sync::mpsc;
+use tokio::{io::AsyncReadExt as _, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -116,20 +116,21 @@ pub(super) async fn for_agent(
     .await
 }
 
-/// Sends a file in pieces, as fast as they are taken.
-pub(super) fn send(mut file: File) -> Pieces {
+/// Sends a file in pieces, as fast as they are taken. An agent that takes none holds no thread.
+pub(super) fn send(file: File) -> Pieces {
     let (sender, receiver) = mpsc::channel(PIECES);
-    tokio::task::spawn_blocking(move || {
+    tokio::spawn(async move {
+        let mut file = tokio::fs::File::from_std(file);
         loop {
             let mut data = Vec::with_capacity(MAX_CHUNK_BYTES);
-            let read = (&mut file).take(MAX_CHUNK_BYTES as u64).read_to_end(&mut data);
+            let read = (&mut file).take(MAX_CHUNK_BYTES as u64).read_to_end(&mut data).await;
             let piece = match read {
                 Ok(0) => return,
                 Ok(_) => Ok(pb::FetchContentResponse { data: data.into() }),
                 Err(error) => Err(Status::unavailable(format!("the content cannot be read: {error}"))),
             };
             let last = piece.is_err();
-            if sender.blocking_send(piece).is_err() || last {
+            if sender.send(piece).await.is_err() || last {
                 return;
             }
         }
