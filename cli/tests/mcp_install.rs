@@ -16,7 +16,8 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let place = Self { dir: tempfile::tempdir().unwrap() };
-        let made = place.lictor(&["init", &place.lab().display().to_string()]);
+        // Nobody listens on port 1.
+        let made = place.lictor(&["init", &place.lab().display().to_string(), "--listen", "127.0.0.1:1"]);
         assert!(made.status.success(), "{}", said(&made));
         place
     }
@@ -117,13 +118,7 @@ fn a_broken_file_is_left_alone_and_print_changes_nothing() {
     ] {
         place.given(path, broken);
         let refused = place.lictor(&["mcp", "install", client]);
-        assert!(
-            !refused.status.success() && said(&refused).contains("line 1")
-                || broken.contains("= 1")
-                || said(&refused).contains("line 3"),
-            "{}",
-            said(&refused)
-        );
+        assert!(said(&refused).contains("left as it is"), "{}", said(&refused));
         assert!(!refused.status.success());
         assert_eq!(place.text(path), broken);
         assert_eq!(names(place.file(path).parent().unwrap()).len(), 1);

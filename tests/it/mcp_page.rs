@@ -60,8 +60,10 @@ async fn every_example_of_the_mcp_page_is_what_the_tool_answers() {
         if answer != shown["answer"] {
             wrong.push(format!("{tool}\n--- the page\n{:#}\n--- here\n{answer:#}", shown["answer"]));
         }
-        let example = json!({"arguments": shown["arguments"], "answer": answer});
-        written += &format!("{before}{fence}\n{example:#}\n```\n");
+        let inner = |value: &Value| format!("{value:#}").replace('\n', "\n  ");
+        let (asked, answer) = (inner(&shown["arguments"]), inner(&answer));
+        let example = format!("{{\n  \"arguments\": {asked},\n  \"answer\": {answer}\n}}");
+        written += &format!("{before}{fence}\n{example}\n```\n");
         rest = after;
     }
     written += rest;
