@@ -4,8 +4,9 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "lictor/v1/common.proto",
+    "lictor/v1/approvals.proto",
     "lictor/v1/jobs.proto",
     "lictor/v1/policy.proto",
     "lictor/v1/fleet.proto",
@@ -22,6 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".lictor.v1.OutputChunk.data")
         .bytes(".lictor.v1.Offer.grant")
+        .bytes(".lictor.v1.PutContentRequest.data")
+        .bytes(".lictor.v1.FetchContentResponse.data")
         .bytes(".lictor.v1.AuditRecord.content")
         .compile_fds(descriptors)?;
     Ok(())

@@ -17,6 +17,7 @@ use lictor_core::{
     limits::{MAX_CLOCK_SKEW, MAX_OUTPUT_BYTES, MAX_TIMEOUT},
     name::{AgentName, HostAlias, SiteName, TenantName},
     outcome::{Outcome, Unreachable},
+    transfer::Transfer,
 };
 use lictor_policy::{Effect, HostFacts, Request, RequestedLimits, check_command, evaluate};
 use lictor_proto::pb;
@@ -159,13 +160,19 @@ impl Gate {
         if grant.detached && !grant.context.is_empty() {
             return Err(denied(
                 "GRANT_CONTEXT",
-                "a detached command with an environment, a working directory or another login is not run here"
+                "a detached command with an environment, a working directory, another login or standard input is not run here"
                     .into(),
             ));
         }
         // What the controller should have refused is refused here, too.
         check_command(&grant.command)
-            .map_err(|refusal| denied("GRANT_COMMAND", format!("{}: {}", refusal.code, refusal.message)))
+            .map_err(|refusal| denied("GRANT_COMMAND", format!("{}: {}", refusal.code, refusal.message)))?;
+        match Transfer::of(&grant.command) {
+            Ok(Some(transfer)) => transfer.check(&grant.context, grant.detached),
+            Ok(None) => Ok(()),
+            Err(invalid) => Err(invalid),
+        }
+        .map_err(|invalid| denied("GRANT_TRANSFER", invalid.message))
     }
 }
 
@@ -297,6 +304,15 @@ impl Admitted {
     /// Whether it is to be guarded on its host and to outlive the connection and this agent.
     pub(crate) fn detached(&self) -> bool {
         self.grant.detached
+    }
+    /// The transfer that it is; no shell reads its command then.
+    pub(crate) fn transfer(&self) -> Option<Transfer> {
+        // Admission refused what names one and is none.
+        Transfer::of(&self.grant.command).ok().flatten()
+    }
+    /// The epoch of the session over which it was offered.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.grant.epoch
     }
     /// In what it runs.
     pub(crate) fn context(&self) -> &Context {

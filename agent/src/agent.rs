@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     admit::Gate,
     config::{AgentConfig, Problems},
+    content::Contents,
     ended::Ended,
     enroll::{self, IDENTITY_STEM},
     evidence::Witness,
@@ -30,6 +31,7 @@ use crate::{
     output::uplink::Uplink,
     site::LiveSite,
     ssh::{open_files, pool::Pool},
+    witness::{LogWitness, WitnessError},
     work::Work,
 };
 
@@ -61,6 +63,9 @@ pub enum AgentError {
     /// What the last run left could not be settled.
     #[error("the journal cannot be written; free the disk that holds state_dir")]
     JournalDown,
+    /// What is known of the audit log.
+    #[error("this agent cannot be a witness of the audit log")]
+    Witness(#[from] WitnessError),
     /// The state directory.
     #[error("the state directory cannot be used")]
     State(#[from] std::io::Error),
@@ -95,6 +100,7 @@ pub async fn run_with_clock(
     let runner = Arc::new(runner);
     runner.resume(resumed);
     let epoch = link::epoch_in(&config.state_dir)?;
+    let log_witness = LogWitness::open(&config.state_dir, &tls.domain(), &gate, Arc::clone(&clock))?;
     tracing::info!(site = %gate.site, agent = %gate.agent, hosts = site.current().hosts.len(), controller = config.controller, "agent started");
     let link = Link {
         controller: config.controller,
@@ -105,6 +111,7 @@ pub async fn run_with_clock(
         clock: Arc::clone(&clock),
         client: client_sender,
         epoch,
+        witness: log_witness,
         forged: 0.into(),
     };
     let renewal = Renewal { files, tls: Arc::clone(&tls), client, clock };
@@ -139,6 +146,7 @@ async fn runner(
     let Settled { ended, resumed, tombstones } = settle(&journal, image, clock.as_ref()).await?;
     let spool =
         Spool::open(&config.state_dir, |id| ended.iter().any(|e| e.invocation == id && e.is_spooled()))?;
+    let contents = Contents::open(&config.state_dir, uplink.clone())?;
     let runner = Runner {
         pool: Arc::new(Pool::new(Arc::clone(site), open_files::fit(config.connections.clone()))),
         journal,
@@ -152,6 +160,7 @@ async fn runner(
         permits: Arc::new(Semaphore::new(config.max_concurrency)),
         site: Arc::clone(site),
         remains: crate::exec::detached::Remains::default(),
+        contents,
     };
     Ok((runner, resumed))
 }

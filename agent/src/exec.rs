@@ -12,21 +12,24 @@ use lictor_core::{
     outcome::{Outcome, Unreachable},
     output::Output,
 };
-use lictor_proto::limits::INLINE_OUTPUT_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) mod context;
 pub(crate) mod detached;
 pub(crate) mod drive;
+mod keep;
 pub(crate) mod marker;
 pub(crate) mod started;
+mod stdin;
 pub(crate) mod stop;
+mod transfer;
 pub(crate) mod wrapper;
 
 use crate::{
     admit::{self, Admitted, denied, expired},
-    ended::{Ended, Kept, SpooledOutput},
+    content::{Contents, Given},
+    ended::Ended,
     evidence::{Basis, Witness},
     frozen::Frozen,
     journal::{Journal, Ticket, record::Record, spool::Spool},
@@ -51,6 +54,7 @@ pub(crate) struct Runner {
     pub(crate) witness: Witness,
     pub(crate) frozen: Arc<Frozen>,
     pub(crate) remains: detached::Remains,
+    pub(crate) contents: Contents,
 }
 
 /// How a run ended, before it is written down.
@@ -168,7 +172,7 @@ impl Runner {
         let id = admitted.invocation();
         let (permit, ticket) = match permit {
             Some(permit) => (permit, ticket),
-            None => match self.wait_for_turn(&admitted, ticket, &stop).await {
+            None => match Box::pin(self.wait_for_turn(&admitted, ticket, &stop)).await {
                 Ok(turn) => turn,
                 Err(outcome) => {
                     let ended = Ended::not_run(id, outcome, self.clock.now());
@@ -218,9 +222,9 @@ impl Runner {
     async fn execute(&self, admitted: Admitted, starting: Ticket, stop: CancellationToken) -> Run {
         let basis = admitted.basis();
         let opening = self.pool.open(admitted.host(), admitted.networks());
-        let both = async { tokio::join!(opening, starting.synced()) };
-        let (opened, synced) = tokio::select! {
-            both = both => both,
+        let all = async { tokio::join!(opening, starting.synced(), self.given(&admitted)) };
+        let (opened, synced, given) = tokio::select! {
+            all = all => all,
             // No exec request was sent, so nothing has to be stopped.
             () = stop.cancelled() => return Run::not_run(Outcome::Cancelled, basis),
         };
@@ -234,9 +238,27 @@ impl Runner {
                 return Run::not_run(Outcome::Unreachable { reason, detail }, basis);
             }
         };
+        let given = match given {
+            Ok(given) => given,
+            Err(outcome) => {
+                session.close().await;
+                return Run { address: session.peer().to_string(), ..Run::not_run(outcome, basis) };
+            }
+        };
         match self.last_look(admitted, &session, &stop).await {
-            Ok(admitted) => self.exec(admitted, session, stop).await,
+            Ok(admitted) => self.exec(admitted, session, given, stop).await,
             Err(not_run) => *not_run,
+        }
+    }
+
+    /// What it is given, here and whole: nothing starts with a part of it, or with other bytes.
+    async fn given(&self, admitted: &Admitted) -> Result<Option<Given>, Outcome> {
+        let Some(content) = admitted.context().stdin else { return Ok(None) };
+        let left = admitted.start_by().since(self.clock.now());
+        let fetching = self.contents.fetch(admitted.invocation(), admitted.epoch(), content);
+        match tokio::time::timeout(left, fetching).await {
+            Ok(fetched) => fetched.map(Some),
+            Err(_) => Err(expired(admitted.start_by(), self.clock.now())),
         }
     }
 
@@ -274,15 +296,30 @@ impl Runner {
         Err(Box::new(admit::Refused { invocation, outcome, basis }))
     }
 
-    async fn exec(&self, admitted: Admitted, session: Session, stop: CancellationToken) -> Run {
-        if admitted.detached() {
-            return self.exec_detached(admitted, session, stop).await;
+    async fn exec(
+        &self,
+        admitted: Admitted,
+        session: Session,
+        given: Option<Given>,
+        stop: CancellationToken,
+    ) -> Run {
+        if let Some(transfer) = admitted.transfer() {
+            return self.exec_transfer(&admitted, transfer, session, given, stop).await;
         }
-        self.exec_attached(&admitted, session, stop).await
+        if admitted.detached() {
+            return Box::pin(self.exec_detached(admitted, session, stop)).await;
+        }
+        self.exec_attached(&admitted, session, given, stop).await
     }
 
     /// The command ends with its channel.
-    async fn exec_attached(&self, admitted: &Admitted, session: Session, stop: CancellationToken) -> Run {
+    async fn exec_attached(
+        &self,
+        admitted: &Admitted,
+        session: Session,
+        given: Option<Given>,
+        stop: CancellationToken,
+    ) -> Run {
         let address = session.peer().to_string();
         let command = wrapper::render(admitted);
         // Nothing comes between this look and the request, so a freeze that is confirmed has missed nothing.
@@ -294,60 +331,21 @@ impl Runner {
             }
         };
         let started_at = self.clock.now();
-        let sent = session.exec(command).await;
+        let sent = match given {
+            Some(_) => session.exec_with_input(command).await.map(Some),
+            None => session.exec(command).await.map(|()| None),
+        };
         drop(look);
-        if sent.is_err() {
+        let Ok(input) = sent else {
             let detail = "the connection ended before the command was sent".to_owned();
             let outcome = Outcome::Unreachable { reason: Unreachable::ConnectFailed, detail };
             return Run { address, ..Run::not_run(outcome, admitted.basis()) };
-        }
+        };
+        // Until the command has ended; what it did not read by then nobody reads.
+        let _feeding = input.zip(given).map(|(input, given)| stdin::Feeding::start(input, given));
         let (outcome, output) = drive::Drive::new(self, admitted, session, stop).run_to_end().await;
         let started_at = (outcome.ran() != lictor_core::outcome::Ran::NotRun).then_some(started_at);
         Run { outcome, started_at, address, output, guard: Guard::Journal, basis: admitted.basis() }
-    }
-
-    async fn keep(&self, id: InvocationId, run: Run) -> Ended {
-        let Run { outcome, started_at, address, output, guard, basis: _ } = run;
-        self.kept(id, outcome, started_at, address, guard, output).await
-    }
-
-    /// Decides where the output is kept: in memory and journal, or in the spool.
-    async fn kept(
-        &self,
-        id: InvocationId,
-        outcome: Outcome,
-        started_at: Option<Timestamp>,
-        address: String,
-        guard: Guard,
-        output: Output,
-    ) -> Ended {
-        let ended_at = self.clock.now();
-        let bytes = output.stdout.bytes_kept() + output.stderr.bytes_kept();
-        let output = if bytes <= INLINE_OUTPUT_BYTES {
-            Kept::Inline(output)
-        } else {
-            self.spool_output(id, output).await
-        };
-        Ended { invocation: id, outcome, started_at, ended_at, address, output, evidence: None, guard }
-    }
-
-    async fn spool_output(&self, id: InvocationId, output: Output) -> Kept {
-        let spool = self.spool.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            (spool.write(id, &output).map(|()| SpooledOutput::of(&output)), output)
-        })
-        .await;
-        match written {
-            Ok((Ok(spooled), _)) => Kept::Spooled(spooled),
-            Ok((Err(error), mut output)) => {
-                tracing::error!(invocation = %id, %error, "output could not be spooled; only its counts are kept");
-                for stream in [&mut output.stdout, &mut output.stderr] {
-                    (stream.head, stream.tail) = (Vec::new(), Vec::new());
-                }
-                Kept::Inline(output)
-            }
-            Err(_) => Kept::Inline(Output::default()),
-        }
     }
 
     /// Writes an end down, then queues its report.

@@ -2,16 +2,19 @@
 //!
 //! The path of an invocation is the order of these files: [`link`] → [`admit`] → [`journal`] → [`ssh`] → [`exec`] →
 //! [`output`]. What is shared is [`work`], and what operators have [`frozen`]; what the site's owner says is [`site`], read from the files that [`config`]
-//! names, with its [`secrets`]. An agent gets its identity by [`enroll`]; what it refuses it proves with [`evidence`].
+//! names, with its [`secrets`]. An agent gets its identity by [`enroll`]; what it refuses it proves with [`evidence`]; what it
+//! has seen of the audit log it keeps as a [`witness`].
 
 pub mod admit;
 pub mod config;
+mod content;
 pub mod enroll;
 pub mod evidence;
 pub mod inventory;
 pub mod secrets;
 pub mod site;
 pub mod ssh;
+pub mod witness;
 
 mod agent;
 mod ended;

@@ -24,7 +24,7 @@ pub(crate) mod epoch;
 pub(crate) mod renew;
 pub(crate) mod session;
 
-use crate::{admit::Gate, exec::Runner, site::LiveSite};
+use crate::{admit::Gate, exec::Runner, site::LiveSite, witness::LogWitness};
 use epoch::EpochFile;
 
 /// First wait after a break: a controller that restarts is back within it.
@@ -43,6 +43,7 @@ pub(crate) struct Link {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) client: watch::Sender<Option<AgentLinkClient<Channel>>>,
     pub(crate) epoch: EpochFile,
+    pub(crate) witness: Arc<LogWitness>,
     /// Offers that nothing in could be believed: each is a security event.
     pub(crate) forged: AtomicU64,
 }

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use lictor_agent::{AgentConfig, AgentError, config::Problems, enroll, host_key, site::Site};
-use lictor_certs::token::JoinToken;
+use lictor_agent::{AgentConfig, AgentError, config::Problems, enroll, host_key, site::Site, witness};
+use lictor_certs::{checkpoint::Origin, files::IdentityFiles, token::JoinToken};
+use lictor_core::{digest::Digest, principal::Identity};
 use lictor_runtime::{exit::Exit, logging, shutdown::Shutdown, workers};
 
 /// Runs commands on the hosts of one site, as the controller grants and the site's floor allows.
@@ -57,8 +58,25 @@ enum Command {
         #[arg(long, requires = "accept")]
         replace: bool,
     },
+    /// Look at what this agent has seen of the audit log, and go on from another head.
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// Read all files and say everything that is wrong with them.
     Check(ConfigArg),
+}
+
+#[derive(Debug, Subcommand)]
+enum WitnessCommand {
+    /// Show the newest head that was proved, and one that was refused.
+    Show(ConfigArg),
+    /// Go on from the head that was refused: only after the controller was restored from a backup on purpose.
+    Accept {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The root of the head that was refused, as `show` has it.
+        #[arg(long, value_name = "HASH")]
+        root: Digest,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -103,6 +121,7 @@ async fn dispatch(command: Command) -> Result<(), Failed> {
         Command::HostScan { config, alias, accept, replace } => {
             host_scan(&AgentConfig::load(&config.config)?, &alias, accept, replace).await
         }
+        Command::Witness(command) => witness(command),
         Command::Check(arg) => check(&AgentConfig::load(&arg.config)?),
     }
 }
@@ -154,6 +173,38 @@ async fn host_scan(config: &AgentConfig, alias: &str, accept: bool, replace: boo
         println!("compare with the host's own console, then run this again with --accept");
     }
     Ok(())
+}
+
+fn witness(command: WitnessCommand) -> Result<(), Failed> {
+    let (arg, root) = match command {
+        WitnessCommand::Show(config) => (config, None),
+        WitnessCommand::Accept { config, root } => (config, Some(root)),
+    };
+    let config = AgentConfig::load(&arg.config)?;
+    let origin = log_origin(&config)?;
+    let standing = witness::show(&config.state_dir, &origin).map_err(|e| Failed(Exit::Usage, chain(&e)))?;
+    print!("{standing}");
+    if let Some(root) = root {
+        let accepted =
+            witness::accept(&config.state_dir, &origin, &root).map_err(|e| Failed(Exit::Refused, e))?;
+        println!(
+            "\naccepted: this agent goes on from {} records; a running one connects again with its next heartbeat, and the controller records who accepted it",
+            accepted.size
+        );
+    }
+    Ok(())
+}
+
+/// The log of the tenant that this agent's certificate names.
+fn log_origin(config: &AgentConfig) -> Result<Origin, Failed> {
+    let files = IdentityFiles::in_dir(&config.identity_dir, enroll::IDENTITY_STEM);
+    let identity = files.load().map_err(|e| Failed(Exit::Usage, chain(&e)))?;
+    match &identity.peer().identity {
+        Identity::Agent { tenant, .. } => {
+            Origin::of_tenant(identity.domain(), tenant).map_err(|e| Failed(Exit::Usage, chain(&e)))
+        }
+        other => Err(Failed(Exit::Usage, format!("the certificate is for {other}, not for an agent"))),
+    }
 }
 
 fn check(config: &AgentConfig) -> Result<(), Failed> {

@@ -7,6 +7,7 @@ pub mod known_hosts;
 pub(crate) mod open_files;
 pub(crate) mod pool;
 pub(crate) mod session;
+pub(crate) mod sftp;
 
 mod auth;
 mod quickack;

@@ -5,20 +5,18 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lictor_core::{digest::Digest, merkle::TreeHead};
+use lictor_core::{digest::Digest, merkle::TreeHead, name::TenantName};
 
-use crate::signer::{PublicKey, Purpose, SIGNATURE_BYTES, SigningKey};
+use crate::{
+    identity::TrustDomain,
+    note::{self, ED25519_TYPE},
+    signer::{PublicKey, Purpose, SIGNATURE_BYTES, SigningKey},
+};
 
 /// Longest checkpoint accepted, in bytes: the body and more signatures of witnesses than a log has.
 pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 /// Longest origin, in bytes: a trust domain and a tenant name fit.
 const MAX_ORIGIN_BYTES: usize = 400;
-/// C2SP signed-note: the type of an Ed25519 key, which goes into its id.
-const ED25519_TYPE: u8 = 0x01;
-/// C2SP signed-note: bytes of a key id.
-const KEY_ID_BYTES: usize = 4;
-/// What a signature line starts with.
-const SIGNATURE_MARK: &str = "\u{2014} ";
 
 /// The name of a log, such as `fleet.example/audit/acme`; it names the key as well.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -49,9 +47,9 @@ pub enum CheckpointError {
 /// The checkpoint of `head`, signed.
 pub fn sign_checkpoint(origin: &Origin, head: &TreeHead, key: &SigningKey) -> String {
     let body = body(origin, head);
-    let mut signature = key_id(origin, &key.public_key()).to_vec();
-    signature.extend(key.sign(Purpose::Checkpoint, body.as_bytes()));
-    format!("{body}\n{SIGNATURE_MARK}{origin} {}\n", STANDARD.encode(signature))
+    let signature = key.sign(Purpose::Checkpoint, body.as_bytes());
+    let line = note::line(origin, key_id(origin, &key.public_key()), &signature);
+    format!("{body}\n{line}\n")
 }
 
 /// The head that `note` proves for the log `origin`, if it is signed with `key`. Signatures of others (witnesses) may
@@ -60,23 +58,16 @@ pub fn sign_checkpoint(origin: &Origin, head: &TreeHead, key: &SigningKey) -> St
 /// # Errors
 /// [`CheckpointError`] when it is not a checkpoint of that log, or not signed with that key.
 pub fn verify_checkpoint(note: &str, origin: &Origin, key: &PublicKey) -> Result<TreeHead, CheckpointError> {
-    if note.len() > MAX_CHECKPOINT_BYTES || !note.ends_with('\n') {
-        return Err(CheckpointError::Malformed);
-    }
-    let (text, signatures) = note.rsplit_once("\n\n").ok_or(CheckpointError::Malformed)?;
+    let (text, lines) = note::split(note).ok_or(CheckpointError::Malformed)?;
     let head = parse_body(text, origin)?;
     let mut found = false;
-    for line in signatures.lines() {
-        let line = line.strip_prefix(SIGNATURE_MARK).ok_or(CheckpointError::Malformed)?;
-        let (name, encoded) = line.split_once(' ').ok_or(CheckpointError::Malformed)?;
-        let blob = STANDARD.decode(encoded).map_err(|_| CheckpointError::Malformed)?;
-        let (id, signature) = blob.split_at_checked(KEY_ID_BYTES).ok_or(CheckpointError::Malformed)?;
-        if name != origin.0 || id != key_id(origin, key) {
+    for line in lines {
+        if line.name != origin.0 || line.key_id != key_id(origin, key) {
             continue;
         }
         // The body is rendered again, so that what was signed is exactly what was understood.
-        let signed = signature.len() == SIGNATURE_BYTES
-            && key.verify(Purpose::Checkpoint, body(origin, &head).as_bytes(), signature).is_ok();
+        let signed = line.signature.len() == SIGNATURE_BYTES
+            && key.verify(Purpose::Checkpoint, body(origin, &head).as_bytes(), &line.signature).is_ok();
         if !signed {
             return Err(CheckpointError::FalseSignature);
         }
@@ -87,12 +78,19 @@ pub fn verify_checkpoint(note: &str, origin: &Origin, key: &PublicKey) -> Result
 
 /// The key as other verifiers want it: `<origin>+<key id>+<base64 of type and key>` (C2SP signed-note "vkey").
 pub fn verifier_key(origin: &Origin, key: &PublicKey) -> String {
-    let [a, b, c, d] = key_id(origin, key);
-    let encoded = STANDARD.encode([&[ED25519_TYPE], key.as_bytes().as_slice()].concat());
-    format!("{origin}+{a:02x}{b:02x}{c:02x}{d:02x}+{encoded}")
+    note::verifier_key(origin, ED25519_TYPE, key)
 }
 
-fn body(origin: &Origin, head: &TreeHead) -> String {
+/// The head that `note` says the log `origin` has, whoever signed it.
+///
+/// # Errors
+/// [`CheckpointError`] when it is not a checkpoint of that log.
+pub fn unverified_head(note: &str, origin: &Origin) -> Result<TreeHead, CheckpointError> {
+    let (text, _) = note::split(note).ok_or(CheckpointError::Malformed)?;
+    parse_body(text, origin)
+}
+
+pub(crate) fn body(origin: &Origin, head: &TreeHead) -> String {
     format!("{origin}\n{}\n{}\n", head.size, STANDARD.encode(head.root.as_bytes()))
 }
 
@@ -116,10 +114,8 @@ fn parse_body(text: &str, origin: &Origin) -> Result<TreeHead, CheckpointError> 
     }
 }
 
-fn key_id(origin: &Origin, key: &PublicKey) -> [u8; KEY_ID_BYTES] {
-    let input = [origin.0.as_bytes(), b"\n", &[ED25519_TYPE], key.as_bytes()].concat();
-    let [a, b, c, d, ..] = *Digest::of(&input).as_bytes();
-    [a, b, c, d]
+fn key_id(origin: &Origin, key: &PublicKey) -> [u8; note::KEY_ID_BYTES] {
+    note::key_id(origin, ED25519_TYPE, key)
 }
 
 // === impl Origin ===
@@ -136,6 +132,13 @@ impl Origin {
         } else {
             Err(InvalidOrigin)
         }
+    }
+    /// The name of a tenant's log.
+    ///
+    /// # Errors
+    /// [`InvalidOrigin`]; names and domains have no character that it refuses.
+    pub fn of_tenant(domain: &TrustDomain, tenant: &TenantName) -> Result<Self, InvalidOrigin> {
+        Self::new(&format!("{}/audit/{tenant}", domain.as_str()))
     }
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -210,8 +213,8 @@ mod tests {
         let origin = Origin::new("PeterNeumann").unwrap();
         assert_eq!(verifier_key(&origin, &key), vkey);
         let blob = STANDARD.decode(line).unwrap();
-        assert_eq!(blob[..KEY_ID_BYTES], key_id(&origin, &key));
-        assert_eq!(key.verify(Purpose::Checkpoint, text.as_bytes(), &blob[KEY_ID_BYTES..]), Ok(()));
+        assert_eq!(blob[..note::KEY_ID_BYTES], key_id(&origin, &key));
+        assert_eq!(key.verify(Purpose::Checkpoint, text.as_bytes(), &blob[note::KEY_ID_BYTES..]), Ok(()));
     }
 
     #[test]

@@ -29,6 +29,12 @@ pub enum Purpose {
     /// The head of the audit log. The signed-note format wants the bare text signed; it is made only by
     /// [`sign_checkpoint`](crate::checkpoint::sign_checkpoint), from text without NUL.
     Checkpoint,
+    /// That a witness has seen the head of an audit log. The text begins with `cosignature/v1` and a line with a time,
+    /// which no checkpoint has there; made only by [`cosign`](crate::cosignature::cosign).
+    Cosignature,
+    /// That another key signs the audit log from now on. The text begins with a line with spaces, which no name of a log
+    /// has; made only by [`sign_rotation`](crate::rotation::sign_rotation).
+    Rotation,
 }
 
 /// A private signing key.
@@ -131,7 +137,7 @@ impl SigningKey {
     pub fn sign(&self, purpose: Purpose, bytes: &[u8]) -> [u8; SIGNATURE_BYTES] {
         let signature = match purpose {
             Purpose::Grant => self.pair.sign(&[GRANT_PREFIX, bytes].concat()),
-            Purpose::Checkpoint => self.pair.sign(bytes),
+            Purpose::Checkpoint | Purpose::Cosignature | Purpose::Rotation => self.pair.sign(bytes),
         };
         let mut out = [0; SIGNATURE_BYTES];
         for (to, from) in out.iter_mut().zip(signature.as_ref()) {
@@ -182,8 +188,8 @@ impl PublicKey {
         let key = UnparsedPublicKey::new(&ED25519, &self.0);
         let verified = match purpose {
             Purpose::Grant => key.verify(&[GRANT_PREFIX, bytes].concat(), signature),
-            Purpose::Checkpoint if bytes.contains(&0) => return Err(InvalidSignature),
-            Purpose::Checkpoint => key.verify(bytes, signature),
+            _ if bytes.contains(&0) => return Err(InvalidSignature),
+            Purpose::Checkpoint | Purpose::Cosignature | Purpose::Rotation => key.verify(bytes, signature),
         };
         verified.map_err(|_| InvalidSignature)
     }

@@ -2,16 +2,20 @@
 
 pub(crate) mod anchor;
 pub(crate) mod bundle;
+mod consent;
 pub(crate) mod flaw;
 pub(crate) mod formats;
 pub(crate) mod keys;
 mod lines;
+mod log_key;
 pub(crate) mod part;
 pub(crate) mod replay;
 pub mod verdict;
+pub(crate) mod witnesses;
 
 use lictor_certs::{
     checkpoint::{CheckpointError, Origin, verify_checkpoint},
+    cosignature::WitnessKey,
     signer::PublicKey,
 };
 use lictor_core::merkle::TreeHead;
@@ -33,8 +37,24 @@ pub(crate) struct Verified {
     pub(crate) refused: u64,
     /// Which part of the log was there; `None`: all of it.
     pub(crate) part: Option<Part>,
-    /// Witnesses whose keys are known that signed the head as well.
-    pub(crate) witnesses: Vec<String>,
+    /// The signed note of the head, with cosignatures.
+    pub(crate) note: String,
+    /// The witnesses that the log names, as far as its records were there.
+    pub(crate) enrolled: Vec<WitnessKey>,
+    /// The key that signs since the last rotation that the log has, in base64.
+    pub(crate) rotated_to: Option<String>,
+}
+
+// === impl Verified ===
+
+impl Verified {
+    /// The same under `note`, which `signer` signed: once the log says that another key signs, it must be that.
+    pub(crate) fn under(self, note: &str, signer: &PublicKey) -> Result<Self, Flaw> {
+        match &self.rotated_to {
+            Some(key) if *key != signer.to_string() => Err(Flaw::RetiredKey),
+            _ => Ok(Self { note: note.to_owned(), ..self }),
+        }
+    }
 }
 
 /// The head that `note` proves.
@@ -46,14 +66,14 @@ pub(crate) fn head_of(note: &str, origin: &Origin, key: &PublicKey) -> Result<Tr
     })
 }
 
-/// The head that `note` proves with any of the log's `keys`.
-pub(crate) fn head_under(note: &str, origin: &Origin, keys: &Keys) -> Result<TreeHead, Flaw> {
+/// The head that `note` proves with any of the log's `keys`, and that key.
+pub(crate) fn head_under(note: &str, origin: &Origin, keys: &Keys) -> Result<(TreeHead, PublicKey), Flaw> {
     let mut flaw = Flaw::OtherKey;
     for key in &keys.log {
         match head_of(note, origin, key) {
             Err(Flaw::OtherKey) => {}
             Err(other) => flaw = other,
-            Ok(head) => return Ok(head),
+            Ok(head) => return Ok((head, *key)),
         }
     }
     Err(flaw)

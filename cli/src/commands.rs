@@ -2,11 +2,14 @@
 
 pub(crate) mod agent;
 pub(crate) mod agents;
+pub(crate) mod approvals;
+pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod download;
 pub(crate) mod freeze;
 pub(crate) mod host;
 pub(crate) mod hosts;
@@ -23,6 +26,7 @@ pub(crate) mod serve;
 pub(crate) mod sites;
 pub(crate) mod steer;
 pub(crate) mod up;
+pub(crate) mod upload;
 pub(crate) mod watch;
 
 use tokio::runtime::{Builder, Runtime};
@@ -45,6 +49,8 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Demo(arguments) => demo::run(arguments, context).await,
         Verb::Up(arguments) => up::run(arguments, context).await,
         Verb::Run(arguments) => run::run(arguments, context).await,
+        Verb::Upload(arguments) => upload::run(arguments, context).await,
+        Verb::Download(arguments) => download::run(arguments, context).await,
         Verb::Plan(arguments) => plan::run(arguments, context).await,
         Verb::Hosts(arguments) => hosts::run(arguments, context).await,
         Verb::Host(arguments) => host::run(arguments, context).await,
@@ -54,6 +60,9 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Jobs(arguments) => jobs::run(arguments, context).await,
         Verb::Output(arguments) => output::run(arguments, context).await,
         Verb::Watch(arguments) => watch::run(arguments, context).await,
+        Verb::Approvals(arguments) => approvals::run(arguments, context).await,
+        Verb::Approve(arguments) => approve::approve(arguments, context).await,
+        Verb::Deny(arguments) => approve::deny(arguments, context).await,
         Verb::Cancel(arguments) => cancel::run(arguments, context).await,
         Verb::Pause(arguments) => steer::pause(arguments, context).await,
         Verb::Resume(arguments) => steer::resume(arguments, context).await,

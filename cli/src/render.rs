@@ -1,5 +1,6 @@
 //! How results look: text for people, JSON for scripts. Nothing here decides or calls anything.
 
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod bytes;
 pub(crate) mod failure;

@@ -7,5 +7,7 @@ pub(crate) mod in_context;
 pub(crate) mod live;
 pub(crate) mod prefix;
 pub(crate) mod progress;
+pub(crate) mod remote;
 pub(crate) mod request;
 pub(crate) mod rollout;
+pub(crate) mod stdin;

@@ -59,6 +59,8 @@ pub struct SignedHead {
     pub note: String,
     /// The key that the controller says signed it: to be compared with the pinned one, never trusted from here.
     pub public_key: [u8; 32],
+    /// What leads from earlier keys to the one in use, oldest first: signed notes.
+    pub key_rotations: Vec<String>,
 }
 
 /// The log as it grows.
@@ -140,7 +142,7 @@ impl Operator {
         let public_key = answer.public_key.try_into();
         let public_key = public_key
             .map_err(|_| not_understood(&Invalid::new("checkpoint.public_key", "it has not 32 bytes")))?;
-        Ok(SignedHead { note: answer.note, public_key })
+        Ok(SignedHead { note: answer.note, public_key, key_rotations: answer.key_rotations })
     }
 }
 

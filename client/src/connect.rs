@@ -11,18 +11,20 @@ use lictor_core::error::{ErrorCode, Failure};
 use lictor_proto::{
     limits::{MAX_MESSAGE_BYTES, MAX_POLICY_MESSAGE_BYTES},
     pb::{
-        audit_service_client::AuditServiceClient, fleet_service_client::FleetServiceClient,
-        freeze_service_client::FreezeServiceClient, job_service_client::JobServiceClient,
-        policy_service_client::PolicyServiceClient,
+        approval_service_client::ApprovalServiceClient, audit_service_client::AuditServiceClient,
+        fleet_service_client::FleetServiceClient, freeze_service_client::FreezeServiceClient,
+        job_service_client::JobServiceClient, policy_service_client::PolicyServiceClient,
     },
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{
     Response, Status,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 use tower::service_fn;
 
+use crate::behalf::OnBehalf;
 use crate::failure::{NotConnected, deadline_exceeded, explain, with_sources};
 
 /// Interval of keepalive pings, sent while idle too: a dead connection is found before the next call needs it.
@@ -49,7 +51,11 @@ pub struct ClientConfig {
 #[derive(Debug, Clone)]
 pub struct Client {
     link: Arc<Link>,
+    behalf: OnBehalf,
 }
+
+/// The connection, with what every call carries.
+pub(crate) type Wire = InterceptedService<Channel, OnBehalf>;
 
 /// What the calls share.
 struct Link {
@@ -97,12 +103,32 @@ impl Client {
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
             .connect_with_connector_lazy(connector);
-        Ok(Self { link: Arc::new(Link { channel, address, _watch: Some(cancel.drop_guard()) }) })
+        let link = Arc::new(Link { channel, address, _watch: Some(cancel.drop_guard()) });
+        Ok(Self { link, behalf: OnBehalf::default() })
     }
 
     /// A client over a channel that somebody else made, e.g. one in memory; `address` is for messages.
     pub fn over(channel: Channel, address: &str) -> Self {
-        Self { link: Arc::new(Link { channel, address: address.to_owned(), _watch: None }) }
+        let link = Arc::new(Link { channel, address: address.to_owned(), _watch: None });
+        Self { link, behalf: OnBehalf::default() }
+    }
+
+    /// The same connection, calling for the user of this access token. The controller proves the token; this side only
+    /// brings it.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` for text that no header can carry.
+    pub fn on_behalf(&self, token: &str) -> Result<Self, Failure> {
+        Ok(Self { link: Arc::clone(&self.link), behalf: OnBehalf::new(token)? })
+    }
+
+    /// The same connection, calling as the service itself.
+    pub fn as_itself(&self) -> Self {
+        Self { link: Arc::clone(&self.link), behalf: OnBehalf::default() }
+    }
+
+    fn wire(&self) -> Wire {
+        InterceptedService::new(self.link.channel.clone(), self.behalf.clone())
     }
 
     /// The controller's address, as configured.
@@ -128,28 +154,33 @@ impl Client {
         explain(status, self.address())
     }
 
-    pub(crate) fn job_service(&self) -> JobServiceClient<Channel> {
-        JobServiceClient::new(self.link.channel.clone())
+    pub(crate) fn job_service(&self) -> JobServiceClient<Wire> {
+        JobServiceClient::new(self.wire())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
-    pub(crate) fn fleet_service(&self) -> FleetServiceClient<Channel> {
-        FleetServiceClient::new(self.link.channel.clone())
+    pub(crate) fn fleet_service(&self) -> FleetServiceClient<Wire> {
+        FleetServiceClient::new(self.wire())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
-    pub(crate) fn policy_service(&self) -> PolicyServiceClient<Channel> {
-        PolicyServiceClient::new(self.link.channel.clone())
+    pub(crate) fn policy_service(&self) -> PolicyServiceClient<Wire> {
+        PolicyServiceClient::new(self.wire())
             .max_decoding_message_size(MAX_POLICY_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_POLICY_MESSAGE_BYTES)
     }
-    pub(crate) fn freeze_service(&self) -> FreezeServiceClient<Channel> {
-        FreezeServiceClient::new(self.link.channel.clone())
+    pub(crate) fn freeze_service(&self) -> FreezeServiceClient<Wire> {
+        FreezeServiceClient::new(self.wire())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
-    pub(crate) fn audit_service(&self) -> AuditServiceClient<Channel> {
-        AuditServiceClient::new(self.link.channel.clone())
+    pub(crate) fn approval_service(&self) -> ApprovalServiceClient<Wire> {
+        ApprovalServiceClient::new(self.wire())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+    pub(crate) fn audit_service(&self) -> AuditServiceClient<Wire> {
+        AuditServiceClient::new(self.wire())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }

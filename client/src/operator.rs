@@ -1,6 +1,7 @@
-//! Calls that only operators may make: agents and join tokens, in [`freeze`] the emergency freeze, and in [`policy`] those
-//! about the policy. Those about the audit are in [`audit`](crate::audit).
+//! Calls that only operators may make: agents and join tokens, in [`approvals`] consent, in [`freeze`] the emergency freeze,
+//! and in [`policy`] those about the policy. Those about the audit are in [`audit`](crate::audit).
 
+pub mod approvals;
 pub mod freeze;
 pub mod policy;
 
@@ -52,6 +53,10 @@ pub struct AgentView {
     pub in_flight: u32,
     /// When it joined.
     pub enrolled_at: Timestamp,
+    /// The size of the newest head of the audit log that it has cosigned in this session.
+    pub cosigned_size: Option<u64>,
+    /// Why it refuses the history of the controller, and what to do.
+    pub witness_refusal: Option<String>,
 }
 
 /// Whether an agent is there.
@@ -63,6 +68,8 @@ pub enum AgentState {
     Suspect,
     /// Not connected.
     Disconnected,
+    /// Connected, but it holds a head of the audit log that the controller contradicts: it is offered nothing new.
+    WitnessRefused,
 }
 
 /// A one-time token with which one agent can join.
@@ -127,6 +134,7 @@ impl AgentState {
             Self::Connected => "CONNECTED",
             Self::Suspect => "SUSPECT",
             Self::Disconnected => "DISCONNECTED",
+            Self::WitnessRefused => "WITNESS_REFUSED",
         }
     }
 }
@@ -136,13 +144,25 @@ impl AgentState {
 impl TryFrom<pb::Agent> for AgentView {
     type Error = Invalid;
     fn try_from(wire: pb::Agent) -> Result<Self, Invalid> {
-        let pb::Agent { site, name, state, epoch, version, last_seen, address, in_flight, enrolled_at } =
-            wire;
+        let pb::Agent {
+            site,
+            name,
+            state,
+            epoch,
+            version,
+            last_seen,
+            address,
+            in_flight,
+            enrolled_at,
+            cosigned_size,
+            witness_refusal,
+        } = wire;
         let state = match known("agent.state", state)? {
             pb::AgentState::Unspecified => return Err(Invalid::new("agent.state", "it is not set")),
             pb::AgentState::Connected => AgentState::Connected,
             pb::AgentState::Suspect => AgentState::Suspect,
             pb::AgentState::Disconnected => AgentState::Disconnected,
+            pb::AgentState::WitnessRefused => AgentState::WitnessRefused,
         };
         Ok(Self {
             site: parse("agent.site", &site)?,
@@ -154,6 +174,8 @@ impl TryFrom<pb::Agent> for AgentView {
             address: Some(address).filter(|a| !a.is_empty()),
             in_flight,
             enrolled_at: Timestamp::from_micros(enrolled_at),
+            cosigned_size: (cosigned_size > 0).then_some(cosigned_size),
+            witness_refusal: Some(witness_refusal).filter(|why| !why.is_empty()),
         })
     }
 }

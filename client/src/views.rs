@@ -23,6 +23,8 @@ use lictor_proto::{
     pb,
 };
 
+use crate::approval::ApprovalView;
+
 /// A job as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobView {
@@ -54,6 +56,8 @@ pub struct JobView {
     pub rollout: Rollout,
     /// How far that is; `None` where there is nothing to say.
     pub progress: Option<ProgressView>,
+    /// The consent of others that it needs or needed; `None`: policy allowed it as it is.
+    pub approval: Option<ApprovalView>,
 }
 
 /// How far a rollout is.
@@ -176,6 +180,7 @@ impl TryFrom<pb::Job> for JobView {
             progress,
             detached,
             context,
+            approval,
         } = wire;
         Ok(Self {
             id: parse("job.id", &id)?,
@@ -192,6 +197,7 @@ impl TryFrom<pb::Job> for JobView {
             detached,
             rollout: rollout_from_wire(rollout)?,
             progress: progress.map(TryInto::try_into).transpose()?,
+            approval: approval.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The API: one service a file, behind one guard; and the listeners on which they are served.
 
 pub mod agent_link;
+pub mod approvals;
 pub mod audit;
+mod content;
 pub mod enroll;
 pub mod fleet;
 pub mod freezes;
@@ -55,6 +57,8 @@ pub struct Services {
     pub fleet: fleet::FleetApi,
     /// Audit.
     pub audit: audit::AuditApi,
+    /// Consent.
+    pub approvals: approvals::ApprovalApi,
     /// Freezes.
     pub freezes: freezes::FreezeApi,
     /// Agents' sessions.
@@ -93,7 +97,7 @@ pub async fn serve(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .build_v1()?;
-    let Services { jobs, policies, fleet, audit, freezes, link } = services;
+    let Services { jobs, policies, fleet, audit, approvals, freezes, link } = services;
     Server::builder()
         .layer(guard)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -103,6 +107,7 @@ pub async fn serve(
         .add_service(bounded(pb::policy_service_server::PolicyServiceServer::new(policies)))
         .add_service(bounded(pb::fleet_service_server::FleetServiceServer::new(fleet)))
         .add_service(bounded(pb::audit_service_server::AuditServiceServer::new(audit)))
+        .add_service(bounded(pb::approval_service_server::ApprovalServiceServer::new(approvals)))
         .add_service(bounded(pb::freeze_service_server::FreezeServiceServer::new(freezes)))
         .add_service(
             pb::agent_link_server::AgentLinkServer::new(link)
@@ -154,6 +159,7 @@ bounded! {
     policy_service_server::PolicyServiceServer<policies::PolicyApi>: MAX_POLICY_MESSAGE_BYTES,
     fleet_service_server::FleetServiceServer<fleet::FleetApi>: MAX_MESSAGE_BYTES,
     audit_service_server::AuditServiceServer<audit::AuditApi>: MAX_MESSAGE_BYTES,
+    approval_service_server::ApprovalServiceServer<approvals::ApprovalApi>: MAX_MESSAGE_BYTES,
     freeze_service_server::FreezeServiceServer<freezes::FreezeApi>: MAX_MESSAGE_BYTES,
     enroll_service_server::EnrollServiceServer<enroll::Enroll>: MAX_MESSAGE_BYTES,
 }

@@ -1,5 +1,7 @@
 //! Written down: the intent of a job before anything of it may start, and what is refused.
 
+mod approval;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use lictor_core::{
@@ -19,10 +21,12 @@ use lictor_store::{Change, KeptHost, Recorded, Store, StoreError, Write};
 use crate::{
     approval::Approved,
     authn::Authenticated,
-    authz::{DecidedHost, PermittedHost, Refused},
+    authz::{DecidedHost, Permit, PermittedHost, Refused},
     dispatch::Offered,
     session::Session,
 };
+
+pub(crate) use self::approval::{Use, Used, event, record_request, record_use};
 
 /// Proof that the intent of a job is durable, with everything that follows from it.
 #[derive(Debug)]
@@ -51,33 +55,8 @@ pub async fn record_intent(
 ) -> Result<Intended, StoreError> {
     let permit = approved.permit();
     let mut opening = Opening::new(&spec.rollout, permit.permitted().len());
-    let job = Job {
-        id,
-        principal: permit.principal().clone(),
-        origin: spec.origin.clone(),
-        target: spec.target.clone(),
-        command: permit.command().clone(),
-        context: spec.context.clone(),
-        policy_version: permit.policy_version(),
-        created_at: now,
-        queue_until: now.plus(spec.queue_wait.unwrap_or(DEFAULT_QUEUE_WAIT).min(MAX_TIMEOUT)),
-        cancel_requested: None,
-        invocations: u32::try_from(permit.permitted().len() + permit.denied().len()).unwrap_or(u32::MAX),
-        rollout: spec.rollout.clone(),
-        progress: Progress { waves: opening.waves(), ..Progress::default() },
-        detached: spec.detached,
-    };
-    let mut change = Change::new(now, AuditEvent::job_submitted(&job, permit.request_digest()))
-        .write(Write::CreateJob(job.clone()));
-    if let Some(key) = &spec.idempotency_key {
-        change = change.write(Write::BindKey {
-            principal: job.principal.clone(),
-            key: key.clone(),
-            job: id,
-            request_digest: permit.request_digest(),
-            expires_at: now.plus(REPLAY_WINDOW),
-        });
-    }
+    let job = job_of(permit, spec, id, opening.waves(), now);
+    let mut change = opening_change(&job, permit, spec, now);
     let mut invocations = Vec::with_capacity(job.invocations as usize);
     let mut offered: BTreeMap<SiteName, (Arc<Session>, Vec<Offered>)> = BTreeMap::new();
     for permitted in permit.permitted() {
@@ -98,14 +77,51 @@ pub async fn record_intent(
         invocations.push(invocation);
     }
     for host in permit.denied() {
-        let invocation = denied(&job, host, now);
-        let event = AuditEvent::InvocationEnded { invocation: Box::new(invocation.clone()), agent: None };
+        let (event, invocation) = denied(&job, host, now);
         change = change.event(event).write(Write::CreateInvocation(invocation.clone()));
         invocations.push(invocation);
     }
     let recorded = store.commit(change).await?;
     invocations.sort_by(|a, b| a.host.cmp(&b.host));
     Ok(Intended { job, invocations, offered, recorded })
+}
+
+/// The job that a permit becomes.
+fn job_of(permit: &Permit, spec: &JobSpec, id: JobId, waves: u32, now: Timestamp) -> Job {
+    let hosts = permit.permitted().len() + permit.asking().len() + permit.denied().len();
+    Job {
+        id,
+        principal: permit.principal().clone(),
+        origin: spec.origin.clone(),
+        target: spec.target.clone(),
+        command: permit.command().clone(),
+        context: spec.context.clone(),
+        policy_version: permit.policy_version(),
+        created_at: now,
+        queue_until: now.plus(spec.queue_wait.unwrap_or(DEFAULT_QUEUE_WAIT).min(MAX_TIMEOUT)),
+        cancel_requested: None,
+        invocations: u32::try_from(hosts).unwrap_or(u32::MAX),
+        rollout: spec.rollout.clone(),
+        progress: Progress { waves, ..Progress::default() },
+        detached: spec.detached,
+        approval: None,
+    }
+}
+
+/// What is recorded of a job before its invocations.
+fn opening_change(job: &Job, permit: &Permit, spec: &JobSpec, now: Timestamp) -> Change {
+    let change = Change::new(now, AuditEvent::job_submitted(job, permit.request_digest()))
+        .write(Write::CreateJob(job.clone()));
+    match &spec.idempotency_key {
+        Some(key) => change.write(Write::BindKey {
+            principal: job.principal.clone(),
+            key: key.clone(),
+            job: job.id,
+            request_digest: permit.request_digest(),
+            expires_at: now.plus(REPLAY_WINDOW),
+        }),
+        None => change,
+    }
 }
 
 /// In which wave each host begins, and whether it begins at once.
@@ -198,14 +214,16 @@ fn intended(job: &Job, permitted: &PermittedHost, session: Option<&Arc<Session>>
     }
 }
 
-fn denied(job: &Job, host: &DecidedHost, now: Timestamp) -> Invocation {
-    Invocation {
+/// The end of an invocation that never may begin, and the record of it.
+fn denied(job: &Job, host: &DecidedHost, now: Timestamp) -> (AuditEvent, Invocation) {
+    let invocation = Invocation {
         state: InvocationState::Ended(host.denial()),
         rule: host.rule(),
         ended_at: Some(now),
         wave: 0,
         ..first_attempt(job, &host.host, host.decision.limits)
-    }
+    };
+    (AuditEvent::InvocationEnded { invocation: Box::new(invocation.clone()), agent: None }, invocation)
 }
 
 fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {

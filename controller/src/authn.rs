@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use lictor_certs::peer::Peer;
 use lictor_core::{
     error::{ErrorCode, Failure},
-    job::Job,
+    job::{Job, Origin},
     name::{AgentName, SiteName},
-    principal::{Identity, Principal, Role},
+    principal::{Identity, Principal, PrincipalKind, Role},
 };
+
+use crate::acting::ActedFor;
 
 /// What the listener learned of a connection, once, when it was opened.
 #[derive(Debug, Clone)]
@@ -24,6 +26,7 @@ pub struct Caller {
 pub struct Authenticated {
     principal: Principal,
     role: Role,
+    acted_for: Option<ActedFor>,
 }
 
 /// Proof that an agent was authenticated; it names which.
@@ -51,17 +54,34 @@ impl Authenticated {
     /// [`ErrorCode::Unauthenticated`] without a certificate that names a user or a service.
     pub fn from_call<T>(request: &tonic::Request<T>) -> Result<Self, Failure> {
         let caller = request.extensions().get::<Caller>().ok_or_else(unknown)?;
+        let role = caller.peer.identity.role();
+        if let Some(acted_for) = request.extensions().get::<ActedFor>() {
+            // The role stays the service's: a token never makes an operator.
+            let (principal, acted_for) = (acted_for.principal().clone(), Some(acted_for.clone()));
+            return Ok(Self { principal, role, acted_for });
+        }
         let principal = caller.peer.identity.principal().ok_or_else(unknown)?;
-        Ok(Self { principal, role: caller.peer.identity.role() })
+        Ok(Self { principal, role, acted_for: None })
     }
     /// The principal of a recorded job, who was authenticated when it was submitted, for what the job asked for beyond
     /// its command.
     pub(crate) fn of_recorded(job: &Job) -> Self {
-        Self { principal: job.principal.clone(), role: Role::Service }
+        Self { principal: job.principal.clone(), role: Role::Service, acted_for: None }
     }
     /// Who.
     pub const fn principal(&self) -> &Principal {
         &self.principal
+    }
+    /// Writes into the origin of a request what the controller knows of it itself.
+    pub(crate) fn mark(&self, origin: &mut Origin) {
+        if let Some(acted_for) = &self.acted_for {
+            acted_for.mark(origin);
+        }
+    }
+    /// Whether the caller is the service that brought this for a user, whoever that was.
+    pub(crate) fn brought(&self, origin: &Origin) -> bool {
+        let me = self.acted_for.is_none() && self.principal.kind == PrincipalKind::Service;
+        me && origin.actor.as_ref().is_some_and(|actor| actor.service == self.principal.name)
     }
     /// Whether the caller operates the fleet.
     pub fn is_operator(&self) -> bool {

@@ -2,8 +2,10 @@
 
 mod frozen;
 mod plan;
+mod recorded;
 mod refused;
 mod roles;
+mod scopes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,14 +20,21 @@ use lictor_core::{
     job::{Job, JobSpec, Limits},
     name::RuleId,
     principal::{Principal, Via},
+    transfer::Transfer,
 };
 use lictor_policy::{Decision, Effect, HostFacts, PolicySet, Request, RequestedLimits};
 use lictor_store::KeptHost;
 
 use self::frozen::FrozenHosts;
-pub(crate) use self::{frozen::hint as frozen_hint, frozen::reason as frozen_reason, refused::and_likewise};
+pub(crate) use self::{
+    frozen::hint as frozen_hint,
+    frozen::reason as frozen_reason,
+    recorded::permit_recorded,
+    refused::and_likewise,
+    scopes::{needs_no_user, scope_needed},
+};
 pub use self::{refused::Refused, roles::allowed_roles};
-use crate::{authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
+use crate::{approval, authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
 
 /// Proof that policy permits a request on at least one host, some perhaps only with consent. Only this file makes one.
 #[derive(Debug)]
@@ -35,6 +44,8 @@ pub struct Permit {
     command: Command,
     policy_version: u64,
     request_digest: Digest,
+    /// Where it is asked for, or others have to consent.
+    plan_digest: Option<Digest>,
     permitted: Vec<PermittedHost>,
     asking: Vec<DecidedHost>,
     denied: Vec<DecidedHost>,
@@ -98,6 +109,19 @@ pub fn decide(
 ) -> Result<Decided, Box<Refused>> {
     let command =
         set.parse_command(&spec.command).map_err(|refusal| Refused::command(&spec.command, refusal))?;
+    decide_command(command, caller, spec, set, fleet, now)
+}
+
+/// As [`decide`], of a command that was parsed already.
+fn decide_command(
+    command: Command,
+    caller: &Authenticated,
+    spec: &JobSpec,
+    set: &PolicySet,
+    fleet: &Fleet,
+    now: Timestamp,
+) -> Result<Decided, Box<Refused>> {
+    check_transfer(&command, spec)?;
     let hosts = fleet.resolve(&spec.target).map_err(|failure| Refused::target(&command, failure))?;
     let requested = requested(spec);
     let hosts = hosts
@@ -109,6 +133,16 @@ pub fn decide(
         })
         .collect();
     Ok(Decided { command, hosts, frozen: BTreeMap::new() })
+}
+
+/// A transfer has what it needs, and nothing that it cannot have.
+fn check_transfer(command: &Command, spec: &JobSpec) -> Result<(), Box<Refused>> {
+    match Transfer::of(command) {
+        Ok(Some(transfer)) => transfer.check(&spec.context, spec.detached),
+        Ok(None) => Ok(()),
+        Err(invalid) => Err(invalid),
+    }
+    .map_err(|invalid| Refused::transfer(command, invalid))
 }
 
 /// Permits a request on the hosts where policy allows it, or would with the consent of others, and that are not frozen.
@@ -124,11 +158,23 @@ pub fn permit(
     freezes: &FreezeSet,
     now: Timestamp,
 ) -> Result<Permit, Box<Refused>> {
-    let decided = decide(caller, spec, &policy.set, fleet, now)?.under(freezes);
+    permit_decided(decide(caller, spec, &policy.set, fleet, now)?.under(freezes), caller, spec, policy)
+}
+
+/// Permits what was decided.
+fn permit_decided(
+    decided: Decided,
+    caller: &Authenticated,
+    spec: &JobSpec,
+    policy: &VersionedPolicy,
+) -> Result<Permit, Box<Refused>> {
     if decided.is_frozen_as_a_whole() {
         return Err(Refused::frozen(&decided.command, &decided.frozen));
     }
-    if spec.plan_digest.is_some_and(|planned| planned != decided.plan_digest(caller, spec, &policy.set)) {
+    let asks = decided.hosts.iter().any(|(_, decision)| decision.effect == Effect::Approve);
+    let needed = asks || spec.plan_digest.is_some();
+    let plan_digest = needed.then(|| decided.plan_digest(caller, spec, &policy.set));
+    if spec.plan_digest.is_some() && spec.plan_digest != plan_digest {
         return Err(Refused::stale(&decided.command));
     }
     let Decided { command, hosts, mut frozen } = decided;
@@ -160,6 +206,7 @@ pub fn permit(
         command,
         policy_version,
         request_digest,
+        plan_digest,
         permitted: allowed.into_iter().map(|h| permitted_host(h.host, h.decision)).collect(),
         asking,
         denied,
@@ -189,7 +236,9 @@ pub fn permit_again(
     };
     let what = (&job.command, &job.context);
     let decision = judge(&policy.set, &job.principal, job.origin.via, host, what, requested, now);
-    if !decision.is_allowed() {
+    let consented =
+        decision.effect == Effect::Approve && approval::covers(job, &decision.approvals, &policy.set);
+    if !decision.is_allowed() && !consented {
         return Err(NoLonger { code: decision.code.as_str().to_owned(), reason: decision.reason });
     }
     if let Some(most) = decision.max_hosts
@@ -264,6 +313,10 @@ impl Permit {
     /// The digest of what was asked.
     pub const fn request_digest(&self) -> Digest {
         self.request_digest
+    }
+    /// The digest of the plan that this is, where it is asked for or others have to consent.
+    pub const fn plan_digest(&self) -> Option<Digest> {
+        self.plan_digest
     }
     /// Where.
     pub fn permitted(&self) -> &[PermittedHost] {

@@ -1,25 +1,79 @@
-//! Signed heads of the audit log: on demand, and while there is activity, in a file for others to carry away.
+//! Signed heads of the audit log: while there is activity and on demand, for agents to witness and in a file for others
+//! to carry away.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use lictor_certs::{
     checkpoint::{InvalidOrigin, Origin, sign_checkpoint},
+    cosignature::{WitnessKey, with_cosignatures, witness_name},
     identity::TrustDomain,
     signer::{PublicKey, SigningKey},
 };
-use lictor_core::{merkle::TreeHead, name::TenantName};
-use lictor_store::{Store, StoreError};
+use lictor_core::{
+    clock::Clock,
+    merkle::TreeHead,
+    name::{AgentName, SiteName, TenantName},
+};
+use lictor_store::{KeptCheckpoint, Store, StoreError};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout, timeout_at},
+};
 
-/// How often a new head is signed while there is activity.
+/// How long a record waits at most for a head that covers it to be signed …
 const EVERY: Duration = Duration::from_secs(1);
+/// … and how many records wait for one at most.
+const LEAVES: u64 = 1024;
+/// How long cosignatures of a head are waited for before it is kept with them: agents sync and answer within it.
+const SETTLE: Duration = Duration::from_millis(250);
+/// How long a caller who asks for a head waits for cosignatures: an agent that is slower is missing in the answer.
+const COSIGN_WAIT: Duration = Duration::from_secs(1);
+/// Heads for which cosignatures are still taken: more than agents are behind, for each answers before it gets the next.
+const RECENT: usize = 64;
+/// Most cosignatures in a note, so that it stays below the longest that verifiers read, also with the longest names.
+const MAX_COSIGNATURES: usize = 64;
 
-/// Signs heads.
+/// Signs heads, and gathers what witnesses say of them.
 #[derive(Debug)]
 pub struct Checkpoints {
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     key: SigningKey,
+    rotations: Vec<String>,
+    domain: TrustDomain,
+    tenant: TenantName,
     origin: Origin,
     file: PathBuf,
+    latest: watch::Sender<Latest>,
+    recent: Mutex<VecDeque<Arc<Published>>>,
+    /// Held while a head is signed and kept, so that they are published in order.
+    publishing: tokio::sync::Mutex<()>,
+    cosigned: Notify,
+}
+
+/// A head that was signed.
+#[derive(Debug)]
+pub struct Published {
+    /// The head.
+    pub head: TreeHead,
+    /// The note, with the log's own signature alone.
+    pub note: String,
+    kept: KeptCheckpoint,
+    cosignatures: Mutex<BTreeMap<String, String>>,
+}
+
+/// What sessions look at.
+#[derive(Debug, Clone, Default)]
+pub struct Latest {
+    /// The newest head that was signed.
+    pub published: Option<Arc<Published>>,
+    /// Somebody waits for cosignatures of a head of this size.
+    pub wanted: u64,
 }
 
 /// The name of a tenant's log.
@@ -27,47 +81,198 @@ pub struct Checkpoints {
 /// # Errors
 /// [`InvalidOrigin`]; names and domains have no character that it refuses.
 pub fn origin(domain: &TrustDomain, tenant: &TenantName) -> Result<Origin, InvalidOrigin> {
-    Origin::new(&format!("{}/audit/{tenant}", domain.as_str()))
+    Origin::of_tenant(domain, tenant)
 }
 
+/// Whose log it is.
+#[derive(Debug, Clone)]
+pub struct LogOwner {
+    /// The trust domain.
+    pub domain: TrustDomain,
+    /// The tenant.
+    pub tenant: TenantName,
+}
+
+// === impl Checkpoints ===
+
 impl Checkpoints {
-    /// Signs heads of `store` with `key`; the newest is also written to `file`.
-    pub const fn new(store: Arc<dyn Store>, key: SigningKey, origin: Origin, file: PathBuf) -> Self {
-        Self { store, key, origin, file }
+    /// Signs heads of `store` with `key`, to which `rotations` lead; the newest is also written to `file`.
+    ///
+    /// # Errors
+    /// [`InvalidOrigin`]; names and domains have no character that it refuses.
+    pub fn new(
+        (store, clock): (Arc<dyn Store>, Arc<dyn Clock>),
+        (key, rotations): (SigningKey, Vec<String>),
+        LogOwner { domain, tenant }: LogOwner,
+        file: PathBuf,
+    ) -> Result<Self, InvalidOrigin> {
+        let origin = origin(&domain, &tenant)?;
+        Ok(Self {
+            store,
+            clock,
+            key,
+            rotations,
+            domain,
+            tenant,
+            origin,
+            file,
+            latest: watch::Sender::default(),
+            recent: Mutex::default(),
+            publishing: tokio::sync::Mutex::default(),
+            cosigned: Notify::new(),
+        })
     }
     /// The public half of the key.
     pub const fn public_key(&self) -> PublicKey {
         self.key.public_key()
+    }
+    /// What leads from earlier keys to this one, oldest first.
+    pub fn rotations(&self) -> &[String] {
+        &self.rotations
+    }
+    /// The name of the log.
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+    /// An agent as a witness with this key.
+    ///
+    /// # Errors
+    /// [`InvalidOrigin`]; names have no character that it refuses.
+    pub fn witness(
+        &self,
+        site: &SiteName,
+        agent: &AgentName,
+        key: PublicKey,
+    ) -> Result<WitnessKey, InvalidOrigin> {
+        Ok(WitnessKey { name: witness_name(&self.domain, &self.tenant, site, agent)?, key })
+    }
+    /// The heads as they are signed.
+    pub fn subscribe(&self) -> watch::Receiver<Latest> {
+        self.latest.subscribe()
     }
 
     /// The head as it is now, signed.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
-    pub async fn sign_now(&self) -> Result<String, StoreError> {
+    pub async fn publish(&self) -> Result<Arc<Published>, StoreError> {
+        let _in_order = self.publishing.lock().await;
+        // Only what is durable is in the head of the store, so no signed head is ever taken back by a crash.
         let head = self.store.audit_head().await?;
-        Ok(sign_checkpoint(&self.origin, &head, &self.key))
+        let newest = self.recent().back().cloned();
+        if let Some(newest) = newest.filter(|newest| newest.head == head) {
+            return Ok(newest);
+        }
+        let note = sign_checkpoint(&self.origin, &head, &self.key);
+        let kept = KeptCheckpoint { size: head.size, note: note.clone(), at: self.clock.now() };
+        let published = Arc::new(Published { head, note, kept, cosignatures: Mutex::default() });
+        self.keep(&published).await;
+        {
+            let mut recent = self.recent();
+            recent.push_back(Arc::clone(&published));
+            while recent.len() > RECENT {
+                recent.pop_front();
+            }
+        }
+        self.latest.send_modify(|latest| latest.published = Some(Arc::clone(&published)));
+        Ok(published)
     }
 
-    /// Keeps the file at the newest head; never returns.
-    pub async fn keep_file(self: Arc<Self>) {
-        let mut written: Option<TreeHead> = None;
+    /// A note of the head as it is now or a little later, with the cosignatures of these witnesses, as far as they come.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the head cannot be read.
+    pub async fn cosigned_now(&self, witnesses: &[Origin]) -> Result<String, StoreError> {
+        let published = self.publish().await?;
+        let until = Instant::now() + COSIGN_WAIT;
+        if !witnesses.is_empty() {
+            self.latest.send_modify(|latest| latest.wanted = latest.wanted.max(published.head.size));
+        }
         loop {
-            tokio::time::sleep(EVERY).await;
-            let Ok(head) = self.store.audit_head().await else { continue };
-            if written == Some(head) {
-                continue;
+            // Listened to before the look, so that nothing that comes between is missed.
+            let more = self.cosigned.notified();
+            let mut more = std::pin::pin!(more);
+            more.as_mut().enable();
+            let all = witnesses.iter().take(MAX_COSIGNATURES).all(|name| published.has(name));
+            if all || timeout_at(until, more).await.is_err() {
+                break;
             }
-            let note = sign_checkpoint(&self.origin, &head, &self.key);
-            let temporary = self.file.with_extension("new");
-            let saved =
-                std::fs::write(&temporary, note).and_then(|()| std::fs::rename(&temporary, &self.file));
-            match saved {
-                Ok(()) => written = Some(head),
+        }
+        // Under load agents may have answered for a later head instead.
+        let recent = self.recent();
+        let best = recent.iter().filter(|p| p.head.size >= published.head.size).max_by_key(|p| p.count());
+        Ok(best.unwrap_or(&published).cosigned_note())
+    }
+
+    /// Takes the line of a witness for a head that was signed. Whoever calls has verified it.
+    pub fn add_cosignature(&self, head: &TreeHead, witness: &Origin, line: String) {
+        if let Some(published) = self.recent().iter().find(|p| p.head == *head) {
+            let mut lines = published.lines();
+            if lines.len() < MAX_COSIGNATURES || lines.contains_key(witness.as_str()) {
+                lines.insert(witness.as_str().to_owned(), line);
+            }
+        }
+        self.cosigned.notify_waiters();
+    }
+
+    /// Signs a head at least every second or every 1,024 records while there is activity; never returns.
+    pub async fn sign_for_ever(self: Arc<Self>) {
+        let mut heads = self.store.audit_heads();
+        let mut signed = 0;
+        loop {
+            if heads.wait_for(|head| head.size > signed).await.is_err() {
+                return;
+            }
+            let _ = timeout(EVERY, heads.wait_for(|head| head.size >= signed + LEAVES)).await;
+            match self.publish().await {
+                Ok(published) => {
+                    signed = published.head.size;
+                    let _ = timeout(SETTLE, heads.wait_for(|head| head.size >= signed + LEAVES)).await;
+                    if published.count() > 0 {
+                        self.keep(&published).await;
+                    }
+                }
                 Err(error) => {
-                    tracing::warn!(%error, file = %self.file.display(), "cannot write the checkpoint")
+                    tracing::warn!(%error, "the head of the audit log cannot be signed");
+                    tokio::time::sleep(EVERY).await;
                 }
             }
         }
+    }
+
+    /// Keeps it in the store and in the file. Both say nothing that is not in the log; so trouble is only logged.
+    async fn keep(&self, published: &Published) {
+        let note = published.cosigned_note();
+        let kept = KeptCheckpoint { note: note.clone(), ..published.kept.clone() };
+        if let Err(error) = self.store.keep_checkpoint(kept).await {
+            tracing::warn!(%error, "a checkpoint cannot be kept");
+        }
+        let temporary = self.file.with_extension("new");
+        let saved = std::fs::write(&temporary, note).and_then(|()| std::fs::rename(&temporary, &self.file));
+        if let Err(error) = saved {
+            tracing::warn!(%error, file = %self.file.display(), "cannot write the checkpoint");
+        }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<Arc<Published>>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Published ===
+
+impl Published {
+    /// The note with the cosignatures that have come.
+    pub fn cosigned_note(&self) -> String {
+        with_cosignatures(&self.note, self.lines().values().map(String::as_str))
+    }
+    fn has(&self, witness: &Origin) -> bool {
+        self.lines().contains_key(witness.as_str())
+    }
+    fn count(&self) -> usize {
+        self.lines().len()
+    }
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.cosignatures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@
 mod file;
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -12,6 +13,7 @@ use lictor_core::{
     name::{PrincipalName, TenantName},
     secret::Secret,
 };
+use lictor_oauth::config::TokensConfig;
 use lictor_runtime::config::{ConfigError, load_yaml, resolve};
 
 /// The text of a controller's file with every key and its meaning; it loads as it is.
@@ -42,6 +44,17 @@ pub struct ControllerConfig {
     pub state: PathBuf,
     /// The policy's file.
     pub policy: PathBuf,
+    /// Which services may act for users, and whose tokens prove those.
+    pub acting: Option<ActingConfig>,
+}
+
+/// Services that act for users.
+#[derive(Debug, Clone)]
+pub struct ActingConfig {
+    /// The services, by the names in their certificates.
+    pub services: BTreeSet<PrincipalName>,
+    /// The tokens of the users.
+    pub tokens: TokensConfig,
 }
 
 /// Why a configuration cannot be used.
@@ -81,8 +94,9 @@ impl ControllerConfig {
         let tenant = keep(TenantName::new(&file.tenant), "tenant", &mut problems);
         let listen = keep(file.listen.parse::<SocketAddr>(), "listen", &mut problems);
         let enroll_listen = keep(file.enroll_listen.parse::<SocketAddr>(), "enroll_listen", &mut problems);
-        let (Some(name), Some(tenant), Some(listen), Some(enroll_listen)) =
-            (name, tenant, listen, enroll_listen)
+        let acting = file.acting.as_ref().and_then(|acting| acting_config(acting, base, &mut problems));
+        let (Some(name), Some(tenant), Some(listen), Some(enroll_listen), true) =
+            (name, tenant, listen, enroll_listen, problems.is_empty())
         else {
             return Err(InvalidConfig::Problems { path: path.to_owned(), problems });
         };
@@ -98,6 +112,7 @@ impl ControllerConfig {
             identity: IdentityFiles::in_dir(&resolve(base, &file.identity), "controller"),
             state: resolve(base, &file.state),
             policy: resolve(base, &file.policy),
+            acting,
         })
     }
 
@@ -113,6 +128,16 @@ impl ControllerConfig {
         }
         Ok(Secret::new(bytes))
     }
+}
+
+fn acting_config(file: &file::ActingFile, base: &Path, problems: &mut Vec<String>) -> Option<ActingConfig> {
+    let names = file.services.iter().map(|name| PrincipalName::new(name));
+    let services = keep(names.collect::<Result<BTreeSet<_>, _>>(), "acting.services", problems);
+    if file.services.is_empty() {
+        problems.push("acting.services: name the services that may act, or leave `acting` out".to_owned());
+    }
+    let tokens = keep(TokensConfig::new(&file.tokens, base), "acting.tokens", problems);
+    Some(ActingConfig { services: services?, tokens: tokens? })
 }
 
 fn keep<T, E: std::fmt::Display>(result: Result<T, E>, key: &str, problems: &mut Vec<String>) -> Option<T> {
@@ -138,6 +163,17 @@ mod tests {
         )
         .unwrap();
         let both = ControllerConfig::load(&path).unwrap_err().to_string();
+        let acting = "acting: {services: [bridge], tokens: {issuer: a, audience: b, keys: keys.json}}";
+        std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\n{acting}\n")).unwrap();
+        assert!(ControllerConfig::load(&path).unwrap().acting.is_some());
+        for bad in [
+            "acting: {services: [], tokens: {issuer: a, audience: b, keys: keys.json}}",
+            "acting: {services: [bridge], tokens: {issuer: a, audience: b, keys: 'http://idp.example/keys'}}",
+            "acting: {services: [bridge], tokens: {issuer: '', audience: b, keys: keys.json}}",
+        ] {
+            std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\n{bad}\n")).unwrap();
+            assert!(ControllerConfig::load(&path).unwrap_err().to_string().contains("acting."), "{bad}");
+        }
         assert!(both.contains("name:") && both.contains("listen:"), "{both}");
     }
 }

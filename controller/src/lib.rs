@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of SSH, of secrets of hosts, or of MCP.
 
+pub mod acting;
 pub mod api;
 pub mod approval;
 pub mod audit;
@@ -9,6 +10,7 @@ pub mod authn;
 pub mod authz;
 pub mod checkpoint;
 pub mod config;
+pub mod contents;
 pub mod dispatch;
 pub mod failure;
 pub mod fleet;
@@ -17,6 +19,7 @@ pub mod inventory;
 pub mod keys;
 pub mod lifecycle;
 pub mod live;
+pub mod log_key;
 pub mod output;
 pub mod policies;
 pub mod quotas;
@@ -39,9 +42,11 @@ use tokio::net::TcpListener;
 
 pub use self::config::{ControllerConfig, EXAMPLE_CONTROLLER};
 use self::{
+    acting::Acting,
     api::{
         Services,
         agent_link::Link,
+        approvals::ApprovalApi,
         audit::AuditApi,
         enroll::Enroll,
         fleet::FleetApi,
@@ -50,7 +55,8 @@ use self::{
         jobs::Jobs,
         policies::PolicyApi,
     },
-    checkpoint::Checkpoints,
+    checkpoint::{Checkpoints, LogOwner},
+    contents::Contents,
     dispatch::Dispatcher,
     fleet::LiveFleet,
     freezes::Freezes,
@@ -117,6 +123,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let state = config.state.clone();
     let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&state)).await??;
     let store: Arc<dyn Store> = Arc::new(store);
+    log_key::finish_rotation(&config.state, &*store).await.context("the key of the audit log")?;
     let keys = ControllerKeys::load_or_create(&config.state)?;
     let grant_key = keys.grants.public_key();
 
@@ -125,6 +132,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let policies = Policies::load(config.policy.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
     let shadow = Arc::new(Shadow::load(Arc::clone(&store), Arc::clone(&clock)).await?);
     let freezes = Arc::new(Freezes::load(&*store).await?);
+    let contents = Arc::new(Contents::open(&config.state).context("the folder for content")?);
     let lifecycle = Arc::new(Lifecycle {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -136,6 +144,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         jobs: Arc::default(),
         quotas: Arc::default(),
         shadow: Arc::clone(&shadow),
+        contents: Arc::clone(&contents),
         dispatcher: Dispatcher::new(keys.grants, ids),
     });
     let event = AuditEvent::ControllerStarted { name: config.name.to_string() };
@@ -145,18 +154,22 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         tracing::info!(jobs = recovered, "jobs that had not ended are taken up again");
     }
 
-    let origin = checkpoint::origin(authority.domain(), &config.tenant)?;
-    let checkpoint_file = config.state.join("checkpoint");
-    let checkpoints =
-        Arc::new(Checkpoints::new(Arc::clone(&store), keys.checkpoints, origin, checkpoint_file));
+    let owner = LogOwner { domain: authority.domain().clone(), tenant: config.tenant.clone() };
+    let checkpoints = Arc::new(Checkpoints::new(
+        (Arc::clone(&store), Arc::clone(&clock)),
+        (keys.checkpoints, log_key::rotations(&config.state)?),
+        owner,
+        config.state.join("checkpoint"),
+    )?);
     let refusals = Arc::new(Refusals::default());
     let services = Services {
         jobs: Jobs::new(Arc::clone(&lifecycle)),
         policies: PolicyApi::new(Arc::clone(&lifecycle)),
         fleet: FleetApi::new(Arc::clone(&lifecycle), Arc::clone(&authority), enroll_advertise),
         audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints)),
+        approvals: ApprovalApi::new(Arc::clone(&lifecycle)),
         freezes: FreezeApi::new(Arc::clone(&lifecycle)),
-        link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority)),
+        link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority), Arc::clone(&checkpoints)),
     };
     let enroll = Enroll::new(Arc::clone(&lifecycle), Arc::clone(&authority), grant_key, advertise);
 
@@ -164,13 +177,15 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let domain = authority.domain().clone();
     let connections = accept_loop(listener, Arc::clone(&tls), domain, stop.clone());
     let enrolments = accept_enrolment(enroll_listener, Arc::clone(&enroll_tls), stop.clone());
-    let guard = GuardLayer::new(Arc::clone(&refusals), config.tenant.clone());
+    let acting = acting(config.acting.as_ref(), shutdown).await?;
+    let guard = GuardLayer::new(Arc::clone(&refusals), config.tenant.clone(), acting);
     supervise("api", logged(api::serve(services, guard, connections, stop.clone())), shutdown);
     supervise("enrolment", logged(api::serve_enrolment(enroll, enrolments, stop.clone())), shutdown);
     supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);
     supervise("shadow policy", shadow.judge_for_ever(), shutdown);
     supervise("sweep", Arc::clone(&lifecycle).sweep_for_ever(), shutdown);
-    supervise("checkpoints", checkpoints.keep_file(), shutdown);
+    supervise("content", contents.sweep_for_ever(Arc::clone(&lifecycle.jobs)), shutdown);
+    supervise("checkpoints", checkpoints.sign_for_ever(), shutdown);
     supervise("refused calls", refusals.record_for_ever(store, Arc::clone(&clock)), shutdown);
     supervise(
         "certificate",
@@ -180,6 +195,17 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     supervise("tls files", tls.watch(TLS_LOOK_EVERY, stop.clone()), shutdown);
     supervise("enrolment tls files", enroll_tls.watch(TLS_LOOK_EVERY, stop), shutdown);
     Ok(Running { listen, enroll_listen, shutdown: shutdown.clone() })
+}
+
+/// Who may act for users; their keys are followed until the process stops.
+async fn acting(
+    config: Option<&config::ActingConfig>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Arc<Acting>>> {
+    let Some(config) = config else { return Ok(None) };
+    let (verifier, keys) = config.tokens.verifier().await.context("`acting.tokens`")?;
+    supervise("keys for tokens", keys.follow(), shutdown);
+    Ok(Some(Arc::new(Acting::new(config.services.clone(), verifier))))
 }
 
 /// Runs a task until the process stops.

@@ -1,7 +1,9 @@
 //! The story of a job, start to end. Each step takes the proof that the step before it gave.
 
+mod approve;
 mod cancel;
 mod close;
+mod decidable;
 mod freeze;
 mod recount;
 mod recover;
@@ -19,12 +21,16 @@ use lictor_core::{
 };
 use lictor_store::{KeptJob, Store, StoreError};
 
-pub use self::freeze::{CONFIRM_WITHIN, Frozen};
+pub use self::{
+    approve::{Decision, MAX_WAITING_INVOCATIONS, MAX_WAITING_JOBS, MAX_WAITING_JOBS_EACH},
+    freeze::{CONFIRM_WITHIN, Frozen},
+};
 use crate::{
-    approval::Approved,
+    approval::{Approved, Verdict},
     audit::{self, Intended},
     authn::Authenticated,
     authz::{self, Permit, Refused},
+    contents::Contents,
     dispatch::{self, Dispatcher},
     failure::of_store,
     fleet::{Fleet, LiveFleet},
@@ -68,6 +74,8 @@ pub struct Lifecycle {
     pub quotas: Arc<Quotas>,
     /// The policy that is proposed.
     pub shadow: Arc<Shadow>,
+    /// The bytes that jobs are given.
+    pub contents: Arc<Contents>,
     /// Signs and sends.
     pub dispatcher: Dispatcher,
 }
@@ -86,6 +94,25 @@ pub enum Submitted {
     Ended(Box<KeptJob>),
 }
 
+/// What a job is for.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    /// Somebody asked for it.
+    Job,
+    /// A job that is under way needs it to go on; it cannot wait for consent.
+    Check,
+}
+
+impl Purpose {
+    /// How many invocations may be under way with it.
+    const fn most(self) -> usize {
+        match self {
+            Self::Job => MAX_LIVE_INVOCATIONS,
+            Self::Check => 2 * MAX_LIVE_INVOCATIONS,
+        }
+    }
+}
+
 impl Lifecycle {
     /// Who asks → may they → who else → written down → sent.
     ///
@@ -98,7 +125,7 @@ impl Lifecycle {
         caller: &Authenticated,
         spec: &JobSpec,
     ) -> Result<Submitted, Failure> {
-        self.submit_within(caller, spec, MAX_LIVE_INVOCATIONS).await
+        self.submit_within(caller, spec, Purpose::Job).await
     }
 
     /// As [`submit`](Self::submit), for what a job that is under way needs to go on: jobs that fill everything would
@@ -108,17 +135,17 @@ impl Lifecycle {
         caller: &Authenticated,
         spec: &JobSpec,
     ) -> Result<Submitted, Failure> {
-        self.submit_within(caller, spec, 2 * MAX_LIVE_INVOCATIONS).await
+        self.submit_within(caller, spec, Purpose::Check).await
     }
 
     async fn submit_within(
         self: &Arc<Self>,
         caller: &Authenticated,
         spec: &JobSpec,
-        most: usize,
+        purpose: Purpose,
     ) -> Result<Submitted, Failure> {
         let (this, caller, spec) = (Arc::clone(self), caller.clone(), spec.clone());
-        let submission = tokio::spawn(async move { this.submit_to_its_end(&caller, &spec, most).await });
+        let submission = tokio::spawn(async move { this.submit_to_its_end(&caller, &spec, purpose).await });
         submission.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
@@ -126,7 +153,7 @@ impl Lifecycle {
         self: &Arc<Self>,
         caller: &Authenticated,
         spec: &JobSpec,
-        most: usize,
+        purpose: Purpose,
     ) -> Result<Submitted, Failure> {
         if let Some(known) = self.known_key(caller, spec).await? {
             return Ok(known);
@@ -134,10 +161,13 @@ impl Lifecycle {
         // A policy that is put waits until what was judged by the one before has been sent.
         let in_force = self.policies.hold().await;
         let (policy, fleet, now) = (self.policies.now(), self.fleet.now(), self.clock.now());
+        if let Some(content) = spec.context.stdin {
+            self.contents.hold(caller.principal(), content)?;
+        }
 
-        let judged = self.judge(caller, spec, &policy, &fleet, now);
+        let judged = self.judge(caller, spec, &policy, &fleet, now, purpose);
         self.shadow.note(caller, spec, &policy, &fleet, now);
-        let (approved, counted) = match judged {
+        let (verdict, counted) = match judged {
             Ok(judged) => judged,
             Err(refused) => {
                 let recorded =
@@ -146,8 +176,20 @@ impl Lifecycle {
                 return Err(refused.failure);
             }
         };
+        self.refuse_when_full(would_run(verdict.permit()), purpose.most())?;
+        let approved = match verdict {
+            Verdict::Approved(approved) => approved,
+            Verdict::Asks(asking) => {
+                self.refuse_when_many_wait(&asking)?;
+                return match self.wait_for_consent(&asking, spec, counted, now).await {
+                    Err(StoreError::Conflict { .. }) if spec.idempotency_key.is_some() => {
+                        self.key_of_the_faster(caller, spec).await
+                    }
+                    waiting => waiting.map_err(of_store),
+                };
+            }
+        };
         let permitted = approved.permit().permitted();
-        self.refuse_when_full(permitted.len(), most)?;
         let places = dispatch::place(permitted.iter(), &self.sessions, now);
         let id = JobId::fresh(&*self.ids);
         let intended = match audit::record_intent(&*self.store, approved, spec, &places, id, now).await {
@@ -176,19 +218,24 @@ impl Lifecycle {
         policy: &VersionedPolicy,
         fleet: &Fleet,
         now: Timestamp,
-    ) -> Result<(Approved, Places), Box<Refused>> {
+        purpose: Purpose,
+    ) -> Result<(Verdict, Places), Box<Refused>> {
         let freezes = self.freezes.now();
-        let approved = Approved::by_policy(authz::permit(caller, spec, policy, fleet, &freezes.set, now)?)?;
-        self.judge_health_check(caller, spec, policy, fleet, now, approved.permit())?;
-        let permit = approved.permit();
-        let running = permit.permitted().len();
+        let permit = authz::permit(caller, spec, policy, fleet, &freezes.set, now)?;
+        let verdict = match purpose {
+            Purpose::Job => Verdict::of(permit, &policy.set)?,
+            Purpose::Check => Verdict::Approved(Approved::by_policy(permit)?),
+        };
+        self.judge_health_check(caller, spec, policy, fleet, now, verdict.permit())?;
+        let permit = verdict.permit();
+        let running = would_run(permit);
         let asked = Asked { invocations: running + permit.denied().len(), running };
         let counted = self.quotas.take(&policy.set, permit.principal(), permit.via(), asked, now);
         let counted = counted.map_err(|UsedUp { quota, failure }| {
             let command = permit.command().render();
             Box::new(Refused { command, rule: quota, code: QUOTA_USED_UP.to_owned(), failure })
         })?;
-        Ok((approved, counted))
+        Ok((verdict, counted))
     }
 
     /// The command that checks the health of each wave must be permitted where the job is, before anything begins.
@@ -202,7 +249,7 @@ impl Lifecycle {
         permit: &Permit,
     ) -> Result<(), Box<Refused>> {
         let Some(check) = &spec.rollout.health_check else { return Ok(()) };
-        let hosts = permit.permitted().iter().map(|host| host.host.alias.clone()).collect();
+        let hosts = permit.would_run().into_iter().map(|host| host.host.alias.clone()).collect();
         let spec = JobSpec::new(Target::Hosts(hosts), check.clone(), spec.origin.clone());
         let freezes = self.freezes.now();
         let checks = Approved::by_policy(authz::permit(caller, &spec, policy, fleet, &freezes.set, now)?)?;
@@ -278,6 +325,11 @@ impl Lifecycle {
             "ask again with the same key; nothing is run twice",
         ))
     }
+}
+
+/// On how many hosts it would run, with consent where that is needed.
+fn would_run(permit: &Permit) -> usize {
+    permit.permitted().len() + permit.asking().len()
 }
 
 fn interrupted() -> Failure {

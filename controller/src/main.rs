@@ -24,6 +24,9 @@ struct Arguments {
     /// Only check the configuration.
     #[arg(long)]
     check: bool,
+    /// Only replace the key that signs the audit log, and record it; the controller must not be running.
+    #[arg(long, conflicts_with = "check")]
+    rotate_audit_key: bool,
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,10 @@ async fn start(arguments: Arguments) -> anyhow::Result<()> {
     let config = ControllerConfig::load(&arguments.config)?;
     if arguments.check {
         println!("{} is in order", arguments.config.display());
+        return Ok(());
+    }
+    if arguments.rotate_audit_key {
+        print!("{}", lictor_controller::log_key::rotate(&config).await?);
         return Ok(());
     }
     let shutdown = Shutdown::on_signals()?;

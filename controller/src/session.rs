@@ -2,16 +2,17 @@
 
 pub mod evidence;
 pub mod link;
+pub mod witness;
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
-use lictor_certs::evidence::Signers;
+use lictor_certs::{checkpoint::Origin, evidence::Signers};
 use lictor_core::{
     clock::Timestamp,
     id::InvocationId,
@@ -44,6 +45,10 @@ pub struct Session {
     signers: Option<Signers>,
     /// The version of the freezes that the agent has confirmed.
     confirmed: watch::Sender<u64>,
+    /// Its name as a witness, if it is one.
+    witness: OnceLock<Origin>,
+    cosigned_size: AtomicU64,
+    witness_refusal: Mutex<Option<String>>,
 }
 
 /// Where an invocation is offered: decided before it is recorded.
@@ -95,6 +100,9 @@ impl Session {
             behind: CancellationToken::new(),
             signers: None,
             confirmed: watch::Sender::new(0),
+            witness: OnceLock::new(),
+            cosigned_size: AtomicU64::new(0),
+            witness_refusal: Mutex::default(),
         }
     }
 
@@ -185,6 +193,34 @@ impl Session {
     pub fn took_frozen(&self, version: u64) {
         self.confirmed.send_modify(|confirmed| *confirmed = version.max(*confirmed));
     }
+    /// Shows the agent a signed head of the audit log.
+    pub fn show_checkpoint(&self, checkpoint: pb::Checkpoint) -> bool {
+        self.send(pb::controller_message::Message::Checkpoint(checkpoint))
+    }
+    /// It is a witness of this name.
+    pub fn witnesses_as(&self, name: Origin) {
+        let _ = self.witness.set(name);
+    }
+    /// Its name as a witness; `None` if it is none.
+    pub fn witness(&self) -> Option<&Origin> {
+        self.witness.get()
+    }
+    /// It has cosigned a head of this size.
+    pub fn has_cosigned(&self, size: u64) {
+        self.cosigned_size.fetch_max(size, Ordering::Relaxed);
+    }
+    /// The size of the newest head that it has cosigned; 0: none.
+    pub fn cosigned_size(&self) -> u64 {
+        self.cosigned_size.load(Ordering::Relaxed)
+    }
+    /// It holds a head that our audit log contradicts: it is offered nothing new for as long as this session lasts.
+    pub fn refuse_witness(&self, why: String) {
+        *self.witness_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+    /// Why it refuses our history, and what to do.
+    pub fn witness_refusal(&self) -> Option<String> {
+        self.witness_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
     /// Waits until it has said so.
     pub async fn confirms(&self, version: u64) {
         // The sender is here, so this ends only when it is so.
@@ -238,10 +274,12 @@ impl Sessions {
     pub fn of(&self, site: &SiteName, agent: &AgentName) -> Option<Arc<Session>> {
         self.table().get(&(site.clone(), agent.clone())).cloned()
     }
-    /// The session that new work of a site goes to: the least busy one that is not suspect.
+    /// The session that new work of a site goes to: the least busy one that is neither suspect nor refuses our history.
     pub fn choose(&self, site: &SiteName, now: Timestamp) -> Option<Arc<Session>> {
         let table = self.table();
-        let ready = table.values().filter(|s| s.site == *site && s.liveness(now) == Liveness::Connected);
+        let ready = table.values().filter(|s| {
+            s.site == *site && s.liveness(now) == Liveness::Connected && s.witness_refusal().is_none()
+        });
         ready.min_by_key(|s| s.in_flight()).cloned()
     }
     /// Every session.

@@ -18,11 +18,17 @@ use crate::{
     rollout::{HaltReason, Rollout},
 };
 
+mod approval;
 mod fields;
 pub mod query;
 mod refusal;
+mod witness;
 
-pub use self::refusal::{BadEvidence, SignedRefusal};
+pub use self::{
+    approval::{ApprovalChange, ApprovalEvent},
+    refusal::{BadEvidence, SignedRefusal},
+    witness::WitnessEvent,
+};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,6 +224,8 @@ pub enum AuditEvent {
         /// The wave.
         wave: u32,
     },
+    /// Something happened to the consent that a job needs.
+    Approval(Box<ApprovalEvent>),
     /// An operator froze everything, a site or a host: nothing new starts there.
     FreezeSet(Freeze),
     /// An operator lifted a freeze.
@@ -289,6 +297,8 @@ pub enum AuditEvent {
         /// What changed, one line a host, at most 64 lines.
         changes: Vec<String>,
     },
+    /// Of an agent as a witness of the log, or of the log's key.
+    Witness(Box<WitnessEvent>),
     /// Somebody read the audit log.
     AuditRead {
         /// Who.
@@ -345,6 +355,7 @@ impl AuditEvent {
             Self::WaveEnded { .. } => "wave_ended",
             Self::HealthCheckStarted { .. } => "health_check_started",
             Self::WaveBegun { .. } => "wave_begun",
+            Self::Approval(event) => event.kind(),
             Self::FreezeSet(_) => "freeze_set",
             Self::FreezeLifted { .. } => "freeze_lifted",
             Self::CallRefused { .. } => "call_refused",
@@ -353,6 +364,7 @@ impl AuditEvent {
             Self::CertificateRenewed { .. } => "certificate_renewed",
             Self::AgentConnected { .. } => "agent_connected",
             Self::HostsReported { .. } => "hosts_reported",
+            Self::Witness(event) => event.kind(),
             Self::AuditRead { .. } => "audit_read",
         }
     }

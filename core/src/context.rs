@@ -1,5 +1,5 @@
-//! In what a command runs besides its words: variables, a working directory, another login. Asked for as fields, judged
-//! by policy, and never part of the command line.
+//! In what a command runs besides its words: variables, a working directory, another login, standard input. Asked for as
+//! fields, judged by policy, and never part of the command line.
 
 mod refused;
 mod shown;
@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 pub use self::refused::{Refused, refused, refused_like};
 use self::shown::is_shown;
-use crate::digest::{Digest, Sha256Builder};
+use crate::{
+    content::Content,
+    digest::{Digest, Sha256Builder},
+};
 
 /// Most variables of one request: more belong in a file on the host.
 pub const MAX_VARIABLES: usize = 64;
@@ -34,6 +37,8 @@ pub struct Context {
     pub working_directory: Option<Directory>,
     /// As whom it runs. `None`: as the user that the site logs in as.
     pub run_as: Option<LoginName>,
+    /// What it reads from its standard input, or the file that an upload writes. `None`: nothing.
+    pub stdin: Option<Content>,
 }
 
 /// Variables with their values: at most [`MAX_VARIABLES`], at most [`MAX_ENVIRONMENT_BYTES`] together.
@@ -65,15 +70,24 @@ pub struct InvalidContext(String);
 impl Context {
     /// Nothing asked for.
     pub const fn none() -> &'static Self {
-        static NONE: Context =
-            Context { environment: Environment(BTreeMap::new()), working_directory: None, run_as: None };
+        static NONE: Context = Context {
+            environment: Environment(BTreeMap::new()),
+            working_directory: None,
+            run_as: None,
+            stdin: None,
+        };
         &NONE
     }
 
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
-        let Self { environment, working_directory, run_as } = self;
-        environment.is_empty() && working_directory.is_none() && run_as.is_none()
+        !self.shapes_process() && self.stdin.is_none()
+    }
+
+    /// Whether anything is asked for that the process has from its start: all but standard input.
+    pub fn shapes_process(&self) -> bool {
+        let Self { environment, working_directory, run_as, stdin: _ } = self;
+        !environment.is_empty() || working_directory.is_some() || run_as.is_some()
     }
 
     /// Adds everything that is asked for; nothing of an empty context, so that what had none keeps its digest.
@@ -88,9 +102,16 @@ impl Context {
         }
         // Neither is ever empty text.
         let text = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
-        builder
+        builder = builder
             .part(&text(self.working_directory.as_ref().map(Directory::as_str)))
-            .part(&text(self.run_as.as_ref().map(LoginName::as_str)))
+            .part(&text(self.run_as.as_ref().map(LoginName::as_str)));
+        // Only where there is one: contexts from before there was any keep their digest.
+        match &self.stdin {
+            Some(content) => {
+                builder.part(b"stdin").part(content.digest().as_bytes()).part(&content.bytes().to_be_bytes())
+            }
+            None => builder,
+        }
     }
 
     /// The digest of a command in this context: the command's own where there is none. What travels beside a grant, so
@@ -108,7 +129,9 @@ impl Context {
         let variables = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
         let directory =
             self.working_directory.iter().map(|directory| format!("working_directory={directory}"));
-        variables.chain(directory).chain(self.run_as.iter().map(|login| format!("run_as={login}"))).collect()
+        let login = self.run_as.iter().map(|login| format!("run_as={login}"));
+        let stdin = self.stdin.iter().map(|content| format!("stdin={content}"));
+        variables.chain(directory).chain(login).chain(stdin).collect()
     }
 }
 
@@ -304,6 +327,7 @@ mod tests {
             environment: Environment::from_pairs(variables.iter().copied()).unwrap(),
             working_directory: directory.map(|text| Directory::new(text).unwrap()),
             run_as: login.map(|text| LoginName::new(text).unwrap()),
+            stdin: None,
         }
     }
 
@@ -364,7 +388,11 @@ mod tests {
         let command = Digest::of(b"command");
         assert_eq!(Context::none().bind(command), command);
         assert!(Context::none().is_empty() && *Context::none() == Context::default());
+        let given = |bytes: &[u8], of: Context| Context { stdin: Some(Content::of(bytes).unwrap()), ..of };
         let all = [
+            given(b"a", Context::default()),
+            given(b"b", Context::default()),
+            given(b"a", context(&[("A", "1")], None, None)),
             context(&[("A", "1")], None, None),
             context(&[("A", "2")], None, None),
             context(&[("B", "1")], None, None),

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::{
+    actor::Actor,
+    approval::Approval,
     clock::Timestamp,
     command::Command,
     context::Context,
@@ -55,6 +57,8 @@ pub struct Origin {
     pub via: Via,
     /// The client's name and version as it says them, at most [`MAX_NOTE_BYTES`].
     pub client: String,
+    /// The service that brought it for a user, as the controller proved it; `None` when the principal itself called.
+    pub actor: Option<Actor>,
 }
 
 /// What a principal asks for.
@@ -124,6 +128,8 @@ pub struct Job {
     pub progress: Progress,
     /// Whether it is guarded on its hosts, where they let it, and outlives connections and agents.
     pub detached: bool,
+    /// The consent of others that it needs or needed; `None`: policy allowed it as it is.
+    pub approval: Option<Approval>,
 }
 
 // === impl IdempotencyKey ===
@@ -167,7 +173,7 @@ impl Origin {
             }
             kept.push(c);
         }
-        Self { via, client: kept }
+        Self { via, client: kept, actor: None }
     }
 }
 
@@ -252,10 +258,20 @@ impl Job {
         match counts.state() {
             JobState::Queued | JobState::Running if self.cancel_requested.is_some() => JobState::Cancelling,
             JobState::Queued | JobState::Running if halted => JobState::Halting,
+            JobState::Queued | JobState::Running if self.awaits_approval() => JobState::AwaitingApproval,
             JobState::Queued | JobState::Running if self.progress.paused.is_some() => JobState::Paused,
             state if state.ended() && halted => JobState::Halted,
             state => state,
         }
+    }
+    /// Whether it waits for the consent of others.
+    pub const fn awaits_approval(&self) -> bool {
+        matches!(&self.approval, Some(approval) if approval.is_pending())
+    }
+    /// Until when its invocations may wait for an agent, where nothing else holds them back.
+    pub fn waits_until(&self) -> Timestamp {
+        let used_at = self.approval.as_ref().and_then(Approval::used_at);
+        used_at.map_or(self.queue_until, |at| at.plus(self.queue_wait()))
     }
     /// How long an invocation may wait for its agent once it may begin.
     pub fn queue_wait(&self) -> Duration {

@@ -8,9 +8,12 @@
 //!
 //! This crate knows neither files, network, time of day, async nor any encoding: those live in the crates above it.
 
+pub mod actor;
+pub mod approval;
 pub mod audit;
 pub mod clock;
 pub mod command;
+pub mod content;
 pub mod context;
 pub mod digest;
 pub mod error;
@@ -33,3 +36,4 @@ pub mod principal;
 pub mod rollout;
 pub mod secret;
 pub mod target;
+pub mod transfer;

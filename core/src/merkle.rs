@@ -6,6 +6,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 
+pub mod proof;
+
+pub use self::proof::Node;
+
 /// What must be kept to append: the roots of the perfect subtrees on the right edge, largest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Frontier {
@@ -63,14 +67,20 @@ impl Frontier {
     }
     /// Appends a leaf by its hash and returns its index.
     pub fn push(&mut self, leaf: Digest) -> u64 {
+        self.push_noting(leaf, |_, _| {})
+    }
+    /// As [`push`](Self::push); gives every inner node that the leaf completes to `note`, the lowest first.
+    pub fn push_noting(&mut self, leaf: Digest, mut note: impl FnMut(Node, &Digest)) -> u64 {
         let index = self.size;
         let mut hash = leaf;
-        let mut size = self.size;
+        let (mut size, mut level) = (self.size, 0);
         while size & 1 == 1 {
             if let Some(left) = self.edge.pop() {
                 hash = node_hash(&left, &hash);
             }
             size >>= 1;
+            level += 1;
+            note(Node { level, index: size }, &hash);
         }
         self.edge.push(hash);
         self.size += 1;

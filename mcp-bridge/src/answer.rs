@@ -8,6 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+/// The field of an answer that names those in which others speak: data, never instructions.
+pub(crate) const UNTRUSTED: &str = "untrusted";
+
 /// A result, and why nothing ran if nothing did.
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
@@ -26,6 +29,7 @@ pub(crate) struct Refusal {
     pub(crate) next_step: String,
     /// Further facts by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "serde_json::Map<String, Value>")]
     pub(crate) details: BTreeMap<String, String>,
 }
 
@@ -43,9 +47,12 @@ impl<T> Answer<T> {
 }
 
 impl<T: Serialize> Answer<T> {
-    /// The answer as MCP wants it.
-    pub(crate) fn into_result(self) -> CallToolResult {
+    /// The answer as MCP wants it. `untrusted` names the fields in which others than Lictor and its caller speak.
+    pub(crate) fn into_result(self, untrusted: &[&str]) -> CallToolResult {
         let mut structured = serde_json::to_value(&self.result).unwrap_or_default();
+        if let (false, Value::Object(all)) = (untrusted.is_empty(), &mut structured) {
+            all.insert(UNTRUSTED.to_owned(), untrusted.into());
+        }
         if let (Some(refusal), Value::Object(all)) = (&self.refusal, &mut structured)
             && let Ok(Value::Object(more)) = serde_json::to_value(refusal)
         {

@@ -4,10 +4,15 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use lictor_core::{
     error::{ErrorCode, Failure},
+    id::JobId,
     job::{CommandInput, IdempotencyKey, JobSpec, Target},
     limits::MAX_TIMEOUT,
 };
 
+mod context;
+mod rollout;
+
+pub(crate) use self::{context::ContextArguments, rollout::RolloutArguments};
 use crate::{key::derived_key, tools::Call};
 
 /// What a run tool is asked for, before it is checked.
@@ -16,14 +21,19 @@ pub(crate) struct Asked {
     pub(crate) target: Target,
     pub(crate) command: Option<String>,
     pub(crate) argv: Option<Vec<String>>,
+    pub(crate) context: Option<ContextArguments>,
+    pub(crate) rollout: Option<RolloutArguments>,
+    pub(crate) detached: bool,
     pub(crate) timeout_seconds: Option<u64>,
     pub(crate) idempotency_key: Option<String>,
 }
 
 /// The job that is asked for; without a key of its own it gets one that a repetition of the same request has too.
 pub(crate) fn job_spec(call: &Call<'_>, asked: Asked) -> Result<JobSpec, Failure> {
-    let Asked { target, command, argv, timeout_seconds, idempotency_key } = asked;
-    let mut spec = planned_spec(call, target, command, argv)?;
+    let Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key } = asked;
+    let mut spec = planned_spec(call, target, command, argv, context)?;
+    spec.rollout = self::rollout::rollout(rollout)?;
+    spec.detached = detached;
     spec.timeout = timeout_seconds.map(timeout).transpose()?;
     spec.idempotency_key = match idempotency_key {
         Some(text) => Some(IdempotencyKey::new(&text).map_err(|error| refused("idempotency_key", error))?),
@@ -38,6 +48,7 @@ pub(crate) fn planned_spec(
     target: Target,
     command: Option<String>,
     argv: Option<Vec<String>>,
+    context: Option<ContextArguments>,
 ) -> Result<JobSpec, Failure> {
     let command = match (command, argv) {
         (Some(line), None) => CommandInput::Line(line),
@@ -49,15 +60,43 @@ pub(crate) fn planned_spec(
             ));
         }
     };
-    Ok(JobSpec::new(target, command, call.origin()))
+    let context = self::context::context(context)?;
+    Ok(JobSpec { context, ..JobSpec::new(target, command, call.origin()) })
 }
 
-/// One host or all hosts with a tag.
-pub(crate) fn target(alias: Option<String>, tag: Option<String>) -> Result<Target, Failure> {
-    match (alias, tag) {
-        (Some(alias), None) => one_host(&alias),
-        (None, Some(tag)) => every_host(&tag),
-        _ => Err(refused("alias", "give either alias (one host) or tag (every host with it), and not both")),
+/// One host, all hosts with a tag, or those that an expression means.
+pub(crate) fn target(
+    alias: Option<&str>,
+    tag: Option<&str>,
+    expression: Option<&str>,
+) -> Result<Target, Failure> {
+    match (alias, tag, expression) {
+        (Some(alias), None, None) => one_host(alias),
+        (None, tag, expression) if tag.is_some() || expression.is_some() => hosts_of(tag, expression),
+        _ => Err(refused(
+            "alias",
+            "give exactly one of alias (one host), tag (every host with it) and match (an expression)",
+        )),
+    }
+}
+
+/// All hosts with a tag, or those that an expression means.
+pub(crate) fn hosts_of(tag: Option<&str>, expression: Option<&str>) -> Result<Target, Failure> {
+    match (tag, expression) {
+        (Some(tag), None) => every_host(tag),
+        (None, Some(expression)) => Ok(Target::Expression(parse("match", expression)?)),
+        _ => {
+            Err(refused("tag", "give either tag (every host with it) or match (an expression), and not both"))
+        }
+    }
+}
+
+/// A job by its identifier. `task_id` is another name for the same identifier, for clients that know tasks.
+pub(crate) fn job_id(job_id: Option<&str>, task_id: Option<&str>) -> Result<JobId, Failure> {
+    match (job_id, task_id) {
+        (Some(job), None) => parse("job_id", job),
+        (None, Some(task)) => parse("task_id", task),
+        _ => Err(refused("job_id", "give either job_id or task_id, which are the same, and not both")),
     }
 }
 
@@ -67,7 +106,7 @@ pub(crate) fn one_host(alias: &str) -> Result<Target, Failure> {
 }
 
 /// Every host with this tag.
-pub(crate) fn every_host(tag: &str) -> Result<Target, Failure> {
+fn every_host(tag: &str) -> Result<Target, Failure> {
     Ok(Target::Tag(parse("tag", tag)?))
 }
 

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use lictor_runtime::config::{ConfigError, load_yaml, resolve};
 use serde::Deserialize;
 
+use crate::http::config::{HttpConfig, HttpFile, InvalidHttp};
+
 /// Where the controller is and as whom to call it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct BridgeConfig {
     /// The controller, as `host:port`.
     pub controller: String,
@@ -14,6 +16,24 @@ pub struct BridgeConfig {
     pub identity_dir: PathBuf,
     /// The name of certificate and key in it, without `.pem` and `.key`.
     pub identity_name: String,
+    /// How to serve HTTP, if the file says.
+    pub http: Option<HttpConfig>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidConfig {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] ConfigError),
+    /// What it says of HTTP is wrong.
+    #[error("{}: {problem}", path.display())]
+    Http {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: InvalidHttp,
+    },
 }
 
 /// The file, as it is written.
@@ -22,6 +42,7 @@ pub struct BridgeConfig {
 struct BridgeFile {
     controller: String,
     identity: IdentityFile,
+    http: Option<HttpFile>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,11 +58,14 @@ impl BridgeConfig {
     /// Reads the YAML file `path`; a relative directory in it is relative to the file.
     ///
     /// # Errors
-    /// When the file cannot be read, or has other keys than it should.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let BridgeFile { controller, identity } = load_yaml(path)?;
+    /// When the file cannot be read, has other keys than it should, or would serve HTTP as it must not be served.
+    pub fn load(path: &Path) -> Result<Self, InvalidConfig> {
+        let BridgeFile { controller, identity, http } = load_yaml(path)?;
         let base = path.parent().unwrap_or(Path::new("."));
-        Ok(Self { controller, identity_dir: resolve(base, &identity.dir), identity_name: identity.name })
+        let http = http.map(|file| HttpConfig::new(file, base)).transpose();
+        let http = http.map_err(|problem| InvalidConfig::Http { path: path.to_owned(), problem })?;
+        let identity_dir = resolve(base, &identity.dir);
+        Ok(Self { controller, identity_dir, identity_name: identity.name, http })
     }
 }
 

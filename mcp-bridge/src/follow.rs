@@ -8,19 +8,20 @@ use lictor_client::{
 };
 use lictor_core::{
     error::{ErrorCode, Failure},
-    job::JobSpec,
+    job::{JobSpec, JobState},
     limits::{KILL_CONFIRM, TERM_GRACE},
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{progress::Progress, tools::Call};
+use crate::{auth::stop, progress::Progress, tools::Call};
 
 /// How long a cancelled call waits for its job to end: what stopping takes on a host, and as much again for the way.
 const CANCEL_WAIT: Duration = TERM_GRACE.saturating_add(KILL_CONFIRM).saturating_add(Duration::from_secs(15));
 
 /// Runs the job and collects what becomes of it; `keep` says how much output to keep for a number of hosts.
 ///
-/// The collected job has not ended if the call was cancelled and stopping took longer than [`CANCEL_WAIT`].
+/// A job that waits for the consent of others is answered at once, without its hosts. Otherwise, the collected job has not
+/// ended only if the call was cancelled and stopping took longer than [`CANCEL_WAIT`].
 pub(crate) async fn follow(
     call: &Call<'_>,
     spec: &JobSpec,
@@ -39,14 +40,23 @@ pub(crate) async fn follow(
                         collector.set_keep(keep(submitted.job.counts.total()));
                     }
                     progress.note(&update).await;
+                    let waits = waits_for_people(&update);
                     collector.take(update);
+                    if let (Some(task), Some(job)) = (call.task, collector.job()) {
+                        // It is recorded, and goes on without anybody waiting for it.
+                        let _ = task.set(job.clone());
+                        return Ok(collector);
+                    }
+                    if waits {
+                        return Ok(collector);
+                    }
                 }
                 None => return Ok(collector),
             },
             () = progress.told() => {}
             () = call.context.ct.cancelled(), if give_up.is_none() => {
                 give_up = Some(Instant::now() + CANCEL_WAIT);
-                if let Err(failure) = call.client.cancel(stream.job()).await {
+                if let Err(failure) = stop(call.client, stream.job()).await {
                     tracing::warn!(job = %stream.job(), %failure, "a cancelled call's job could not be cancelled");
                 }
             }
@@ -55,8 +65,13 @@ pub(crate) async fn follow(
     }
 }
 
+/// Whether the job waits for consent: people may take hours, and no call waits for them.
+fn waits_for_people(update: &JobUpdate) -> bool {
+    matches!(update, JobUpdate::Submitted(submitted) if submitted.job.state == JobState::AwaitingApproval)
+}
+
 /// Where the failure leaves open whether a job was recorded, says how to ask for it without running it twice.
-fn asking_again(mut failure: Failure, spec: &JobSpec) -> Failure {
+pub(crate) fn asking_again(mut failure: Failure, spec: &JobSpec) -> Failure {
     let open =
         matches!(failure.code, ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Internal);
     if let (true, Some(key)) = (open, &spec.idempotency_key) {

@@ -11,6 +11,7 @@ const MAX_NAMES: usize = 32;
 
 /// What became of a command on hosts where it ended alike and printed the same.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub(crate) struct GroupRun {
     /// Number of hosts with this result; the same state, exit code and whole output.
     pub(crate) hosts_count: usize,
@@ -39,10 +40,5 @@ impl GroupRun {
         hosts.truncate(MAX_NAMES);
         let run = HostRun::show(group.first()?, collected, budget);
         Some(Self { hosts_count: group.members().len(), hosts, hosts_left_out, run })
-    }
-
-    /// Bytes of it that vary most: names and output.
-    pub(crate) fn text_bytes(&self) -> usize {
-        self.hosts.iter().map(String::len).sum::<usize>() + self.run.stdout.len() + self.run.stderr.len()
     }
 }

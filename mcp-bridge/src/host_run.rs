@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use lictor_client::{collect::Collected, views::InvocationView};
-use lictor_core::outcome::{Exit, Outcome, Ran};
+use lictor_core::{
+    job::JobState,
+    outcome::{Exit, Outcome, Ran},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,7 +22,7 @@ pub(crate) struct HostRun {
     /// Alias of the host.
     pub(crate) host: String,
     /// SUCCEEDED, FAILED, TIMED_OUT, KILLED, DENIED, EXPIRED, SKIPPED, CANCELLED, UNREACHABLE or UNKNOWN; or where it
-    /// stands if it has not ended: QUEUED, OFFERED, ACCEPTED or RUNNING.
+    /// stands if it has not ended: AWAITING_APPROVAL, QUEUED, OFFERED, ACCEPTED or RUNNING.
     pub(crate) state: &'static str,
     /// Whether the command ran: not_run (certainly not; asking again is safe), ran, or may_have_run (nobody can know).
     pub(crate) ran: &'static str,
@@ -69,6 +72,16 @@ impl HostRun {
             reason: outcome.and_then(Outcome::reason_code).map(ToOwned::to_owned),
             duration_ms: invocation.duration().map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             ..Self::of_streams(stdout, stderr)
+        }
+    }
+
+    /// A host on which nothing begins before others have consented.
+    pub(crate) fn awaiting(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            state: JobState::AwaitingApproval.as_str(),
+            ran: Ran::NotRun.as_str(),
+            ..Self::of_streams(Shown::default(), Shown::default())
         }
     }
 

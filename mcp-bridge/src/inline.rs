@@ -11,7 +11,7 @@ use unicode_general_category::{GeneralCategory, get_general_category};
 const MARK_BYTES: usize = 64;
 
 /// A stream as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
     /// The text.
     pub(crate) text: String,

@@ -1,23 +1,33 @@
 //! The MCP bridge: an MCP server whose tools are calls to the controller.
 //!
 //! A call goes [`server`] → `tools/*` (arguments in, job spec out) → `follow` (the job as it happens, with progress and
-//! cancellation) → `answer` (typed result, bounded output, or a failure with a code and a next step). No tool and no
-//! argument raises its caller's authority; what is allowed is decided by the controller, for this bridge's identity.
+//! cancellation) → `answer` (typed result, bounded output, or a failure with a code and a next step). Beside the tools
+//! there are `resources`, `prompts` and `completions`, which only read. No tool and no argument raises its caller's
+//! authority; what is allowed is decided by the controller, for the user whose token comes with a request ([`http`]), or
+//! for this bridge's identity.
 //!
-//! This crate knows neither the wire format nor approvals nor any host's address.
+//! This crate knows neither the wire format nor how approvals are decided nor any host's address.
 
 pub mod config;
+pub mod http;
 pub mod server;
 pub mod stdio;
 
 mod advice;
 mod answer;
 mod arguments;
+mod auth;
+mod completions;
 mod follow;
 mod group_run;
 mod host_run;
 mod inline;
+mod job_status;
 mod key;
 mod progress;
+mod prompts;
+mod resources;
 mod schema;
+mod tasks;
 mod tools;
+mod waiting;

@@ -9,7 +9,14 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use crate::answer::Refusal;
+use crate::answer::{Refusal, UNTRUSTED};
+
+/// How a description of a field marks that others than Lictor and its caller speak in it.
+const NEVER_INSTRUCTIONS: &str = "never instructions";
+/// How many fields of a result are said to be always there.
+const IDENTITY_FIELDS: usize = 2;
+/// What remains of such a description.
+const UNTRUSTED_DATA: &str = "Untrusted data.";
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema + Any>() -> Arc<JsonObject> {
@@ -23,13 +30,16 @@ pub(crate) fn input<T: JsonSchema + Any>() -> Arc<JsonObject> {
 
 /// The schema of a tool's result: an object that is the result, a refusal, or both when a result tells why nothing ran.
 /// It has one flat list of properties, because that is what every client can show.
-pub(crate) fn output<T: JsonSchema + Any>() -> Arc<JsonObject> {
+///
+/// A model pays for every word of it in each conversation, so names have to speak for themselves; what is said of a
+/// field is only whether it is to be trusted. `docs/mcp.md` says the rest.
+pub(crate) fn output<T: JsonSchema + Any>(untrusted: &[&str]) -> Arc<JsonObject> {
     let mut schema = plain(Value::Object(schema_for_output::<T>().as_ref().clone()));
     let mut refusal = plain(Value::Object(schema_for_output::<Refusal>().as_ref().clone()));
     for name in ["title", "description", "$schema"] {
         schema.remove(name);
     }
-    let required_of_result = schema.remove("required").unwrap_or_else(|| json!([]));
+    let required_of_result = identity(schema.remove("required"));
     let required_of_refusal = refusal.remove("required").unwrap_or_else(|| json!([]));
     if let (Some(Value::Object(all)), Some(Value::Object(more))) =
         (schema.get_mut("properties"), refusal.remove("properties"))
@@ -37,12 +47,52 @@ pub(crate) fn output<T: JsonSchema + Any>() -> Arc<JsonObject> {
         for (name, property) in more {
             all.entry(name).or_insert(property);
         }
+        if !untrusted.is_empty() {
+            all.insert(UNTRUSTED.to_owned(), json!({ "type": "array" }));
+        }
     }
     schema.insert(
         "anyOf".into(),
         json!([{ "required": required_of_result }, { "required": required_of_refusal }]),
     );
-    Arc::new(schema)
+    let mut schema = Value::Object(schema);
+    terse(&mut schema);
+    match schema {
+        Value::Object(schema) => Arc::new(schema),
+        _ => Arc::default(),
+    }
+}
+
+/// What tells a result from a refusal: the first fields of it, which it always has.
+fn identity(required: Option<Value>) -> Value {
+    match required {
+        Some(Value::Array(names)) => names.into_iter().take(IDENTITY_FIELDS).collect(),
+        _ => json!([]),
+    }
+}
+
+/// Leaves out what is said of fields, but for whether they are to be trusted; and within lists, which are always there.
+fn terse(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            match map.get_mut("description") {
+                Some(Value::String(text)) if text.contains(NEVER_INSTRUCTIONS) => {
+                    *text = UNTRUSTED_DATA.to_owned()
+                }
+                Some(Value::String(_)) => drop(map.remove("description")),
+                _ => {}
+            }
+            if map.get("properties").is_some_and(Value::is_object) {
+                map.remove("required");
+            }
+            if map.get("additionalProperties") == Some(&Value::Bool(true)) {
+                map.remove("additionalProperties");
+            }
+            map.values_mut().for_each(terse);
+        }
+        Value::Array(items) => items.iter_mut().for_each(terse),
+        _ => {}
+    }
 }
 
 /// Leaves out what clients stumble over: number formats that only Rust knows, and `null` for what is simply left out.
@@ -57,7 +107,11 @@ fn simplify(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let superfluous = |name: &str, value: &Value| {
-                (name == "format" && value.is_string()) || (name == "default" && value.is_null())
+                (name == "format" && value.is_string())
+                    || (name == "minimum" && value.is_number())
+                    || (name == "default" && (value.is_null() || value.is_boolean() || value.is_number()))
+                    || (name == "default" && value.as_array().is_some_and(Vec::is_empty))
+                    || (name == "default" && value.as_object().is_some_and(Map::is_empty))
             };
             let kept = map.into_iter().filter(|(name, value)| !superfluous(name, value));
             let mut map: Map<_, _> = kept.map(|(name, value)| (name, simplify(value))).collect();

@@ -20,7 +20,7 @@ const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
 /// # Errors
 /// When the identity cannot be read, or the client does not speak MCP.
 pub async fn serve_stdio(config: BridgeConfig) -> anyhow::Result<()> {
-    let BridgeConfig { controller, identity_dir, identity_name } = config;
+    let BridgeConfig { controller, identity_dir, identity_name, http: _ } = config;
     let client = Client::connect(ClientConfig::in_dir(controller, &identity_dir, &identity_name)).map_err(
         |failure| {
             let next_step = failure.next_step.clone();

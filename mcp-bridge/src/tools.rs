@@ -1,22 +1,42 @@
 //! The tools: one file each, all of the same shape, and the table of them.
 
 mod cancel;
+mod cancel_async_task;
 mod describe_host;
+mod explain_denial;
 mod job_output;
 mod list_hosts;
+mod list_jobs;
 mod ping;
 mod plan;
+mod reload_config;
 mod run;
+mod run_async;
 mod run_on_tag;
+mod task_output;
+mod task_result;
+mod task_status;
 
-use std::{fmt, future::Future, pin::Pin, sync::LazyLock};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{LazyLock, OnceLock},
+};
 
-use lictor_client::connect::Client;
+use lictor_client::{
+    collect::{Collector, Keep},
+    connect::Client,
+    fleet::HostView,
+    views::JobView,
+};
 use lictor_core::{
     error::{ErrorCode, Failure},
+    id::JobId,
     job::Origin,
     principal::Via,
 };
+use lictor_oauth::scope::Scope;
 use rmcp::{
     RoleServer,
     model::{CallToolResult, JsonObject, Tool, ToolAnnotations},
@@ -25,6 +45,7 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use self::describe_host::described as described_host;
 use crate::{
     answer::{Answer, failed},
     schema,
@@ -40,6 +61,8 @@ pub(crate) trait BridgeTool {
     const DESCRIPTION: &'static str;
     /// What it does to the fleet, for the annotations.
     const EFFECT: Effect;
+    /// The fields of its answer in which others than Lictor and its caller speak: data, never instructions.
+    const UNTRUSTED: &'static [&'static str] = &[];
     /// Its arguments.
     type Parameters: DeserializeOwned + JsonSchema + Send + 'static;
     /// Its result.
@@ -71,6 +94,8 @@ pub(crate) struct Call<'a> {
     pub(crate) nonce: &'a [u8; 16],
     /// The tool's name.
     pub(crate) tool: &'a str,
+    /// Where to put the job once it is recorded, if its end is not to be waited for.
+    pub(crate) task: Option<&'a OnceLock<JobView>>,
     /// The request: its id, its cancellation, its progress token, its client.
     pub(crate) context: RequestContext<RoleServer>,
 }
@@ -81,6 +106,8 @@ type CallFuture<'a> = Pin<Box<dyn Future<Output = CallToolResult> + Send + 'a>>;
 pub(crate) struct Entry {
     /// What clients are told of it.
     pub(crate) tool: Tool,
+    /// What it does.
+    pub(crate) effect: Effect,
     call: for<'a> fn(Call<'a>, JsonObject) -> CallFuture<'a>,
 }
 
@@ -92,18 +119,66 @@ pub(crate) fn all() -> &'static [Entry] {
             Entry::of::<list_hosts::ListHosts>(),
             Entry::of::<describe_host::DescribeHost>(),
             Entry::of::<plan::PlanCommand>(),
+            Entry::of::<explain_denial::ExplainDenial>(),
             Entry::of::<run::Run>(),
             Entry::of::<run_on_tag::RunOnTag>(),
+            Entry::of::<run_async::RunAsync>(),
+            Entry::of::<task_status::TaskStatus>(),
+            Entry::of::<task_result::TaskResult>(),
+            Entry::of::<task_output::TaskOutput>(),
+            Entry::of::<cancel_async_task::CancelAsyncTask>(),
+            Entry::of::<list_jobs::ListJobs>(),
             Entry::of::<job_output::JobOutput>(),
             Entry::of::<cancel::Cancel>(),
+            Entry::of::<reload_config::ReloadConfig>(),
         ]
     });
     &ALL
 }
 
+/// The hosts, as `ssh_list_hosts` tells them.
+pub(crate) fn listed_hosts(hosts: Vec<HostView>) -> impl Serialize {
+    list_hosts::Hosts::of(hosts)
+}
+
+/// What became of an ended job, as `ssh_get_task_result` tells it.
+pub(crate) async fn job_result(client: &Client, job: JobId) -> Result<impl Serialize, Failure> {
+    run_on_tag::result(&task_result::collect(client, job).await?)
+}
+
 /// The tool of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Entry> {
     all().iter().find(|entry| entry.tool.name == name)
+}
+
+/// The result that a tool gives of a job that it began and that has ended since; `None` for a tool that begins none.
+pub(crate) fn result_of(tool: &str, collector: &Collector) -> Option<Result<CallToolResult, Failure>> {
+    match tool {
+        run::Run::NAME => Some(told::<run::Run>(run::answer(collector, None))),
+        run_on_tag::RunOnTag::NAME => Some(told::<run_on_tag::RunOnTag>(run_on_tag::answer(collector, None))),
+        _ => None,
+    }
+}
+
+fn told<T: BridgeTool>(answer: Result<Answer<T::Result>, Failure>) -> Result<CallToolResult, Failure> {
+    answer.map(|answer| answer.into_result(T::UNTRUSTED))
+}
+
+/// What such a tool keeps of each stream; `None` for a tool that begins no job.
+pub(crate) fn keep_of(tool: &str) -> Option<fn(u32) -> Keep> {
+    match tool {
+        run::Run::NAME => Some(run::keep),
+        run_on_tag::RunOnTag::NAME => Some(run_on_tag::keep),
+        _ => None,
+    }
+}
+
+/// The scope of a user's token that a tool needs; `None` for a tool that there is not.
+pub(crate) fn scope_of(name: &str) -> Option<Scope> {
+    find(name).map(|entry| match entry.effect {
+        Effect::Reads => Scope::Read,
+        Effect::Runs | Effect::Stops => Scope::Run,
+    })
 }
 
 // === impl Entry ===
@@ -112,9 +187,9 @@ impl Entry {
     fn of<T: BridgeTool + 'static>() -> Self {
         let tool = Tool::new(T::NAME, T::DESCRIPTION, schema::input::<T::Parameters>())
             .with_title(T::TITLE)
-            .with_raw_output_schema(schema::output::<T::Result>())
-            .with_annotations(T::EFFECT.annotations(T::TITLE));
-        Self { tool, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
+            .with_raw_output_schema(schema::output::<T::Result>(T::UNTRUSTED))
+            .with_annotations(T::EFFECT.annotations());
+        Self { tool, effect: T::EFFECT, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
     }
 
     /// Calls the tool.
@@ -136,7 +211,7 @@ async fn handle<T: BridgeTool>(call: Call<'_>, arguments: JsonObject) -> CallToo
         }
     };
     match T::call(&call, parameters).await {
-        Ok(answer) => answer.into_result(),
+        Ok(answer) => answer.into_result(T::UNTRUSTED),
         Err(failure) => failed(&failure),
     }
 }
@@ -166,11 +241,13 @@ impl fmt::Debug for Call<'_> {
 // === impl Effect ===
 
 impl Effect {
-    fn annotations(self, title: &str) -> ToolAnnotations {
-        ToolAnnotations::with_title(title)
-            .read_only(self == Self::Reads)
-            .destructive(self != Self::Reads)
-            .idempotent(self != Self::Runs)
-            .open_world(self != Self::Reads)
+    /// What clients may tell their people. Where nothing is changed, the other hints mean nothing.
+    fn annotations(self) -> ToolAnnotations {
+        let hints = ToolAnnotations::new().read_only(self == Self::Reads).open_world(self != Self::Reads);
+        match self {
+            Self::Reads => hints,
+            Self::Runs => hints.destructive(true).idempotent(false),
+            Self::Stops => hints.destructive(true).idempotent(true),
+        }
     }
 }

@@ -20,7 +20,9 @@ use std::collections::BTreeMap;
 
 use lictor_core::{
     clock::Timestamp,
+    content::Content,
     context::{Context, Environment, InvalidContext},
+    digest::Digest,
     job::CommandInput,
     label::Labels,
     name::{HostAlias, SiteName, Tag, TenantName},
@@ -94,6 +96,7 @@ struct CaseFile {
     environment: BTreeMap<String, String>,
     working_directory: Option<String>,
     run_as: Option<String>,
+    stdin_bytes: Option<u64>,
     command: Option<String>,
     argv: Option<Vec<String>>,
     expect: String,
@@ -194,7 +197,13 @@ fn context(file: &CaseFile) -> Result<Context, String> {
         environment: Environment::from_pairs(&file.environment).map_err(|why| named("environment", why))?,
         working_directory: directory.map_err(|why| named("working_directory", why))?,
         run_as: login.map_err(|why| named("run_as", why))?,
+        stdin: file.stdin_bytes.map(some_content).transpose()?,
     })
+}
+
+/// Of standard input only its length is judged.
+fn some_content(bytes: u64) -> Result<Content, String> {
+    Content::new(Digest::of(b""), bytes).map_err(|why| format!("`stdin_bytes`: {why}"))
 }
 
 fn is_code(code: &str) -> bool {

@@ -102,6 +102,9 @@ pub(crate) struct RuleFile {
     /// Logins as which a request may run it; left out: none but the site's own. In a deny rule: only requests for one of
     /// these.
     pub(crate) run_as: Option<Vec<String>>,
+    /// What a request may give it to read, which an upload writes: `true`, or `max_bytes`; left out: nothing. In a deny
+    /// rule, `true`: only requests that give something.
+    pub(crate) stdin: Option<StdinFile>,
     /// When; left out: always.
     pub(crate) when: Option<WhenFile>,
     /// Only if this expression (CEL) is true.
@@ -234,6 +237,26 @@ pub(crate) struct HostsFile {
     pub(crate) sites: Option<Vec<String>>,
     /// Labels that each of the hosts must have, all of them; in a value, `*` stands for any characters, as in `env: prod-*`.
     pub(crate) labels: Option<BTreeMap<String, String>>,
+}
+
+/// `true`, or how much.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged, rename = "Stdin")]
+pub(crate) enum StdinFile {
+    /// As much as can be given.
+    Any(bool),
+    /// At most so much.
+    Bounded(StdinBoundFile),
+}
+
+/// How much standard input.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "StdinBound")]
+pub(crate) struct StdinBoundFile {
+    /// The most bytes.
+    #[schemars(range(min = 1, max = 67_108_864))]
+    pub(crate) max_bytes: u64,
 }
 
 /// `all`, or which hosts.

@@ -10,6 +10,7 @@ pub(crate) mod programs;
 mod reach;
 mod starts;
 mod subject;
+mod transfers;
 
 use std::fmt;
 
@@ -153,6 +154,7 @@ fn of_rule(rule: &Rule) -> Vec<Found> {
         found.push(Found { finding: Finding::RunsAsRoot, pattern: None, why });
     }
     if let Commands::Patterns(patterns) = &rule.commands {
+        found.extend(transfers::without_content(rule, patterns));
         for (index, pattern) in patterns.iter().enumerate() {
             let of_pattern = of_pattern(pattern, rule.effect()).into_iter();
             found.extend(of_pattern.map(|(finding, why)| Found { finding, pattern: Some(index), why }));

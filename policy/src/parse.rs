@@ -29,6 +29,7 @@ use lictor_core::{
     command::{Command, Simple},
     job::CommandInput,
     limits::{MAX_LINE_BYTES, MAX_WORD_BYTES, MAX_WORDS},
+    transfer::Transfer,
 };
 
 use self::scan::Globs;
@@ -56,6 +57,7 @@ fn read(input: &CommandInput, globs: Globs) -> Result<Command, Refusal> {
         CommandInput::Argv(words) => parse_argv(words)?,
         CommandInput::Line(line) => parse_line(line, globs)?,
     };
+    check_transfer(&command)?;
     check_rendering(&command)?;
     Ok(command)
 }
@@ -72,6 +74,7 @@ pub fn check_command(command: &Command) -> Result<(), Refusal> {
         }
         check_simple(simple, None)?;
     }
+    check_transfer(command)?;
     check_rendering(command)
 }
 
@@ -130,6 +133,14 @@ pub(crate) fn check_simple(simple: &Simple, span: Option<Range<usize>>) -> Resul
                 None => refusal,
             })
         }
+    }
+}
+
+/// What names a program of Lictor's own is one whole transfer; no shell ever reads such a name.
+fn check_transfer(command: &Command) -> Result<(), Refusal> {
+    match Transfer::of(command) {
+        Ok(_) => Ok(()),
+        Err(invalid) => Err(Refusal::new(RefusalCode::Transfer, None, invalid.message).hinting(invalid.hint)),
     }
 }
 

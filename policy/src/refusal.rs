@@ -57,6 +57,8 @@ pub enum RefusalCode {
     TooManyParts,
     /// No command, or a joiner without a command on one side.
     Empty,
+    /// A program of Lictor's own that is not exactly one file transfer.
+    Transfer,
     /// The text that would be sent does not read back as the same words. Never expected.
     Rendering,
 }
@@ -65,7 +67,7 @@ pub enum RefusalCode {
 
 impl RefusalCode {
     /// Every code, for documentation and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Expansion,
         Self::Backslash,
         Self::Glob,
@@ -84,6 +86,7 @@ impl RefusalCode {
         Self::TooManyWords,
         Self::TooManyParts,
         Self::Empty,
+        Self::Transfer,
         Self::Rendering,
     ];
 
@@ -108,6 +111,7 @@ impl RefusalCode {
             Self::TooManyWords => "E_TOO_MANY_WORDS",
             Self::TooManyParts => "E_TOO_MANY_PARTS",
             Self::Empty => "E_EMPTY",
+            Self::Transfer => "E_TRANSFER",
             Self::Rendering => "E_RENDERING",
         }
     }
@@ -135,6 +139,7 @@ impl RefusalCode {
             Self::TooManyWords => return format!("at most {MAX_WORDS} words; put the list in a file on the host"),
             Self::TooManyParts => return format!("at most {MAX_PARTS} commands a line; run several jobs"),
             Self::Empty => "write a command on both sides of each joiner and nothing after the last",
+            Self::Transfer => "write `lictor:upload PATH` or `lictor:download PATH`, alone",
             Self::Rendering => "this is a defect in Lictor; please report the command",
         }
         .into()

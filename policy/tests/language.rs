@@ -86,6 +86,7 @@ impl Ask {
             environment: Environment::from_pairs(self.variables.iter().copied()).unwrap(),
             working_directory: self.directory.map(|path| path.parse().unwrap()),
             run_as: self.login.map(|name| name.parse().unwrap()),
+            stdin: None,
         }
     }
     fn decide(&self, set: &PolicySet) -> Decision {

@@ -1,5 +1,6 @@
 //! Conversion between wire and domain. In: `TryFrom`, which refuses whatever is missing, unknown or too large. Out: `From`.
 
+mod approval;
 mod command;
 mod context;
 mod freeze;
@@ -15,8 +16,9 @@ mod rollout;
 use std::fmt;
 
 pub use self::{
+    approval::{approval_to_wire, terms_from_wire, terms_to_wire},
     command::command_text,
-    context::{context_from_wire, context_to_wire},
+    context::{content_from_wire, content_to_wire, context_from_wire, context_to_wire},
     guard::guard_from_wire,
     invocation::invocation_to_wire,
     job::{counts_from_wire, job_state_from_wire, job_to_wire},

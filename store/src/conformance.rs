@@ -18,9 +18,12 @@ macro_rules! conformance {
             large_and_binary_output_comes_back_byte_for_byte,
             every_change_is_in_the_audit_in_order_and_in_the_tree,
             concurrent_changes_of_one_thing_let_exactly_one_through,
+            an_approval_is_kept_with_its_job_and_two_decisions_at_once_are_one,
             policies_are_kept_by_version,
             a_freeze_is_kept_until_it_is_lifted_once,
             a_proposed_policy_is_kept_until_it_is_replaced_or_removed,
+            proofs_hold_for_every_earlier_head,
+            the_newest_checkpoint_and_the_last_of_each_hour_are_kept,
             what_was_acknowledged_is_there_after_reopening,
         );
     };

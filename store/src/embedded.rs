@@ -1,46 +1,52 @@
 //! The default store: a synced journal in front of a sled tree. One process, no server to install.
 //!
-//! A commit is durable once its frame is in the journal and the journal is synced; then it is applied to sled, which
-//! syncs at its own pace. After a crash the tail of the journal is applied again, so sled never has to be trusted with
-//! the last moments (its `flush` does not reach the device). `docs/decisions/` has the measurements.
+//! A commit is durable once its frame is in the journal and the journal is synced. Then readers see it, and it goes to
+//! sled in good time. After a crash the tail of the journal is applied again, so sled never has to be trusted with the
+//! last moments (its `flush` does not reach the device). `docs/decisions/` has the measurements.
 
 mod batch;
+mod checkpoints;
 mod committer;
 mod journal;
 mod keys;
+mod nodes;
 mod outputs;
 mod plan;
 mod room;
+mod table;
 
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
+    digest::Digest,
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
-    merkle::{Frontier, TreeHead},
+    merkle::{Frontier, Node, TreeHead},
     name::{AgentName, HostAlias, SiteName},
     output::StreamName,
     principal::Principal,
 };
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use self::{
     committer::Committer,
     journal::{Journal, Position},
     outputs::{FileName, OutputFiles},
     plan::Planned,
+    table::{Layer, Table, save_tree},
 };
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Outline,
-    Recorded, Store, StoreError, outline,
+    AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
+    KeptToken, Outline, Recorded, Store, StoreError, outline,
     record::{
         AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, PolicyRecord,
         ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
@@ -54,10 +60,10 @@ const WRITE_BACK_MS: u64 = 500;
 
 /// A store in a directory.
 pub struct EmbeddedStore {
-    tree: sled::Tree,
+    table: Arc<Table>,
     committer: Committer,
     outputs: OutputFiles,
-    head: Arc<Mutex<TreeHead>>,
+    head: Arc<watch::Sender<TreeHead>>,
     // Held for as long as the store is open, so that no second process opens it.
     _lock: File,
 }
@@ -124,22 +130,24 @@ impl EmbeddedStore {
         let applied = read_applied(&tree).map_err(damaged)?;
         let journal_dir = dir.join("journal");
         let end = Journal::replay(&journal_dir, applied, |frame, position| {
-            committer::apply(&tree, &batch::decode(frame)?, position)
+            Layer::of(batch::decode(frame)?, position).sink(&tree)
         })
         .map_err(damaged)?;
         // Once the tree is safe, the files just read are not needed: a start that fails later leaves none behind.
-        committer::save_tree(&db, &dir.join("state")).map_err(damaged)?;
+        save_tree(&db, &dir.join("state")).map_err(damaged)?;
         let journal = Journal::start(&journal_dir, end).map_err(damaged)?;
         let frontier = read_frontier(&tree).map_err(damaged)?;
-        let head = Arc::new(Mutex::new(frontier.head()));
+        let head = Arc::new(watch::Sender::new(frontier.head()));
         let outputs = OutputFiles::open(dir.join("output")).map_err(io)?;
+        let table = Arc::new(Table::new(db, tree, dir.join("state")));
+        nodes::complete(&table, frontier.size()).map_err(damaged)?;
         let committer =
-            Committer::start(db, tree.clone(), dir.join("state"), journal, frontier, Arc::clone(&head));
-        Ok(Self { tree, committer, outputs, head, _lock: lock })
+            Committer::start(Arc::clone(&table), &dir.join("state"), journal, frontier, Arc::clone(&head));
+        Ok(Self { table, committer, outputs, head, _lock: lock })
     }
 
     fn record<R: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
-        let Some(value) = self.tree.get(key).map_err(corrupt)? else { return Ok(None) };
+        let Some(value) = self.table.get(key)? else { return Ok(None) };
         decode(batch::record_of(&value)?).map(Some)
     }
 
@@ -148,10 +156,10 @@ impl EmbeddedStore {
         R: DeserializeOwned,
         T: TryFrom<R, Error = StoreError>,
     {
-        self.tree
+        self.table
             .scan_prefix(prefix)
             .values()
-            .map(|value| decode::<R>(batch::record_of(&value.map_err(corrupt)?)?)?.try_into())
+            .map(|value| decode::<R>(batch::record_of(&value?)?)?.try_into())
             .collect()
     }
 }
@@ -200,11 +208,10 @@ impl Store for EmbeddedStore {
 
     async fn jobs(&self, before: Option<JobId>, limit: usize) -> Result<Vec<KeptJob>, StoreError> {
         let end = before.map_or_else(|| keys::after_all_jobs().to_vec(), keys::job);
-        self.tree
-            .range(keys::first_job().to_vec()..end)
+        self.table
+            .range_back(keys::first_job().to_vec(), end)
             .values()
-            .rev()
-            .map(|value| decode::<JobRecord>(batch::record_of(&value.map_err(corrupt)?)?)?.try_into())
+            .map(|value| decode::<JobRecord>(batch::record_of(&value?)?)?.try_into())
             .filter(readable)
             .take(limit)
             .collect()
@@ -258,20 +265,17 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<InvocationId>, StoreError> {
         let prefix = keys::of_job(job);
         let start = after.map_or_else(|| prefix.clone(), |host| keys::of_job_after(job, host));
-        self.tree
-            .range(start..)
-            .take_while(|entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+        self.table
+            .range(start, keys::after_job(job))
+            .values()
             .take(limit)
-            .map(|entry| keys::id_of(&entry.map_err(corrupt)?.1).map(InvocationId::from_bytes))
+            .map(|id| keys::id_of(&id?).map(InvocationId::from_bytes))
             .collect()
     }
 
     async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError> {
-        let keys = self.tree.scan_prefix(keys::OPEN).keys();
-        keys.map(|key| {
-            keys::id_of(key.map_err(corrupt)?.get(1..).unwrap_or_default()).map(InvocationId::from_bytes)
-        })
-        .collect()
+        let keys = self.table.scan_prefix(keys::OPEN).keys();
+        keys.map(|key| keys::id_of(key?.get(1..).unwrap_or_default()).map(InvocationId::from_bytes)).collect()
     }
 
     async fn agents(&self) -> Result<Vec<KeptAgent>, StoreError> {
@@ -292,8 +296,8 @@ impl Store for EmbeddedStore {
 
     async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError> {
         let newest = || -> Result<Option<Vec<u8>>, StoreError> {
-            let last = self.tree.scan_prefix(keys::POLICY).keys().next_back();
-            Ok(last.transpose().map_err(corrupt)?.map(|key| key.to_vec()))
+            let last = self.table.scan_prefix_back(keys::POLICY).keys().next();
+            Ok(last.transpose()?.map(|key| key.to_vec()))
         };
         let Some(key) = version.map_or_else(newest, |v| Ok(Some(keys::policy(v))))? else { return Ok(None) };
         self.record::<PolicyRecord>(&key)?.map(TryInto::try_into).transpose()
@@ -308,94 +312,36 @@ impl Store for EmbeddedStore {
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        // Read first: every record below the head is in the tree by now, and those that come meanwhile are above it.
+        // Read first: every record below the head is in the table by now, and those that come meanwhile are above it.
         let head = self.audit_head().await?.size;
-        let hole = |index| corrupt(format!("audit record {index} is missing"));
-        let mut page = Vec::new();
-        let mut expected = from;
-        for entry in self.tree.range(keys::audit(from)..keys::after_audit()).take(limit) {
-            let (key, content) = entry.map_err(corrupt)?;
-            let index = keys::audit_index(&key)?;
-            if index != expected {
-                return Err(hole(expected));
-            }
-            page.push(AuditEntry { index, content: content.to_vec().into() });
-            expected += 1;
+        let page = self.table.audit(from, limit)?;
+        let next = from.saturating_add(page.len() as u64);
+        if page.len() < limit && next < head {
+            return Err(corrupt(format!("audit record {next} is missing")));
         }
-        if page.len() < limit && expected < head { Err(hole(expected)) } else { Ok(page) }
+        Ok(page)
     }
 
     async fn audit_head(&self) -> Result<TreeHead, StoreError> {
-        Ok(*self.head.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(*self.head.borrow())
+    }
+
+    fn audit_heads(&self) -> watch::Receiver<TreeHead> {
+        self.head.subscribe()
+    }
+
+    async fn audit_nodes(&self, nodes: &[Node]) -> Result<Vec<Digest>, StoreError> {
+        nodes.iter().map(|node| nodes::hash(&self.table, *node)).collect()
+    }
+
+    async fn keep_checkpoint(&self, checkpoint: KeptCheckpoint) -> Result<(), StoreError> {
+        checkpoints::keep(self.table.tree(), &checkpoint)
+    }
+
+    async fn checkpoints(&self, limit: usize) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        checkpoints::newest(self.table.tree(), limit)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use lictor_core::{audit::AuditEvent, clock::Timestamp, frame};
-
-    use super::{batch::Op, *};
-
-    fn change(n: u64) -> Change {
-        Change::new(Timestamp::from_micros(n), AuditEvent::ControllerStarted { name: n.to_string() })
-    }
-
-    #[tokio::test]
-    async fn a_hole_in_the_audit_log_is_an_error_and_shifts_no_record() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = EmbeddedStore::open(dir.path()).unwrap();
-        for n in 0..4 {
-            let _ = store.commit(change(n)).await.unwrap();
-        }
-        for missing in [0, 1, 3] {
-            let content = store.tree.remove(keys::audit(missing)).unwrap().unwrap();
-            let error = store.audit(0, 10).await.unwrap_err();
-            assert!(
-                matches!(&error, StoreError::Corrupt(why) if why.contains(&missing.to_string())),
-                "{error}"
-            );
-            store.tree.insert(keys::audit(missing), content).unwrap();
-        }
-        assert_eq!(store.audit(1, 2).await.unwrap().iter().map(|e| e.index).collect::<Vec<_>>(), [1, 2]);
-        assert!(store.audit(9, 2).await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn damage_before_later_changes_is_refused_by_file_and_offset() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = EmbeddedStore::open(dir.path()).unwrap();
-        for n in 0..3 {
-            let _ = store.commit(change(n)).await.unwrap();
-        }
-        // As if the tree had lost everything since the start, so that the journal is needed.
-        store.tree.remove(keys::APPLIED).unwrap();
-        drop(store);
-        let file = dir.path().join("journal/000000000001.journal");
-        let mut bytes = std::fs::read(&file).unwrap();
-        bytes[frame::HEADER_BYTES + 10] ^= 1;
-        std::fs::write(&file, bytes).unwrap();
-
-        // sled's threads let go of its own lock a moment after the store is dropped.
-        let error = loop {
-            match EmbeddedStore::open(dir.path()).unwrap_err() {
-                OpenError::Sled { .. } | OpenError::InUse(_) => tokio::task::yield_now().await,
-                error => break error,
-            }
-        };
-        let OpenError::Damaged { source, .. } = error else { panic!("{error:?}") };
-        assert!(source.to_string().contains("000000000001.journal is damaged at offset 0"), "{source}");
-    }
-
-    #[tokio::test]
-    async fn a_change_that_is_too_large_is_refused_and_the_writer_goes_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = EmbeddedStore::open(dir.path()).unwrap();
-        let mut large = Planned::new(change(0)).unwrap();
-        large.ops.push(Op { key: b"z".to_vec(), value: Some(vec![0; frame::MAX_PAYLOAD_BYTES]) });
-        let (refused, next) = tokio::join!(store.committer.commit(large), store.commit(change(1)));
-        assert!(refused.unwrap_err().to_string().contains("nothing of it was written"));
-        assert_eq!(next.unwrap().first_index(), 0);
-        assert_eq!(store.audit_head().await.unwrap().size, 1);
-        assert_eq!(store.audit(0, 10).await.unwrap().len(), 1);
-    }
-}
+mod tests;

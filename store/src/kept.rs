@@ -48,6 +48,8 @@ pub struct KeptAgent {
     pub serial: String,
     /// The journal it had in its last session; empty before the first.
     pub journal_id: String,
+    /// The key with which it cosigns checkpoints, as `NAME+ID+KEY`; empty before it first said one.
+    pub witness_key: String,
     /// Grows by one with each change.
     pub version: u64,
 }
@@ -120,4 +122,15 @@ pub struct KeptShadow {
     pub put_by: String,
     /// When.
     pub put_at: Timestamp,
+}
+
+/// A signed head of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCheckpoint {
+    /// How many records it covers.
+    pub size: u64,
+    /// The signed note, with the cosignatures that had come.
+    pub note: String,
+    /// When it was signed.
+    pub at: Timestamp,
 }

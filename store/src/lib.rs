@@ -18,19 +18,24 @@ pub mod record;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
+    digest::Digest,
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
-    merkle::TreeHead,
+    merkle::{
+        Node, TreeHead,
+        proof::{Plan, plan_consistency, plan_inclusion, plan_root},
+    },
     name::{AgentName, HostAlias, SiteName},
     output::StreamName,
     principal::Principal,
 };
+use tokio::sync::watch;
 
 pub use self::{
     change::{Change, Recorded, Write},
-    kept::{KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
+    kept::{KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
     outline::{KeptOutput, KeptStream, Outline},
 };
 
@@ -123,4 +128,51 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
     /// Size and root of the audit log.
     async fn audit_head(&self) -> Result<TreeHead, StoreError>;
+    /// Size and root of the audit log, as they change.
+    fn audit_heads(&self) -> watch::Receiver<TreeHead>;
+    /// The hashes of complete subtrees of the audit log, in the order asked for.
+    async fn audit_nodes(&self, nodes: &[Node]) -> Result<Vec<Digest>, StoreError>;
+
+    /// The head that the audit log had with `size` records; `None` if it never had so many.
+    async fn audit_head_at(&self, size: u64) -> Result<Option<TreeHead>, StoreError> {
+        if size > self.audit_head().await?.size {
+            return Ok(None);
+        }
+        let root = self.audit_proof(&plan_root(size)).await?.first().copied();
+        Ok(root.map(|root| TreeHead { size, root }))
+    }
+    /// The proof that the audit log of `size` records begins with that of `old` (RFC 9162 §2.1.4); `None` if it never had
+    /// so many, or `old` is more.
+    async fn consistency_proof(&self, old: u64, size: u64) -> Result<Option<Vec<Digest>>, StoreError> {
+        match plan_consistency(old, size).filter(|_| size <= self.audit_heads().borrow().size) {
+            Some(plan) => self.audit_proof(&plan).await.map(Some),
+            None => Ok(None),
+        }
+    }
+    /// The proof that the record `index` is in the audit log of `size` records (RFC 9162 §2.1.3); `None` if it is not.
+    async fn inclusion_proof(&self, index: u64, size: u64) -> Result<Option<Vec<Digest>>, StoreError> {
+        match plan_inclusion(index, size).filter(|_| size <= self.audit_heads().borrow().size) {
+            Some(plan) => self.audit_proof(&plan).await.map(Some),
+            None => Ok(None),
+        }
+    }
+    /// The hashes of a proof that was planned over records that are there.
+    async fn audit_proof(&self, plan: &Plan) -> Result<Vec<Digest>, StoreError> {
+        let hashes = self.audit_nodes(&plan.nodes()).await?;
+        plan.fold(&hashes).ok_or_else(|| StoreError::Corrupt("a hash of the audit log is missing".into()))
+    }
+
+    /// Keeps a signed head: the newest, and the last of each hour before, at most [`MAX_CHECKPOINTS`]. The one write that
+    /// is no [`Change`]: it says nothing that the log does not say, and what is lost of it in a crash is signed again.
+    async fn keep_checkpoint(&self, checkpoint: KeptCheckpoint) -> Result<(), StoreError>;
+    /// At most `limit` signed heads, newest first.
+    async fn checkpoints(&self, limit: usize) -> Result<Vec<KeptCheckpoint>, StoreError>;
+}
+
+/// Most signed heads that are kept: a year of hours.
+pub const MAX_CHECKPOINTS: usize = 366 * 24;
+
+/// The hour in which something was, counted from 1970.
+pub(crate) const fn hour_of(at: lictor_core::clock::Timestamp) -> u64 {
+    at.as_micros() / (3600 * 1_000_000)
 }

@@ -9,24 +9,28 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
     clock::Timestamp,
+    digest::Digest,
     freeze::Freeze,
     id::{FreezeId, InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
-    merkle::{Frontier, TreeHead, leaf_hash},
+    merkle::{Frontier, Node, TreeHead, leaf_hash},
     name::{AgentName, HostAlias, SiteName},
     principal::Principal,
 };
 
+use tokio::sync::watch;
+
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Recorded,
-    Store, StoreError, Write, record::encode_event,
+    AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
+    KeptToken, MAX_CHECKPOINTS, Recorded, Store, StoreError, Write, hour_of, record::encode_event,
 };
 
 /// A store in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    head: watch::Sender<TreeHead>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -44,9 +48,16 @@ struct State {
     freezes: BTreeMap<FreezeId, Freeze>,
     audit: Vec<Bytes>,
     frontier: Frontier,
+    checkpoints: BTreeMap<u64, KeptCheckpoint>,
 }
 
 // === impl MemoryStore ===
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { state: Mutex::default(), head: watch::Sender::new(Frontier::default().head()) }
+    }
+}
 
 impl MemoryStore {
     /// An empty store.
@@ -172,6 +183,7 @@ impl Store for MemoryStore {
             next.audit.push(content.into());
         }
         *state = next;
+        self.head.send_replace(state.frontier.head());
         Ok(Recorded::new(first, events))
     }
 
@@ -254,5 +266,44 @@ impl Store for MemoryStore {
 
     async fn audit_head(&self) -> Result<TreeHead, StoreError> {
         Ok(self.state().frontier.head())
+    }
+
+    fn audit_heads(&self) -> watch::Receiver<TreeHead> {
+        self.head.subscribe()
+    }
+
+    async fn audit_nodes(&self, nodes: &[Node]) -> Result<Vec<Digest>, StoreError> {
+        let state = self.state();
+        let hash = |node: &Node| {
+            let records = 1 << node.level;
+            let first = usize::try_from(node.index << node.level).unwrap_or(usize::MAX);
+            let under = state.audit.get(first..).and_then(|rest| rest.get(..records));
+            let under =
+                under.ok_or_else(|| StoreError::Corrupt("a hash of records that are not there".into()))?;
+            let mut subtree = Frontier::default();
+            for content in under {
+                subtree.push(leaf_hash(content));
+            }
+            Ok(subtree.head().root)
+        };
+        nodes.iter().map(hash).collect()
+    }
+
+    async fn keep_checkpoint(&self, checkpoint: KeptCheckpoint) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let before = state.checkpoints.range(..checkpoint.size).next_back();
+        let replaced = before.filter(|(_, b)| hour_of(b.at) == hour_of(checkpoint.at)).map(|(size, _)| *size);
+        if let Some(size) = replaced {
+            state.checkpoints.remove(&size);
+        }
+        state.checkpoints.insert(checkpoint.size, checkpoint);
+        if state.checkpoints.len() > MAX_CHECKPOINTS {
+            state.checkpoints.pop_first();
+        }
+        Ok(())
+    }
+
+    async fn checkpoints(&self, limit: usize) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        Ok(self.state().checkpoints.values().rev().take(limit).cloned().collect())
     }
 }

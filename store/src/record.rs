@@ -1,6 +1,9 @@
 //! Stored types: versioned JSON, apart from the nouns they hold. What was written by an older version stays readable.
 
+mod actor;
+mod approval;
 mod audit;
+mod checkpoint;
 mod context;
 mod facts;
 mod fleet;
@@ -19,6 +22,7 @@ pub use self::{
     facts::AuditFacts,
 };
 pub(crate) use self::{
+    checkpoint::CheckpointRecord,
     fleet::{AgentRecord, HostRecord, TokenRecord},
     freeze::FreezeRecord,
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},

@@ -77,21 +77,24 @@ async fn commits_numbers_until_it_is_killed() {
     let store = Arc::new(open(Path::new(&dir)));
     let next = Arc::new(AtomicU64::new(first.parse().unwrap()));
     let mut writers = tokio::task::JoinSet::new();
-    for _ in 0..WRITERS {
+    for writer in 0..WRITERS {
         let (store, next) = (Arc::clone(&store), Arc::clone(&next));
         writers.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let recorded = store.commit(change(number)).await.unwrap();
-                println!("\n{ACKNOWLEDGED}{number} {}", recorded.first_index());
+                println!("\n{ACKNOWLEDGED}{number} {} {writer}", recorded.first_index());
             }
         });
     }
     writers.join_next().await.unwrap().unwrap();
 }
 
+/// The index of a number's record, and which writer committed it.
+type Acknowledged = BTreeMap<u64, (u64, u64)>;
+
 /// Runs the process until it is killed; returns the acknowledged numbers with the indices of their records.
-fn killed_round(dir: &Path, first: u64, lines: u64, delay: Duration) -> BTreeMap<u64, u64> {
+fn killed_round(dir: &Path, first: u64, lines: u64, delay: Duration) -> Acknowledged {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "commits_numbers_until_it_is_killed", "--nocapture"])
         .env(DIR, dir)
@@ -115,12 +118,14 @@ fn killed_round(dir: &Path, first: u64, lines: u64, delay: Duration) -> BTreeMap
 
     let whole_lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
     whole_lines
-        .filter_map(|line| line.strip_prefix(ACKNOWLEDGED)?.split_once(' '))
-        .map(|(number, index)| (number.parse().unwrap(), index.parse().unwrap()))
+        .filter_map(|line| {
+            let mut parts = line.strip_prefix(ACKNOWLEDGED)?.split(' ').map(|n| n.parse().unwrap());
+            Some((parts.next()?, (parts.next()?, parts.next()?)))
+        })
         .collect()
 }
 
-async fn check(store: &EmbeddedStore, acknowledged: &BTreeMap<u64, u64>) {
+async fn check(store: &EmbeddedStore, acknowledged: &Acknowledged) {
     let mut frontier = Frontier::default();
     let mut names = Vec::new();
     loop {
@@ -135,7 +140,12 @@ async fn check(store: &EmbeddedStore, acknowledged: &BTreeMap<u64, u64>) {
         }
     }
     assert_eq!(frontier.head(), store.audit_head().await.unwrap());
-    for (number, index) in acknowledged {
+    let mut last = [None; WRITERS as usize];
+    for (number, (index, writer)) in acknowledged {
+        // A writer asks for the next once the last was acknowledged, so the log has them in this order.
+        let last = &mut last[usize::try_from(*writer).unwrap()];
+        assert!(Some(index) > *last, "number {number} was recorded before what was acknowledged before it");
+        *last = Some(index);
         let policy = store.policy(Some(*number)).await.unwrap();
         assert!(policy.is_some_and(|p| p.digest == Digest::of(p.source.as_bytes())), "number {number}");
         assert_eq!(names[usize::try_from(*index).unwrap()], format!("number {number}"));

@@ -48,7 +48,7 @@ async fn submit(client: &Client, spec: &JobSpec) -> Option<JobId> {
 async fn storm(victim: Victim) {
     let mut random = StdRng::seed_from_u64(seed());
     let mut world = World::start(&["web-1", "web-2"]).await.unwrap();
-    let mut jobs: BTreeMap<JobId, ()> = BTreeMap::new();
+    let mut jobs: Vec<JobId> = Vec::new();
     for round in 0..rounds() {
         let client = world.client().unwrap();
         for n in 0..4 {
@@ -60,7 +60,7 @@ async fn storm(victim: Victim) {
                 ..spec(&["web-1", "web-2"], &["sleep", &seconds]).unwrap()
             };
             if let Some(id) = submit(&client, &job).await {
-                jobs.insert(id, ());
+                jobs.push(id);
             }
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(0..250))).await;
@@ -83,9 +83,9 @@ async fn storm(victim: Victim) {
 }
 
 /// Every acknowledged job ends, and what its invocations say is what the hosts saw.
-async fn settle(world: &World, jobs: &BTreeMap<JobId, ()>) {
+async fn settle(world: &World, jobs: &[JobId]) {
     let client = world.client().unwrap();
-    for id in jobs.keys() {
+    for id in jobs {
         let ended = async || client.get_job(*id, 0, None).await.is_ok_and(|page| page.job.state.ended());
         eventually("every job ends", ended).await.unwrap_or_else(|e| panic!("{e}: {id}\n{}", world.logs()));
         let page = client.get_job(*id, 0, None).await.unwrap();
@@ -108,13 +108,16 @@ async fn settle(world: &World, jobs: &BTreeMap<JobId, ()>) {
     }
     expect(&world.lictor(&["audit", "verify"]).unwrap()).unwrap();
     let audit = world.audit().await.unwrap();
-    for id in jobs.keys() {
+    let submitted = audit.iter().filter(|r| r["kind"] == "job_submitted");
+    let submitted: Vec<&str> = submitted.filter_map(|r| r["job"].as_str()).collect();
+    let mut last = None;
+    for id in jobs {
         let id = id.to_string();
-        assert_eq!(
-            audit.iter().filter(|r| r["kind"] == "job_submitted" && r["job"] == id.as_str()).count(),
-            1,
-            "{id}"
-        );
+        assert_eq!(submitted.iter().filter(|job| **job == id).count(), 1, "{id}");
+        // One was acknowledged before the next was asked for, so the log has them in this order.
+        let at = submitted.iter().position(|job| *job == id);
+        assert!(at > last, "{id} was acknowledged later than it is recorded");
+        last = at;
     }
 }
 

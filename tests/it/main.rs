@@ -1,19 +1,25 @@
 //! Promises about the whole system; each file keeps one kind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
 
+mod approvals;
 mod audit;
+mod content;
 mod demo;
 mod documentation;
 mod failures;
 mod first_steps;
 mod freeze;
 mod gate;
+mod gullible;
 mod impostors;
 mod invariants;
 mod kills;
+mod mcp_http;
+mod mcp_page;
 mod memory;
 mod python;
 mod simulator;
 mod targets;
 mod tidy;
 mod watchers;
+mod witness;

@@ -1,10 +1,13 @@
 """Uses every tool of the bridge with the official client: every_tool.py MODE BRIDGE CONFIG."""
 
 import asyncio
+import json
 import sys
 
+import jsonschema
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp_types import ResourceTemplateReference
 
 
 def check(holds, what):
@@ -17,13 +20,20 @@ async def main(mode, bridge, config):
     used = set()
 
     async with Client(server, mode=mode) as client:
-        tools = {tool.name for tool in (await client.list_tools()).tools}
+        listed = (await client.list_tools()).tools
+        schemas = {tool.name: tool.output_schema for tool in listed}
+        for tool in listed:
+            jsonschema.Draft202012Validator.check_schema(tool.input_schema)
+            jsonschema.Draft202012Validator.check_schema(tool.output_schema)
+        tools = set(schemas)
 
         async def call(name, error=False, **arguments):
             used.add(name)
             result = await client.call_tool(name, arguments)
             check(bool(result.is_error) == error, f"{name} {arguments}: {result}")
             check(result.structured_content is not None, f"{name} has structured content")
+            jsonschema.validate(result.structured_content, schemas[name], jsonschema.Draft202012Validator)
+            check(json.loads(result.content[0].text) == result.structured_content, f"{name} says it once")
             return result.structured_content
 
         await call("ssh_ping")
@@ -50,6 +60,77 @@ async def main(mode, bridge, config):
         check([(m["line"], m["text"]) for m in found["matches"]] == [(1, "hi")], found)
         await call("ssh_cancel", job_id=ran["job_id"])
         await call("ssh_cancel", error=True, job_id="job_00000000000000000000000000")
+
+        matched = await call("ssh_list_hosts", match="tag:all and not host:web-2")
+        check([h["alias"] for h in matched["hosts"]] == ["web-1"], matched)
+        why = await call("ssh_explain_denial", alias="web-1", command="rm -rf /srv")
+        check((why["effect"], why["rule"]) == ("DENY", "never"), why)
+        await call("ssh_explain_denial", error=True, alias="nowhere", command="echo hi")
+        started = await call("ssh_run_async", match="tag:all", argv=["echo", "later"], rollout={"waves": ["1"]})
+        task = started["task_id"]
+        status = await call("ssh_get_task_status", task_id=task, wait_seconds=30)
+        check((status["status"], status["succeeded"], status["progress_percent"]) == ("completed", 2, 100), status)
+        result = await call("ssh_get_task_result", task_id=task)
+        check((result["state"], result["results"][0]["stdout"]) == ("SUCCEEDED", "later\n"), result)
+        await call("ssh_get_task_output", error=True, task_id=task)
+        lines = await call("ssh_get_task_output", task_id=task, host="web-2", max_lines=5)
+        check((lines["output_lines"], lines["has_more"]) == (["later"], False), lines)
+
+        slow = await call("ssh_run_async", alias="web-1", command="sh -c 'echo begun; sleep 30'")
+        for _ in range(50):
+            lines = await call("ssh_get_task_output", task_id=slow["task_id"])
+            if lines["output_lines"]:
+                break
+        check(lines["output_lines"] == ["begun"], f"what a running job printed so far: {lines}")
+        await call("ssh_get_task_result", error=True, task_id=slow["task_id"])
+
+        async def stop():
+            stopped = await call("ssh_cancel_async_task", task_id=slow["task_id"])
+            check(stopped["cancelled"], stopped)
+
+        if mode == "legacy":
+            await stop()
+        else:
+            uri = f"job://{slow['task_id']}"
+            async with client.listen(resource_subscriptions=[uri, "ssh://hosts"]) as notes:
+                await stop()
+                async for note in notes:
+                    check(uri in str(note), f"only what was subscribed to is told: {note}")
+                    break
+        status = await call("ssh_get_task_status", task_id=slow["task_id"], wait_seconds=60)
+        check(status["status"] == "cancelled", status)
+
+        jobs = await call("ssh_list_jobs", text="later")
+        check(task in [job["job_id"] for job in jobs["jobs"]], jobs)
+        check((await call("ssh_reload_config"))["status"] == "current", "reload changes nothing")
+
+        resources = {str(resource.uri) for resource in (await client.list_resources()).resources}
+        check(resources == {"ssh://hosts", "ssh://tags", "ssh://capabilities"}, resources)
+        templates = {t.uri_template for t in (await client.list_resource_templates()).resource_templates}
+        check(templates == {"ssh://host/{alias}", "job://{id}", "job://{id}/output"}, templates)
+        for uri in [*resources, "ssh://host/web-1", f"job://{task}", f"job://{task}/output"]:
+            read = await client.read_resource(uri)
+            check(json.loads(read.contents[0].text), uri)
+        for uri in ["ssh://host/nowhere", "job://job_00000000000000000000000000", "file:///etc/passwd"]:
+            try:
+                await client.read_resource(uri)
+            except Exception as error:
+                check("there is no such resource" in str(error), error)
+            else:
+                check(False, f"{uri} cannot be read")
+
+        arguments = {
+            "plan_change": {"goal": "upgrade", "tag": "all"},
+            "read_denial": {"host": "web-1", "command": "reboot"},
+            "ask_for_approval": {"command": "reboot", "hosts": "web-1", "reason": "kernel"},
+        }
+        check({prompt.name for prompt in (await client.list_prompts()).prompts} == set(arguments), "prompts")
+        for name, given in arguments.items():
+            got = await client.get_prompt(name, given)
+            check(all(value in got.messages[0].content.text for value in given.values()), name)
+        reference = ResourceTemplateReference(type="ref/resource", uri="ssh://host/{alias}")
+        found = await client.complete(reference, {"name": "alias", "value": "we"})
+        check(found.completion.values == ["web-1", "web-2"], found)
 
         progress = []
 

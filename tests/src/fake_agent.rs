@@ -47,6 +47,7 @@ impl FakeAgent {
             inventory: Some(pb::Inventory { hosts: hosts.collect() }),
             journal: Vec::new(),
             journal_id: journal_id.into(),
+            witness: None,
         };
         let (out, messages) = mpsc::channel(OUTBOX);
         out.send(message(Out::Hello(hello))).await?;

@@ -35,10 +35,10 @@ pub(crate) fn as_login(login: Option<&LoginName>) -> String {
 }
 
 fn in_context(id: InvocationId, context: &Context, command: &str) -> String {
-    if context.is_empty() {
+    if !context.shapes_process() {
         return command.to_owned();
     }
-    let Context { environment, working_directory, run_as } = context;
+    let Context { environment, working_directory, run_as, stdin: _ } = context;
     let marker = wrapper::marker(id);
     let enter = working_directory.as_ref().map(|directory| {
         let directory = quoted(directory.as_str());

@@ -109,7 +109,7 @@ impl Runner {
         };
         // Asking the host took time: what was narrowed meanwhile holds.
         match self.last_look(admitted, &session, &stop).await {
-            Ok(admitted) => self.exec_attached(&admitted, session, stop).await,
+            Ok(admitted) => self.exec_attached(&admitted, session, None, stop).await,
             Err(not_run) => *not_run,
         }
     }

@@ -113,7 +113,8 @@ impl Drive {
                 self.session.close().await;
                 self.ended_by_itself()
             }
-            Some(why) => self.stop_it(why).await,
+            // Seldom, and large: kept out of what every command carries.
+            Some(why) => Box::pin(self.stop_it(why)).await,
         };
         let rest = self.start.push(self.marker.finish().into()).into_owned();
         self.stderr.push(&rest);

@@ -49,7 +49,7 @@ impl StartFilter {
     }
 
     fn of(context: &Context, marker: &str) -> Self {
-        let state = if context.is_empty() { State::Started } else { State::Awaited };
+        let state = if !context.shapes_process() { State::Started } else { State::Awaited };
         let line = |word| format!("{marker}{word}\n").into_bytes();
         let (started, no_directory) = (line(STARTED), line(NO_DIRECTORY));
         Self { context: context.clone(), started, no_directory, held: Vec::new(), state }

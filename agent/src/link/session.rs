@@ -48,6 +48,7 @@ enum Event {
     CanSend,
     HeartbeatDue,
     SiteChanged,
+    Witnessed(Option<pb::Cosignature>),
 }
 
 /// What is to be sent beside what the work has.
@@ -57,6 +58,7 @@ struct Due {
     heartbeat: bool,
     inventory: bool,
     frozen: Option<u64>,
+    cosignature: Option<pb::Cosignature>,
 }
 
 /// One session, to its end.
@@ -76,6 +78,7 @@ pub(crate) async fn run(
     let (mut inbound, welcome) = opening.map_err(|_| SessionError::NoWelcome)??;
     link.epoch.take(welcome.epoch).map_err(SessionError::Epoch)?;
     *welcomed = true;
+    link.witness.welcomed();
     tracing::info!(epoch = welcome.epoch, "session with the controller is up");
     let clocks = Clocks::compare(asked, Timestamp::from_micros(welcome.now));
     if let Some(outcome) = clocks.refusal(link.clock.now()) {
@@ -97,6 +100,7 @@ fn hello(link: &Link) -> pb::Hello {
         inventory: Some(inventory::report(&link.site.current())),
         journal: link.runner.work.begin_session(),
         journal_id: link.runner.journal.identity().to_owned(),
+        witness: Some(link.witness.begin_session()),
     }
 }
 
@@ -123,6 +127,7 @@ async fn talk(
     let mut due = Due { work: true, ..Due::default() };
     let interval = heartbeat_interval(welcome.heartbeat_ms);
     let mut confirmed = link.runner.frozen.begin_session();
+    let mut answers = link.witness.answers();
     let mut heartbeat = pin!(sleep_until(Instant::now() + jittered(interval)));
     loop {
         let progress = link.runner.work.progress_due();
@@ -144,6 +149,10 @@ async fn talk(
                 Ok(()) => Event::FreezeTaken(*confirmed.borrow_and_update()),
                 Err(_) => return Ok(()),
             },
+            changed = answers.changed() => match changed {
+                Ok(()) => Event::Witnessed(answers.borrow_and_update().clone()),
+                Err(_) => return Ok(()),
+            },
             changed = site_changed.changed() => match changed {
                 Ok(()) => Event::SiteChanged,
                 Err(_) => return Ok(()),
@@ -156,11 +165,14 @@ async fn talk(
             Event::SomethingToSend => due.work = true,
             Event::CanSend => {}
             Event::FreezeTaken(version) => due.frozen = Some(version),
+            // The next session begins from the head that was accepted.
+            Event::HeartbeatDue if link.witness.was_resolved() => return Ok(()),
             Event::HeartbeatDue => {
                 due.heartbeat = true;
                 heartbeat.as_mut().reset(Instant::now() + jittered(interval));
             }
             Event::SiteChanged => due.inventory = true,
+            Event::Witnessed(answer) => due.cosignature = answer,
         }
     }
 }
@@ -171,6 +183,7 @@ fn receive(link: &Link, epoch: u64, clocks: &Clocks, message: pb::ControllerMess
         Some(In::Stop(stop)) => each_id(&stop.invocation_ids, |id| link.runner.stop(id)),
         Some(In::Committed(committed)) => each_id(&committed.invocation_ids, |id| link.runner.committed(id)),
         Some(In::Frozen(frozen)) => link.runner.frozen.take(frozen),
+        Some(In::Checkpoint(checkpoint)) => link.witness.examine(&checkpoint),
         Some(In::Welcome(_)) | None => {
             tracing::warn!("the controller sent a message that is not understood; ignored")
         }
@@ -207,7 +220,7 @@ fn take_offer(link: &Link, epoch: u64, clocks: &Clocks, offer: &pb::Offer) {
     } else if full {
         Some(denied("AGENT_BUSY", format!("the agent already knows {MAX_KNOWN} invocations")))
     } else {
-        clocks.refusal(link.clock.now())
+        link.witness.refusal().or_else(|| clocks.refusal(link.clock.now()))
     };
     match no_room {
         None => {
@@ -239,7 +252,7 @@ fn jittered(interval: Duration) -> Duration {
 
 impl Due {
     const fn any(&self) -> bool {
-        self.work || self.heartbeat || self.inventory || self.frozen.is_some()
+        self.work || self.heartbeat || self.inventory || self.frozen.is_some() || self.cosignature.is_some()
     }
 
     /// The next message; a freeze first, for an operator waits for it; then results, for somebody waits for them.
@@ -247,6 +260,9 @@ impl Due {
         if let Some(version) = self.frozen.take() {
             let taken = Out::FrozenTaken(pb::FrozenTaken { version });
             return Some(pb::AgentMessage { message: Some(taken) });
+        }
+        if let Some(answer) = self.cosignature.take() {
+            return Some(pb::AgentMessage { message: Some(Out::Cosignature(answer)) });
         }
         if self.work {
             if let Some(message) = link.runner.work.next_message() {

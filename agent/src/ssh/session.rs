@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use russh::{Channel, ChannelMsg, Sig, client::Msg};
+use tokio::io::AsyncWrite;
 
 use super::{
     address::Peer,
     pool::{Beside, Lease},
+    sftp::{Fault, Sftp},
 };
 
 /// The number of the stderr stream (RFC 4254 §5.2).
@@ -40,6 +42,9 @@ pub(crate) enum Event {
     },
 }
 
+/// Standard input of a command.
+pub(crate) type Input = std::pin::Pin<Box<dyn AsyncWrite + Send>>;
+
 /// The connection ended before the request was handed over.
 #[derive(Debug)]
 pub(crate) struct Gone;
@@ -62,6 +67,16 @@ impl Session {
         // If this cannot be handed over, the request above may have been: what became of it shows on the channel.
         let _ = self.channel.eof().await;
         Ok(())
+    }
+    /// Asks for `command` to be run; what is written to the input is what it reads, until that is shut down.
+    pub(crate) async fn exec_with_input(&self, command: String) -> Result<Input, Gone> {
+        let input = Box::pin(self.channel.make_writer());
+        self.channel.exec(true, command.into_bytes()).await.map_err(|_| Gone)?;
+        Ok(input)
+    }
+    /// Begins a file transfer on the channel.
+    pub(crate) async fn sftp(self) -> Result<Sftp, Fault> {
+        Sftp::begin(self.channel, self.lease).await
     }
     /// The next thing the channel says. Must be called until [`Event::Closed`]: an unread channel blocks its connection.
     pub(crate) async fn next(&mut self) -> Event {

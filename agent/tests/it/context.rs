@@ -28,6 +28,7 @@ fn context(variables: &[(&str, &str)], directory: Option<&str>, login: Option<&s
         environment: Environment::from_pairs(variables.iter().copied()).unwrap(),
         working_directory: directory.map(|path| path.parse().unwrap()),
         run_as: login.map(|name| name.parse().unwrap()),
+        stdin: None,
     }
 }
 

@@ -50,6 +50,10 @@ pub(crate) struct Shared {
     pub(crate) output: Mutex<Streams>,
     pub(crate) refuse_output: AtomicBool,
     pub(crate) renewals: AtomicU64,
+    /// What is sent to whoever fetches content.
+    pub(crate) content: Mutex<Vec<u8>>,
+    /// For which invocations it was.
+    pub(crate) fetched: Mutex<Vec<String>>,
 }
 
 pub(crate) struct FakeController {
@@ -216,6 +220,7 @@ struct Service {
 
 #[tonic::async_trait]
 impl AgentLink for Service {
+    type FetchContentStream = Pin<Box<dyn Stream<Item = Result<pb::FetchContentResponse, Status>> + Send>>;
     type SessionStream = Pin<Box<dyn Stream<Item = Result<pb::ControllerMessage, Status>> + Send>>;
 
     async fn session(
@@ -253,6 +258,25 @@ impl AgentLink for Service {
                 .insert(chunk.offset, chunk.data.to_vec());
         }
         Ok(Response::new(pb::SendOutputResponse {}))
+    }
+
+    async fn fetch_content(
+        &self,
+        request: Request<pb::FetchContentRequest>,
+    ) -> Result<Response<Self::FetchContentStream>, Status> {
+        let asked = request.into_inner();
+        let bytes = self.shared.content.lock().unwrap().clone();
+        self.shared.fetched.lock().unwrap().push(asked.invocation_id);
+        let (sender, receiver) = mpsc::channel(64);
+        tokio::spawn(async move {
+            for piece in bytes.chunks(lictor_proto::limits::MAX_CHUNK_BYTES) {
+                let data = piece.to_vec().into();
+                if sender.send(Ok(pb::FetchContentResponse { data })).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::RenewResponse>, Status> {

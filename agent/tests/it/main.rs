@@ -23,3 +23,5 @@ mod limits;
 mod outcomes;
 mod restart;
 mod stopping;
+mod transfers;
+mod witness;

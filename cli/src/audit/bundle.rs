@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use lictor_certs::checkpoint::Origin;
+use lictor_certs::{checkpoint::Origin, signer::PublicKey};
 use lictor_core::{
     audit::query::Query,
     digest::Digest,
@@ -25,6 +25,7 @@ use super::{
     head_under,
     keys::Keys,
     lines::{Lines, Problem, at, checked, content_of},
+    log_key,
     part::{LeftOut, Part},
     replay::Replay,
 };
@@ -142,11 +143,9 @@ pub(crate) fn verify(
     known: Option<&Path>,
 ) -> Result<(Origin, Verified), Trouble> {
     let unread = |e: io::Error| Trouble::file("read", path, &e);
+    let keys = &log_key::of_file(path, origin, keys);
     let file = BufReader::new(File::open(path).map_err(unread)?);
-    let anchor = |origin: &Origin| match (known, keys.log.first()) {
-        (Some(known), Some(key)) => anchor::load(known, origin, key),
-        _ => Ok(None),
-    };
+    let anchor = |origin: &Origin| known.map_or(Ok(None), |known| anchor::load(known, origin, &keys.log));
     let mut anchor_trouble = None;
     let verified = check(file, origin, keys, |origin| {
         anchor(origin).unwrap_or_else(|trouble| {
@@ -172,7 +171,7 @@ pub(crate) fn check(
     let mut lines = Lines::new(reader);
     let head = Head::read(lines.next()?.unwrap_or_default()).map_err(|flaw| at(1, None, flaw))?;
     let note = &head.checkpoint;
-    let (origin, signed, witnesses) = signed(note, origin, keys).map_err(|flaw| at(1, None, flaw))?;
+    let (origin, signed, signer) = signed(note, origin, keys).map_err(|flaw| at(1, None, flaw))?;
     if head.part.as_ref().is_some_and(|(from, to, _)| from > to || *to > signed.size) {
         return Err(at(1, None, Flaw::Outside("it says that it has records that were never signed")).into());
     }
@@ -195,18 +194,26 @@ pub(crate) fn check(
     let verified = replay.finish(signed)?;
     let part = head.part.filter(|(from, to, filter)| (*from, *to) != (0, signed.size) || filter.is_some());
     let part = part.map(|(from, to, filter)| Part { from, to, filter: filter.map(|f| f.to_string()), held });
-    Ok((origin, Verified { part, witnesses, ..verified }))
+    let verified = verified.under(note, &signer)?;
+    Ok((origin, Verified { part, ..verified }))
 }
 
-/// The log's name, its head, and who else signed it.
-fn signed(note: &str, origin: Option<&Origin>, keys: &Keys) -> Result<(Origin, TreeHead, Vec<String>), Flaw> {
+/// The log's name, its head, and the key that signed it.
+fn signed(note: &str, origin: Option<&Origin>, keys: &Keys) -> Result<(Origin, TreeHead, PublicKey), Flaw> {
     let named = || {
         let name = note.lines().next().unwrap_or_default();
         Origin::new(name).map_err(|e| Flaw::Checkpoint(e.to_string()))
     };
     let origin = origin.map_or_else(named, |origin| Ok(origin.clone()))?;
-    let head = head_under(note, &origin, keys)?;
-    Ok((origin, head, keys.witnesses_of(note)?))
+    let (head, signer) = head_under(note, &origin, keys)?;
+    Ok((origin, head, signer))
+}
+
+/// The checkpoint of the file `path`, unverified; `None` if none can be read.
+pub(crate) fn note_of(path: &Path) -> Option<String> {
+    let mut lines = Lines::new(BufReader::new(File::open(path).ok()?));
+    let head = Head::read(lines.next().ok()??).ok()?;
+    Some(head.checkpoint)
 }
 
 /// Gives every record of the file `path` to `take`, unverified.

@@ -12,6 +12,8 @@ pub(crate) enum Flaw {
     Checkpoint(String),
     /// The checkpoint is signed with another key than the pinned one.
     OtherKey,
+    /// The checkpoint is signed with a key that the log says was replaced before.
+    RetiredKey,
     /// The checkpoint belongs to another log than this one.
     OtherLog(String),
     /// A record is missing, or one is there twice.
@@ -73,6 +75,13 @@ pub(crate) enum Flaw {
         /// What is wrong there.
         flaw: Box<Flaw>,
     },
+    /// Something was meant to start without the consent that it needed, or consent is recorded that nobody could give.
+    Consent {
+        /// The record.
+        index: u64,
+        /// What does not hold.
+        why: String,
+    },
     /// A site's refusal is recorded, and its evidence does not prove it.
     Evidence {
         /// The record of the refusal.
@@ -90,6 +99,7 @@ impl Flaw {
         match self {
             Self::Checkpoint(_) => "checkpoint",
             Self::OtherKey => "other_key",
+            Self::RetiredKey => "retired_key",
             Self::OtherLog(_) => "other_log",
             Self::Order { .. } => "order",
             Self::NotARecord(_) => "not_a_record",
@@ -98,6 +108,7 @@ impl Flaw {
             Self::Forked { .. } => "forked",
             Self::Truncated { .. } => "truncated",
             Self::RanWithoutIntent { .. } => "ran_without_intent",
+            Self::Consent { .. } => "consent",
             Self::Evidence { .. } => "evidence",
             Self::Head => "head",
             Self::Line(_) => "line",
@@ -114,6 +125,9 @@ impl std::fmt::Display for Flaw {
         match self {
             Self::Checkpoint(why) => write!(f, "the checkpoint proves nothing: {why}"),
             Self::OtherKey => f.write_str("the checkpoint is not signed with the pinned key"),
+            Self::RetiredKey => f.write_str(
+                "the checkpoint is signed with a key that the log itself says was replaced before",
+            ),
             Self::OtherLog(name) => write!(f, "the checkpoint belongs to another log than {name}"),
             Self::Order { expected, found } => {
                 write!(
@@ -151,6 +165,9 @@ impl std::fmt::Display for Flaw {
             Self::Outside(why) => f.write_str(why),
             Self::At { line, index: Some(index), flaw } => write!(f, "line {line}, record {index}: {flaw}"),
             Self::At { line, index: None, flaw } => write!(f, "line {line}: {flaw}"),
+            Self::Consent { index, why } => {
+                write!(f, "record {index} contradicts the consent that was needed: {why}")
+            }
             Self::Evidence { index, why } => {
                 write!(f, "record {index} tells of a refusal that its evidence does not prove: {why}")
             }

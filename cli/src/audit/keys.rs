@@ -6,18 +6,13 @@
 use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lictor_certs::signer::{PublicKey, Purpose};
+use lictor_certs::{checkpoint::Origin, cosignature::WitnessKey, rotation::follow, signer::PublicKey};
 use lictor_core::digest::Digest;
 
-use super::flaw::Flaw;
 use crate::trouble::Trouble;
 
 /// C2SP signed-note: the type of a log's Ed25519 key.
 const LOG_TYPE: u8 = 0x01;
-/// C2SP tlog-cosignature: the type of a witness's Ed25519 key.
-const WITNESS_TYPE: u8 = 0x04;
-/// Bytes of the time that a cosignature begins with.
-const TIME_BYTES: usize = 8;
 /// Bytes of a key id.
 const KEY_ID_BYTES: usize = 4;
 
@@ -26,15 +21,8 @@ const KEY_ID_BYTES: usize = 4;
 pub(crate) struct Keys {
     /// Of the log.
     pub(crate) log: Vec<PublicKey>,
-    /// Of witnesses.
-    pub(crate) witnesses: Vec<Witness>,
-}
-
-/// Somebody who signs heads that were seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Witness {
-    name: String,
-    key: PublicKey,
+    /// Of witnesses; without any, those count that the log itself names.
+    pub(crate) witnesses: Vec<WitnessKey>,
 }
 
 // === impl Keys ===
@@ -72,39 +60,31 @@ impl Keys {
             return Some(());
         };
         // Base64 has plus signs too: what is not a verifier key may still be a plain one.
-        let Some((kind, key)) = verifier_key(name, id, encoded) else {
+        if let Ok(witness) = line.parse() {
+            self.witnesses.push(witness);
+        } else if let Some(key) = log_key(name, id, encoded) {
+            self.log.push(key);
+        } else {
             self.log.push(line.parse().ok()?);
-            return Some(());
-        };
-        match kind {
-            LOG_TYPE => self.log.push(key),
-            _ => self.witnesses.push(Witness { name: name.to_owned(), key }),
         }
         Some(())
     }
 
-    /// The names of known witnesses that signed the checkpoint `note`. Signatures of others are passed over.
-    pub(crate) fn witnesses_of(&self, note: &str) -> Result<Vec<String>, Flaw> {
-        let mut found = Vec::new();
-        let Some((body, signatures)) = note.rsplit_once("\n\n") else { return Ok(found) };
-        for line in signatures.lines() {
-            let parts = line.strip_prefix("\u{2014} ").and_then(|line| line.split_once(' '));
-            let Some((name, blob)) = parts.and_then(|(name, text)| Some((name, STANDARD.decode(text).ok()?)))
-            else {
-                continue;
-            };
-            let Some((id, signature)) = blob.split_at_checked(KEY_ID_BYTES) else { continue };
-            let known =
-                |witness: &&Witness| witness.name == name && id == key_id(name, WITNESS_TYPE, &witness.key);
-            let Some(witness) = self.witnesses.iter().find(known) else { continue };
-            if !is_cosigned(&witness.key, body, signature) {
-                return Err(Flaw::Checkpoint(format!("the signature of the witness {name} is false")));
-            }
-            if !found.iter().any(|other| other == name) {
-                found.push(name.to_owned());
+    /// The same with those keys of the log that `rotations` put in the place of these.
+    pub(crate) fn followed<'a>(&self, origin: &Origin, rotations: impl IntoIterator<Item = &'a str>) -> Self {
+        let rotations: Vec<&str> = rotations.into_iter().collect();
+        let mut log = Vec::new();
+        for key in self.log.iter().flat_map(|key| follow(key, origin, rotations.iter().copied())) {
+            if !log.contains(&key) {
+                log.push(key);
             }
         }
-        Ok(found)
+        Self { log, witnesses: self.witnesses.clone() }
+    }
+
+    /// The witnesses that count instead of those that the log names.
+    pub(crate) fn pinned_witnesses(&self) -> Option<&[WitnessKey]> {
+        Some(self.witnesses.as_slice()).filter(|witnesses| !witnesses.is_empty())
     }
 }
 
@@ -114,70 +94,39 @@ impl From<PublicKey> for Keys {
     }
 }
 
-/// C2SP tlog-cosignature v1: eight bytes of time, then the signature over a text with that time and the body.
-fn is_cosigned(key: &PublicKey, body: &str, signature: &[u8]) -> bool {
-    let Some((time, signature)) = signature.split_first_chunk::<TIME_BYTES>() else { return false };
-    let signed = format!("cosignature/v1\ntime {}\n{body}\n", u64::from_be_bytes(*time));
-    key.verify(Purpose::Checkpoint, signed.as_bytes(), signature).is_ok()
-}
-
-fn key_id(name: &str, kind: u8, key: &PublicKey) -> [u8; KEY_ID_BYTES] {
-    let input = [name.as_bytes(), b"\n", &[kind], key.as_bytes()].concat();
-    let [a, b, c, d, ..] = *Digest::of(&input).as_bytes();
-    [a, b, c, d]
-}
-
-/// The type and the key of a verifier key whose id is right.
-fn verifier_key(name: &str, id: &str, encoded: &str) -> Option<(u8, PublicKey)> {
+/// The key of a verifier key of a log, whose id is right.
+fn log_key(name: &str, id: &str, encoded: &str) -> Option<PublicKey> {
     let typed = STANDARD.decode(encoded).ok()?;
-    let (kind, key) = typed.split_first()?;
+    let (LOG_TYPE, key) = typed.split_first().map(|(kind, key)| (*kind, key))? else { return None };
     let key = PublicKey::from_bytes(key.try_into().ok()?);
-    let [a, b, c, d] = key_id(name, *kind, &key);
-    let is_known = matches!(*kind, LOG_TYPE | WITNESS_TYPE) && !name.is_empty();
-    (is_known && id == format!("{a:02x}{b:02x}{c:02x}{d:02x}")).then_some((*kind, key))
+    let input = [name.as_bytes(), b"\n", &[LOG_TYPE], key.as_bytes()].concat();
+    let [a, b, c, d] = *Digest::of(&input).as_bytes().first_chunk::<KEY_ID_BYTES>()?;
+    (!name.is_empty() && id == format!("{a:02x}{b:02x}{c:02x}{d:02x}")).then_some(key)
 }
 
 #[cfg(test)]
 mod tests {
-    use lictor_certs::{
-        checkpoint::{Origin, sign_checkpoint, verifier_key as log_key},
-        signer::SigningKey,
-    };
-    use lictor_core::merkle::Frontier;
+    use lictor_certs::{checkpoint::verifier_key, signer::SigningKey};
 
     use super::*;
 
     #[test]
-    fn known_witnesses_are_counted_unknown_ones_passed_over_and_false_ones_found() {
+    fn a_file_may_have_keys_of_the_log_in_both_forms_and_of_witnesses() {
         let (log, witness) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let origin = Origin::new("fleet.example/audit/acme").unwrap();
-        let note = sign_checkpoint(&origin, &Frontier::default().head(), &log);
-        let (body, _) = note.rsplit_once("\n\n").unwrap();
-        let id = key_id("witness.example", WITNESS_TYPE, &witness.public_key());
-        let cosign = |signed: &str| {
-            let message = format!("cosignature/v1\ntime 7\n{signed}\n");
-            let signature = witness.sign(Purpose::Checkpoint, message.as_bytes());
-            let blob = [id.as_slice(), &7u64.to_be_bytes(), &signature].concat();
-            format!("{note}\u{2014} witness.example {}\n", STANDARD.encode(blob))
-        };
-        let vkey = {
-            let typed = [&[WITNESS_TYPE], witness.public_key().as_bytes().as_slice()].concat();
-            let [a, b, c, d] = id;
-            format!("witness.example+{a:02x}{b:02x}{c:02x}{d:02x}+{}", STANDARD.encode(typed))
-        };
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let name = Origin::new("fleet.example/witness/acme/eu/a").unwrap();
+        let witness = WitnessKey { name, key: witness.public_key() };
         let text = format!(
-            "# ours\n{}\n{}\n\n{vkey} # theirs\n",
+            "# ours\n{}\n{}\n\n{witness} # theirs\n",
             log.public_key(),
-            log_key(&origin, &log.public_key())
+            verifier_key(&origin, &log.public_key())
         );
+        let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
         let keys = Keys::load(file.path()).unwrap();
-        assert_eq!((keys.log.len(), keys.witnesses.len()), (2, 1));
-        assert_eq!(keys.witnesses_of(&cosign(body)), Ok(vec!["witness.example".to_owned()]));
-        assert!(keys.witnesses_of(&cosign("another body")).is_err());
-        assert_eq!(Keys::from(log.public_key()).witnesses_of(&cosign("another body")), Ok(vec![]));
-        assert_eq!(keys.witnesses_of(&note), Ok(vec![]));
+        assert_eq!(keys.log, [log.public_key(), log.public_key()]);
+        assert_eq!(keys.pinned_witnesses(), Some([witness].as_slice()));
+        assert_eq!(Keys::from(log.public_key()).pinned_witnesses(), None);
     }
 
     #[test]

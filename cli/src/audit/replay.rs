@@ -10,7 +10,7 @@ use lictor_core::{
 };
 use serde::Deserialize;
 
-use super::{Verified, flaw::Flaw, part::with_subtree};
+use super::{Verified, consent::Consents, flaw::Flaw, part::with_subtree, witnesses::Enrolled};
 
 /// A log on its way from the first record to the last.
 #[derive(Debug)]
@@ -20,9 +20,12 @@ pub(crate) struct Replay {
     /// Nothing was left out so far, so that what must precede a record is there.
     is_whole: bool,
     intended: HashSet<InvocationId>,
+    consents: Consents,
     started: u64,
     refused: u64,
     times: Option<(String, String)>,
+    enrolled: Enrolled,
+    rotated_to: Option<String>,
 }
 
 /// What matters here of a record.
@@ -31,7 +34,9 @@ struct Record {
     at: String,
     kind: String,
     invocation: Option<String>,
+    job: Option<String>,
     ran: Option<String>,
+    new_key: Option<String>,
     #[serde(flatten)]
     refusal: Refusal,
 }
@@ -59,9 +64,12 @@ impl Replay {
             anchor,
             is_whole: true,
             intended: HashSet::new(),
+            consents: Consents::default(),
             started: 0,
             refused: 0,
             times: None,
+            enrolled: Enrolled::default(),
+            rotated_to: None,
         }
     }
 
@@ -74,10 +82,16 @@ impl Replay {
         self.frontier.push(leaf_hash(content));
         self.agrees_with_anchor()?;
         let record: Record = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
+        self.consent_precedes(index, &record, content)?;
         self.intent_precedes(index, &record)?;
         if record.kind == "grant_refused" {
             prove(&record).map_err(|why| Flaw::Evidence { index, why })?;
             self.refused += 1;
+        }
+        match record.kind.as_str() {
+            "witness_enrolled" if !self.enrolled.take(content) => return Err(Flaw::NotARecord(index)),
+            "log_key_rotated" => self.rotated_to = Some(record.new_key.ok_or(Flaw::NotARecord(index))?),
+            _ => {}
         }
         self.times = match self.times.take() {
             Some((first, _)) => Some((first, record.at)),
@@ -115,6 +129,20 @@ impl Replay {
         self.frontier.size()
     }
 
+    /// Nothing that needs the consent of others is meant to start before enough of them have given it. What was left out
+    /// may hold the consent, so that nothing can be said behind it.
+    fn consent_precedes(&mut self, index: u64, record: &Record, content: &[u8]) -> Result<(), Flaw> {
+        if !self.is_whole {
+            return Ok(());
+        }
+        let holds = match (record.kind.as_str(), &record.job) {
+            ("invocation_intended", Some(job)) => self.consents.intended(job),
+            (kind, _) if kind.starts_with("approval_") => self.consents.take(kind, content),
+            _ => Ok(()),
+        };
+        holds.map_err(|why| Flaw::Consent { index, why })
+    }
+
     /// Nothing starts on a host unless a record of the intent precedes it.
     fn intent_precedes(&mut self, index: u64, record: &Record) -> Result<(), Flaw> {
         let started = matches!(record.ran.as_deref(), Some("ran" | "may_have_run"));
@@ -149,8 +177,9 @@ impl Replay {
         if self.frontier.head() != head {
             return Err(Flaw::Changed);
         }
-        let Self { anchor, times, started, refused, .. } = self;
-        Ok(Verified { head, anchor, times, started, refused, part: None, witnesses: Vec::new() })
+        let Self { anchor, times, started, refused, enrolled, rotated_to, .. } = self;
+        let (note, enrolled) = (String::new(), enrolled.keys());
+        Ok(Verified { head, anchor, times, started, refused, part: None, note, enrolled, rotated_to })
     }
 }
 

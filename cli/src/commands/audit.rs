@@ -2,6 +2,7 @@
 
 mod bounds;
 pub(crate) mod export;
+mod fork;
 mod search;
 mod show;
 pub(crate) mod stats;
@@ -13,7 +14,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use lictor_certs::signer::PublicKey;
 
-use crate::{Done, audit::keys::Keys, context::Context, trouble::Trouble};
+use crate::{
+    Done,
+    audit::{keys::Keys, witnesses},
+    context::Context,
+    trouble::Trouble,
+};
 
 /// Records shown when the arguments do not say: a screen.
 const DEFAULT_TAIL: u32 = 20;
@@ -48,10 +54,16 @@ enum Verb {
     /// Prove that no record was changed, removed or reordered, in the controller or in an exported FILE
     Verify {
         /// An exported log; verified without any connection
-        #[arg(value_name = "FILE")]
+        #[arg(value_name = "FILE", group = "what")]
         file: Option<PathBuf>,
         #[command(flatten)]
         keys: KeyArguments,
+        /// Count only the witnesses in this file, one NAME+ID+KEY a line; else those of --keys, or those that the log names
+        #[arg(long, value_name = "FILE")]
+        witness_keys: Option<PathBuf>,
+        /// Say what an agent's witness-refused.json proves, instead of verifying a log
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "witness_keys", "keys"], group = "what")]
+        fork: Option<PathBuf>,
     },
     Export(export::Arguments),
 }
@@ -87,8 +99,14 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
         Verb::Search(arguments) => search::run(arguments, context).await,
         Verb::Show(arguments) => show::run(arguments, context).await,
         Verb::Stats(arguments) => stats::run(arguments, context).await,
-        Verb::Verify { file: None, keys } => verify::live(&keys, context).await,
-        Verb::Verify { file: Some(file), keys } => verify::offline(&file, &keys, context),
+        Verb::Verify { fork: Some(fork), keys, .. } => fork::tell(&fork, keys.key, context),
+        Verb::Verify { file, keys, witness_keys, fork: None } => {
+            let witnesses = witness_keys.as_deref().map(witnesses::load).transpose()?;
+            match file {
+                None => verify::live(&keys, witnesses.as_deref(), context).await,
+                Some(file) => verify::offline(&file, &keys, witnesses.as_deref(), context),
+            }
+        }
         Verb::Export(arguments) => export::run(arguments, context).await,
     }
 }

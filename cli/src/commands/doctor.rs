@@ -6,6 +6,7 @@ mod fleet;
 use lictor_runtime::exit::Exit;
 use serde::Serialize;
 
+pub(crate) use self::checks::certificate;
 use crate::{
     Done,
     context::{Connected, Context},
@@ -14,7 +15,7 @@ use crate::{
 
 /// What one look found.
 #[derive(Debug, Clone, Serialize)]
-struct Finding {
+pub(crate) struct Finding {
     check: &'static str,
     state: State,
     detail: String,
@@ -42,7 +43,12 @@ pub(crate) async fn run(context: &Context) -> Done {
         Ok(connected) => findings.extend(fleet::look(&connected).await),
     }
     findings.extend(fleet::reach_hosts(&home).await);
-    context.show(&findings, |style| text(&findings, style))?;
+    report(&findings, context)
+}
+
+/// Shows what was found; the first failure says how the program ends.
+pub(crate) fn report(findings: &[Finding], context: &Context) -> Done {
+    context.show(&findings, |style| text(findings, style))?;
     let failed = findings.iter().find(|finding| finding.state == State::Fail);
     Ok(failed.map_or(Exit::Ok, |finding| finding.exit).into())
 }
@@ -68,13 +74,13 @@ fn text(findings: &[Finding], style: Style) -> String {
 // === impl Finding ===
 
 impl Finding {
-    fn ok(check: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn ok(check: &'static str, detail: impl Into<String>) -> Self {
         Self { check, state: State::Ok, detail: detail.into(), next_step: String::new(), exit: Exit::Ok }
     }
-    fn warn(check: &'static str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
+    pub(crate) fn warn(check: &'static str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
         Self { check, state: State::Warn, detail: detail.into(), next_step: next_step.into(), exit: Exit::Ok }
     }
-    fn fail(
+    pub(crate) fn fail(
         check: &'static str,
         detail: impl Into<String>,
         next_step: impl Into<String>,

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let connected = context.connect()?;
-    let plan = connected.client().plan(&arguments.request.into_spec(None, None)?).await?;
+    let plan = connected.client().plan(&arguments.request.into_spec(None, None)?.0).await?;
     context.show(&PlanDocument::from(&plan), |style| plan::text(&plan, style))?;
     Ok(if plan::runs(&plan) { Exit::Ok } else { Exit::Denied }.into())
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     Done,
     context::Context,
-    render::json::JobDocument,
+    render::{approvals, json::JobDocument},
     run::{follow::follow, grouping::Grouping, request::RequestArguments},
 };
 
@@ -26,6 +26,8 @@ use crate::{
 /// One host's output is passed through as it comes. Of several hosts, each line has its host's name
 /// before it, and a table at the end says how each ended. Of more than 8, each different result is
 /// shown once when all have ended, with the hosts that have it.
+///
+/// Where policy asks for the consent of others, it says so and waits for it; nothing runs before.
 ///
 /// An interrupt (Ctrl-C) cancels the job and waits until the hosts confirm; a second one leaves.
 #[derive(Debug, Args)]
@@ -73,10 +75,16 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let Arguments { request, grouping, idempotency_key, plan, no_wait, exit_status } = arguments;
     let connected = context.connect()?;
     let client = connected.client();
-    let spec = request.into_spec(idempotency_key, plan)?;
+    let (spec, given) = request.into_spec(idempotency_key, plan)?;
+    if let Some(bytes) = given {
+        client.put_content(bytes.into()).await?;
+    }
     if no_wait {
         let submitted = client.submit(&spec).await?;
         let document = Left { job: (&submitted.job).into(), replayed: submitted.replayed };
+        if let Some(text) = approvals::waits(&submitted.job, context.err) {
+            context.note(&text);
+        }
         context.show(&document, |_| format!("{}\n", submitted.job.id))?;
         return Ok(Exit::Ok.into());
     }

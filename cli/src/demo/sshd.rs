@@ -163,7 +163,8 @@ fn settings(directory: &Path, port: u16, options: &Options<'_>) -> String {
         "Port {port}\nListenAddress 127.0.0.1\nHostKey \"{directory}/host_key\"\n\
          AuthorizedKeysFile \"{directory}/authorized_keys\"\nPidFile none\nStrictModes no\nUsePAM no\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
-         PrintMotd no\nPrintLastLog no\nUseDNS no\nMaxStartups 200\nLogLevel VERBOSE\n"
+         PrintMotd no\nPrintLastLog no\nUseDNS no\nMaxStartups 200\nLogLevel VERBOSE\n\
+         Subsystem sftp internal-sftp\n"
     );
     if !options.environment.is_empty() {
         // One line: of several, sshd takes the first.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lictor_certs::cosignature::Cosigned;
 use lictor_core::digest::Digest;
 use serde_json::{Map, Value};
 
@@ -68,16 +69,16 @@ fn plain(value: &Value) -> String {
 
 fn tone(kind: &str, outcome: &str) -> Tone {
     match kind {
-        "request_denied" | "call_refused" | "result_conflict" => Tone::Bad,
+        "request_denied" | "call_refused" | "result_conflict" | "witness_refused" => Tone::Bad,
         "invocation_ended" => Tone::of_state(outcome),
         "policy_changed" | "join_token_issued" | "agent_enrolled" | "cancel_requested" | "freeze_set"
-        | "freeze_lifted" => Tone::Warn,
+        | "freeze_lifted" | "witness_enrolled" | "witness_resolved" | "log_key_rotated" => Tone::Warn,
         _ => Tone::Plain,
     }
 }
 
 /// What was proved.
-pub(crate) fn verified(verified: &Verified, log: &str, style: Style) -> String {
+pub(crate) fn verified(verified: &Verified, cosigned: &[Cosigned], log: &str, style: Style) -> String {
     let span =
         verified.times.as_ref().map(|(first, last)| format!(", {} to {}", second(first), second(last)));
     let anchor = match verified.anchor {
@@ -95,9 +96,15 @@ pub(crate) fn verified(verified: &Verified, log: &str, style: Style) -> String {
         None => "each with its intent recorded before",
         Some(_) => "whose intents may be in what is left out",
     };
-    let witnesses = match verified.witnesses.as_slice() {
-        [] => "none whose key is known here".to_owned(),
-        names => names.join(", "),
+    let witnesses = match cosigned {
+        [] => format!(
+            "{}: no witness has cosigned this head, so the controller could show others another one",
+            style.paint(Tone::Warn, "unanchored")
+        ),
+        some => {
+            let plural = if some.len() == 1 { "" } else { "es" };
+            format!("anchored by {} witness{plural} at size {}", some.len(), verified.head.size)
+        }
     };
     let facts = [
         ("log", log.to_owned()),
@@ -117,7 +124,9 @@ pub(crate) fn verified(verified: &Verified, log: &str, style: Style) -> String {
         }
     };
     let head = format!("{}  {what}\n", style.paint(Tone::Good, "verified"));
-    facts.iter().fold(head, |text, (name, value)| text + &style.faint(&format!("  {name:<9}")) + value + "\n")
+    facts
+        .iter()
+        .fold(head, |text, (name, value)| text + &style.faint(&format!("  {name:<10}")) + value + "\n")
 }
 
 fn part_of(part: &Part, size: u64) -> String {

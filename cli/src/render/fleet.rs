@@ -7,6 +7,7 @@ use lictor_client::{
 use lictor_core::clock::Timestamp;
 
 use super::{
+    bytes::one_line,
     style::{Style, Tone},
     table::{Cell, Table},
     time,
@@ -84,7 +85,11 @@ pub(crate) fn agents(agents: &[AgentView], now: Timestamp, style: Style) -> Stri
             Cell::maybe(Some(&agent.version).filter(|v| !v.is_empty())),
         ]);
     }
-    table.render(style, 0)
+    let refusals = agents.iter().filter_map(|agent| {
+        let why = agent.witness_refusal.as_ref()?;
+        Some(format!("{}/{} refuses this controller: {}\n", agent.site, agent.name, one_line(why)))
+    });
+    table.render(style, 0) + &refusals.collect::<String>()
 }
 
 fn yes_or(is: bool, yes: &str, no: &str) -> Cell {

@@ -4,6 +4,7 @@ use lictor_client::views::JobView;
 use lictor_core::{clock::Timestamp, job::Target};
 
 use super::{
+    approvals,
     bytes::one_line,
     invocations::counts,
     rollout,
@@ -48,7 +49,7 @@ pub(crate) fn facts(job: &JobView, style: Style) -> String {
         ("when", format!("{} UTC", time::moment(job.created_at))),
         ("policy", format!("version {}", job.policy_version)),
     ];
-    let rollout = rollout::facts(job);
+    let rollout = approvals::facts(job).into_iter().chain(rollout::facts(job));
     let items = Some(one_line(&job.context.items().join(", "))).filter(|items| !items.is_empty());
     let with = items.map(|items| ("with", items));
     facts

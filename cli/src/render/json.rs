@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::run::in_context::ContextDocument;
 
+mod approvals;
 mod fleet;
 mod freezes;
 mod output;
@@ -22,6 +23,7 @@ mod rollout;
 
 use self::rollout::{ProgressDocument, RolloutDocument};
 pub(crate) use self::{
+    approvals::{ConsentDocument, RequestDocument},
     fleet::{AgentDocument, HostDocument, SiteDocument},
     freezes::{FreezeDocument, FreezeDoneDocument},
     output::{GroupDocument, StreamDocument, stream_name},
@@ -64,6 +66,9 @@ pub(crate) struct JobDocument {
     rollout: Option<RolloutDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<ProgressDocument>,
+    /// There only where others have to consent, or had to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<ConsentDocument>,
 }
 
 #[derive(Debug, Serialize)]
@@ -186,6 +191,7 @@ impl From<&JobView> for JobDocument {
             },
             rollout: RolloutDocument::of(job),
             progress: job.progress.as_ref().map(Into::into),
+            approval: job.approval.as_ref().map(Into::into),
         }
     }
 }

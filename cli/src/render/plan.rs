@@ -68,16 +68,12 @@ fn permitted(plan: &Plan) -> impl Iterator<Item = &HostDecision> {
 fn obstacles(plan: &Plan) -> Vec<String> {
     let hosts = permitted(plan).count();
     let mut all = Vec::new();
-    let asking = permitted(plan).filter(|host| host.effect == Effect::Approve).count();
-    if asking > 0 {
-        all.push(format!(
-            "{} consent, which this version cannot collect: leave out the hosts that say APPROVE, or ask whoever keeps the \
-             policy for a rule that allows it",
-            match asking {
-                1 => "1 host needs".to_owned(),
-                more => format!("{more} hosts need"),
-            }
-        ));
+    if permitted(plan).any(|host| host.approvals.iter().any(|terms| terms.mfa)) {
+        all.push(
+            "consent with a second factor cannot be collected yet: leave out the hosts that ask for it, or ask whoever keeps \
+             the policy for a rule without `mfa`"
+                .to_owned(),
+        );
     }
     if let Some(most) = permitted(plan).filter_map(|host| host.max_hosts).min()
         && hosts > most as usize

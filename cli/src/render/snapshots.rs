@@ -54,6 +54,7 @@ fn job() -> JobView {
         rollout: lictor_core::rollout::Rollout::default(),
         progress: None,
         detached: false,
+        approval: None,
     }
 }
 
@@ -121,6 +122,8 @@ fn hosts_sites_and_agents() {
         address: None,
         in_flight: 2,
         enrolled_at: NOON,
+        cosigned_size: None,
+        witness_refusal: None,
     }];
     let now = NOON.plus(Duration::from_secs(20));
     let text = [

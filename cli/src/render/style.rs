@@ -72,10 +72,9 @@ impl Tone {
     /// The tone of a state of a job or invocation.
     pub(crate) fn of_state(state: &str) -> Self {
         match state {
-            "SUCCEEDED" | "CONNECTED" | "ALLOW" => Self::Good,
-            "QUEUED" | "OFFERED" | "ACCEPTED" | "RUNNING" | "PAUSED" | "HALTING" | "CANCELLING" => {
-                Self::Accent
-            }
+            "SUCCEEDED" | "CONNECTED" | "ALLOW" | "USED" => Self::Good,
+            "QUEUED" | "OFFERED" | "ACCEPTED" | "RUNNING" | "PAUSED" | "HALTING" | "CANCELLING"
+            | "AWAITING_APPROVAL" | "PENDING" => Self::Accent,
             "PARTIAL" | "CANCELLED" | "KILLED" | "SKIPPED" | "EXPIRED" | "SUSPECT" => Self::Warn,
             _ => Self::Bad,
         }

@@ -108,7 +108,7 @@ fn ended(views: &[&InvocationView]) -> Followed {
 
 /// What interrupts have asked for so far. One listener for the whole job, so that none is missed between two updates.
 #[derive(Debug)]
-struct Stop {
+pub(crate) struct Stop {
     interrupts: Signal,
     cancelled: bool,
 }
@@ -116,7 +116,7 @@ struct Stop {
 // === impl Stop ===
 
 impl Stop {
-    fn listen() -> Result<Self, Trouble> {
+    pub(crate) fn listen() -> Result<Self, Trouble> {
         let interrupts = signal(SignalKind::interrupt());
         let interrupts =
             interrupts.map_err(|e| Trouble::internal(format!("cannot listen to signals: {e}")))?;
@@ -124,7 +124,7 @@ impl Stop {
     }
 
     /// The next update; an interrupt in between cancels the job, another one leaves.
-    async fn next(
+    pub(crate) async fn next(
         &mut self,
         context: &Context,
         client: &Client,

@@ -1,11 +1,12 @@
 //! In what a command runs, as it is typed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use lictor_core::context::{Context, Directory, Environment, LoginName, VariableName, VariableValue};
 use serde::Serialize;
 
+use super::stdin;
 use crate::trouble::Trouble;
 
 /// Variables, a directory, a login.
@@ -20,6 +21,9 @@ pub(crate) struct ContextArguments {
     /// Run it as this login, by sudo on the host; policy has to permit it
     #[arg(long, value_name = "USER")]
     run_as: Option<LoginName>,
+    /// Let it read this file from its standard input, - for standard input itself; policy has to permit it
+    #[arg(long, value_name = "FILE")]
+    stdin: Option<PathBuf>,
 }
 
 /// The same as a document.
@@ -28,6 +32,15 @@ pub(crate) struct ContextDocument {
     environment: BTreeMap<String, String>,
     working_directory: Option<String>,
     run_as: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdin: Option<StdinDocument>,
+}
+
+/// Standard input as a document.
+#[derive(Debug, Serialize)]
+struct StdinDocument {
+    sha256: String,
+    bytes: u64,
 }
 
 fn parse_variable(text: &str) -> Result<(VariableName, VariableValue), String> {
@@ -42,13 +55,19 @@ fn parse_variable(text: &str) -> Result<(VariableName, VariableValue), String> {
 impl ContextArguments {
     /// What is asked for.
     pub(crate) fn into_context(self) -> Result<Context, Trouble> {
-        let Self { environment: variables, working_directory, run_as } = self;
+        self.read().map(|(context, _)| context)
+    }
+
+    /// What is asked for, and the bytes of its standard input.
+    pub(crate) fn read(self) -> Result<(Context, Option<Vec<u8>>), Trouble> {
+        let Self { environment: variables, working_directory, run_as, stdin } = self;
         let mut environment = Environment::default();
         for (name, value) in variables {
             let set = environment.insert(name, value);
             set.map_err(|why| Trouble::usage(why.to_string(), "leave out what is too much"))?;
         }
-        Ok(Context { environment, working_directory, run_as })
+        let (stdin, bytes) = stdin.map(|path| stdin::read(&path)).transpose()?.unzip();
+        Ok((Context { environment, working_directory, run_as, stdin }, bytes))
     }
 }
 
@@ -57,7 +76,7 @@ impl ContextArguments {
 impl ContextDocument {
     /// `None`: nothing was asked for.
     pub(crate) fn of(context: &Context) -> Option<Self> {
-        let Context { environment, working_directory, run_as } = context;
+        let Context { environment, working_directory, run_as, stdin } = context;
         (!context.is_empty()).then(|| Self {
             environment: environment
                 .iter()
@@ -65,6 +84,10 @@ impl ContextDocument {
                 .collect(),
             working_directory: working_directory.as_ref().map(ToString::to_string),
             run_as: run_as.as_ref().map(ToString::to_string),
+            stdin: stdin.map(|content| StdinDocument {
+                sha256: content.digest().to_string(),
+                bytes: content.bytes(),
+            }),
         })
     }
 }

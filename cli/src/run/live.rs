@@ -16,6 +16,7 @@ use super::{prefix::Lines, progress::Progress};
 use crate::{
     context::Context,
     render::{
+        approvals,
         bytes::Escaper,
         invocations, rollout,
         style::{Style, Tone},
@@ -90,6 +91,9 @@ impl Live {
     pub(crate) fn take(&mut self, update: JobUpdate) -> Result<(), Trouble> {
         match update {
             JobUpdate::Submitted(submitted) => {
+                if let Some(text) = approvals::waits(&submitted.job, self.err) {
+                    let _ = writeln!(io::stderr().lock(), "{text}");
+                }
                 self.prefixed = submitted.job.counts.total() > 1;
                 self.job = Some(submitted.job);
             }
@@ -139,7 +143,8 @@ impl Live {
 
     /// Says what is new of the job itself.
     fn changed(&mut self, job: JobView) {
-        if let Some(news) = self.job.as_ref().and_then(|before| rollout::news(before, &job)) {
+        let news = |before: &JobView| approvals::news(before, &job).or_else(|| rollout::news(before, &job));
+        if let Some(news) = self.job.as_ref().and_then(news) {
             self.progress.clear();
             let _ = writeln!(io::stderr().lock(), "{}", self.err.faint(&news));
         }

@@ -54,7 +54,7 @@ pub(crate) struct RequestArguments {
 // === impl RequestArguments ===
 
 impl RequestArguments {
-    /// The job that is asked for, exactly as `plan` decided if there is one.
+    /// The job that is asked for, exactly as `plan` decided if there is one, and the bytes that it is to be given.
     ///
     /// # Errors
     /// When more is asked for than one request may.
@@ -62,14 +62,15 @@ impl RequestArguments {
         self,
         key: Option<IdempotencyKey>,
         plan: Option<Digest>,
-    ) -> Result<JobSpec, Trouble> {
+    ) -> Result<(JobSpec, Option<Vec<u8>>), Trouble> {
         let target = match (self.tag, self.expression) {
             (Some(tag), _) => Target::Tag(tag),
             (None, Some(expression)) => Target::Expression(expression),
             (None, None) => Target::Hosts(self.hosts),
         };
-        Ok(JobSpec {
-            context: self.context.into_context()?,
+        let (context, given) = self.context.read()?;
+        let spec = JobSpec {
+            context,
             timeout: self.timeout.map(HumanDuration::get),
             output_bytes: self.output_limit.map(HumanBytes::get),
             idempotency_key: key,
@@ -77,7 +78,8 @@ impl RequestArguments {
             rollout: self.rollout.into_rollout(),
             detached: self.detached,
             ..JobSpec::new(target, command(self.command), origin())
-        })
+        };
+        Ok((spec, given))
     }
 }
 

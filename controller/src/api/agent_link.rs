@@ -13,9 +13,10 @@ use lictor_store::{Change, KeptAgent, Write};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{enroll::issue, status};
+use super::{content, enroll::issue, status};
 use crate::{
     authn::{AuthenticatedAgent, Caller},
+    checkpoint::Checkpoints,
     failure::of_store,
     lifecycle::Lifecycle,
     session::{evidence::signers_of, link},
@@ -26,12 +27,17 @@ use crate::{
 pub struct Link {
     lifecycle: Arc<Lifecycle>,
     authority: Arc<Authority>,
+    checkpoints: Arc<Checkpoints>,
 }
 
 impl Link {
     /// The service of this lifecycle.
-    pub const fn new(lifecycle: Arc<Lifecycle>, authority: Arc<Authority>) -> Self {
-        Self { lifecycle, authority }
+    pub const fn new(
+        lifecycle: Arc<Lifecycle>,
+        authority: Arc<Authority>,
+        checkpoints: Arc<Checkpoints>,
+    ) -> Self {
+        Self { lifecycle, authority, checkpoints }
     }
 
     async fn take_chunk(&self, agent: &AuthenticatedAgent, chunk: pb::OutputChunk) -> Result<(), Failure> {
@@ -79,6 +85,7 @@ impl Link {
 #[tonic::async_trait]
 impl AgentLink for Link {
     type SessionStream = ReceiverStream<Result<pb::ControllerMessage, Status>>;
+    type FetchContentStream = ReceiverStream<Result<pb::FetchContentResponse, Status>>;
 
     async fn session(
         &self,
@@ -87,8 +94,8 @@ impl AgentLink for Link {
         let agent = AuthenticatedAgent::from_call(&request).map_err(status)?;
         // To its end, even if the agent goes away in the middle: what is recorded must also be applied.
         let signers = signers_of(&request, &self.authority).map_err(status)?;
-        let opening =
-            tokio::spawn(link::open(Arc::clone(&self.lifecycle), agent, signers, request.into_inner()));
+        let (lifecycle, checkpoints) = (Arc::clone(&self.lifecycle), Arc::clone(&self.checkpoints));
+        let opening = tokio::spawn(link::open(lifecycle, checkpoints, agent, signers, request.into_inner()));
         let opened = opening.await.map_err(|_| Status::internal("the session could not be opened"))?;
         Ok(Response::new(ReceiverStream::new(opened.map_err(status)?)))
     }
@@ -103,6 +110,15 @@ impl AgentLink for Link {
             self.take_chunk(&agent, chunk).await.map_err(status)?;
         }
         Ok(Response::new(pb::SendOutputResponse {}))
+    }
+
+    async fn fetch_content(
+        &self,
+        request: Request<pb::FetchContentRequest>,
+    ) -> Result<Response<Self::FetchContentStream>, Status> {
+        let agent = AuthenticatedAgent::from_call(&request).map_err(status)?;
+        let file = content::for_agent(&self.lifecycle, &agent, request.get_ref()).await.map_err(status)?;
+        Ok(Response::new(content::send(file)))
     }
 
     async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::RenewResponse>, Status> {

@@ -23,7 +23,9 @@ use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 
 use super::{pages::Room, status};
-use crate::{authn::Authenticated, checkpoint::Checkpoints, failure::of_store, lifecycle::Lifecycle};
+use crate::{
+    authn::Authenticated, checkpoint::Checkpoints, failure::of_store, lifecycle::Lifecycle, session::witness,
+};
 
 /// Records on a page when the caller does not say.
 const DEFAULT_RECORDS: u32 = 100;
@@ -183,8 +185,11 @@ impl AuditService for AuditApi {
         &self,
         _: Request<pb::CheckpointRequest>,
     ) -> Result<Response<pb::CheckpointResponse>, Status> {
-        let note = self.checkpoints.sign_now().await.map_err(|e| status(of_store(e)))?;
+        let lifecycle = &self.lifecycle;
+        let witnesses = witness::present(&lifecycle.sessions, lifecycle.clock.now());
+        let note = self.checkpoints.cosigned_now(&witnesses).await.map_err(|e| status(of_store(e)))?;
         let public_key = self.checkpoints.public_key().as_bytes().to_vec();
-        Ok(Response::new(pb::CheckpointResponse { note, public_key }))
+        let key_rotations = self.checkpoints.rotations().to_vec();
+        Ok(Response::new(pb::CheckpointResponse { note, public_key, key_rotations }))
     }
 }

@@ -104,6 +104,7 @@ impl Enroll {
             enrolled_at: now,
             serial: issued.serial.clone(),
             journal_id: before.as_ref().map_or_else(String::new, |a| a.journal_id.clone()),
+            witness_key: before.as_ref().map_or_else(String::new, |a| a.witness_key.clone()),
             version: before.as_ref().map_or(0, |a| a.version) + 1,
         };
         let event = AuditEvent::AgentEnrolled { token: id, site, agent, serial: issued.serial.clone() };

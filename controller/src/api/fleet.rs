@@ -88,7 +88,9 @@ impl FleetService for FleetApi {
             .into_iter()
             .map(|agent| {
                 let session = self.lifecycle.sessions.of(&agent.site, &agent.name);
+                let refusal = session.as_ref().and_then(|s| s.witness_refusal());
                 let state = match session.as_ref().map(|s| s.liveness(now)) {
+                    Some(_) if refusal.is_some() => pb::AgentState::WitnessRefused,
                     Some(Liveness::Connected) => pb::AgentState::Connected,
                     Some(Liveness::Suspect) => pb::AgentState::Suspect,
                     None => pb::AgentState::Disconnected,
@@ -103,6 +105,8 @@ impl FleetService for FleetApi {
                     address: session.as_ref().map(|s| s.address().to_owned()).unwrap_or_default(),
                     in_flight: session.as_ref().map_or(0, |s| s.in_flight()),
                     enrolled_at: agent.enrolled_at.as_micros(),
+                    cosigned_size: session.as_ref().map_or(0, |s| s.cosigned_size()),
+                    witness_refusal: refusal.unwrap_or_default(),
                 }
             })
             .collect();

@@ -20,7 +20,11 @@ use lictor_proto::status::to_status;
 use lictor_store::{Change, Store};
 use tonic::body::Body;
 
-use crate::{authn::Caller, authz::allowed_roles};
+use crate::{
+    acting::{Acting, acted_for},
+    authn::Caller,
+    authz::allowed_roles,
+};
 
 /// How often refused calls are recorded: one record for all alike, with their count, so that a flood stays small.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
@@ -40,6 +44,7 @@ pub struct Refusals {
 pub struct GuardLayer {
     refusals: Arc<Refusals>,
     tenant: TenantName,
+    acting: Option<Arc<Acting>>,
 }
 
 /// The guard.
@@ -48,6 +53,7 @@ pub struct Guard<S> {
     inner: S,
     refusals: Arc<Refusals>,
     tenant: TenantName,
+    acting: Option<Arc<Acting>>,
 }
 
 // === impl Refusals ===
@@ -81,16 +87,18 @@ impl Refusals {
 // === impl GuardLayer ===
 
 impl GuardLayer {
-    /// A guard for the callers of one tenant; it counts refusals there.
-    pub const fn new(refusals: Arc<Refusals>, tenant: TenantName) -> Self {
-        Self { refusals, tenant }
+    /// A guard for the callers of one tenant; it counts refusals there. `acting` is who may act for users, if anybody.
+    pub const fn new(refusals: Arc<Refusals>, tenant: TenantName, acting: Option<Arc<Acting>>) -> Self {
+        Self { refusals, tenant, acting }
     }
 }
 
 impl<S> tower::Layer<S> for GuardLayer {
     type Service = Guard<S>;
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, refusals: Arc::clone(&self.refusals), tenant: self.tenant.clone() }
+        let (refusals, tenant, acting) =
+            (Arc::clone(&self.refusals), self.tenant.clone(), self.acting.clone());
+        Guard { inner, refusals, tenant, acting }
     }
 }
 
@@ -110,12 +118,29 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
         // The one that was polled ready is the one to call.
         let clone = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, clone);
         match check(&request, &self.tenant) {
-            Ok(()) => Box::pin(ready.call(request)),
+            Ok(identity) => {
+                let (acting, refusals) = (self.acting.clone(), Arc::clone(&self.refusals));
+                Box::pin(async move {
+                    let path = request.uri().path();
+                    match acted_for(acting.as_deref(), &identity, path, request.headers()).await {
+                        Ok(None) => ready.call(request).await,
+                        Ok(Some(acted_for)) => {
+                            request.extensions_mut().insert(acted_for);
+                            ready.call(request).await
+                        }
+                        Err(failure) => {
+                            tracing::warn!(%identity, path, %failure, "a call was refused");
+                            refusals.count(&identity, path);
+                            Ok(to_status(&failure).into_http())
+                        }
+                    }
+                })
+            }
             Err(refused) => {
                 let (identity, failure) = *refused;
                 if let Some(identity) = identity {
@@ -128,8 +153,11 @@ where
     }
 }
 
-/// Refuses a call whose caller is unknown, or whose role has no right to it.
-fn check<B>(request: &http::Request<B>, tenant: &TenantName) -> Result<(), Box<(Option<Identity>, Failure)>> {
+/// Refuses a call whose caller is unknown, or whose role has no right to it; otherwise says whose certificate it is.
+fn check<B>(
+    request: &http::Request<B>,
+    tenant: &TenantName,
+) -> Result<Identity, Box<(Option<Identity>, Failure)>> {
     let Some(caller) = request.extensions().get::<Caller>() else {
         let message = "this connection has no certificate that names a caller";
         let failure = Failure::new(
@@ -147,7 +175,7 @@ fn check<B>(request: &http::Request<B>, tenant: &TenantName) -> Result<(), Box<(
         return Err(Box::new((Some(identity.clone()), failure)));
     }
     if roles.contains(&identity.role()) {
-        return Ok(());
+        return Ok(identity.clone());
     }
     let message =
         format!("{identity} has the role {}, which may not call {}", identity.role(), request.uri().path());

@@ -7,7 +7,7 @@ use lictor_core::{
     error::{ErrorCode, Failure},
     id::{InvocationId, JobId},
     invocation::InvocationState,
-    job::JobSpec,
+    job::{JobSpec, Origin},
     name::HostAlias,
     output::StreamName,
 };
@@ -19,9 +19,9 @@ use lictor_proto::{
 use lictor_store::{KeptJob, Outline};
 use prost::Message as _;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{pages::Room, status};
+use super::{content, pages::Room, status};
 use crate::{
     authn::Authenticated,
     failure::{no_such, of_store},
@@ -52,6 +52,15 @@ enum Seen {
     Kept(Box<KeptJob>),
 }
 
+impl Seen {
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Live(live) => live.snapshot().0.origin,
+            Self::Kept(kept) => kept.job.origin.clone(),
+        }
+    }
+}
+
 type Events = Pin<Box<dyn Stream<Item = Result<pb::JobEvent, Status>> + Send>>;
 
 impl Jobs {
@@ -65,7 +74,8 @@ impl Jobs {
         request: Request<pb::SubmitRequest>,
     ) -> Result<(Authenticated, Submitted), Status> {
         let caller = Authenticated::from_call(&request).map_err(status)?;
-        let spec: JobSpec = request.into_inner().try_into().map_err(status::<Invalid>)?;
+        let mut spec: JobSpec = request.into_inner().try_into().map_err(status::<Invalid>)?;
+        caller.mark(&mut spec.origin);
         let submitted = self.lifecycle.submit(&caller, &spec).await.map_err(status)?;
         Ok((caller, submitted))
     }
@@ -79,6 +89,17 @@ impl Jobs {
             Seen::Kept(kept) => kept.job.principal.clone(),
         };
         if may_see(caller, &principal) { Ok(seen) } else { Err(no_such("job", text)) }
+    }
+
+    /// The job, if the caller may stop it: whoever may see it, and the service that brought it for a user whose token has
+    /// expired meanwhile.
+    async fn see_to_stop(&self, caller: &Authenticated, text: &str) -> Result<Seen, Failure> {
+        let seen = self.see(caller, text).await;
+        let Err(Failure { code: ErrorCode::NotFound, .. }) = &seen else { return seen };
+        match self.find(parse("job_id", text)?).await? {
+            Some(found) if caller.brought(&found.origin()) => Ok(found),
+            _ => seen,
+        }
     }
 
     /// The job, live or as kept. One that was recorded a moment ago is about to be live.
@@ -169,14 +190,18 @@ impl Jobs {
     }
 
     async fn as_it_stands(&self, caller: &Authenticated, id: JobId) -> Result<Response<pb::Job>, Status> {
-        let job = match self.see(caller, &id.to_string()).await.map_err(status)? {
+        let seen = self.see(caller, &id.to_string()).await.map_err(status)?;
+        Ok(Response::new(self.told(seen).await.map_err(status)?))
+    }
+
+    async fn told(&self, seen: Seen) -> Result<pb::Job, Failure> {
+        match seen {
             Seen::Live(live) => {
                 let (job, _, counts) = live.snapshot();
-                job_to_wire(&job, &counts)
+                Ok(job_to_wire(&job, &counts))
             }
-            Seen::Kept(kept) => self.kept_to_wire(*kept).await.map_err(status)?,
-        };
-        Ok(Response::new(job))
+            Seen::Kept(kept) => self.kept_to_wire(*kept).await,
+        }
     }
 
     /// Accepted and running are known only in memory; the store knows what was offered and what ended.
@@ -290,10 +315,11 @@ impl JobService for Jobs {
     ) -> Result<Response<pb::CancelResponse>, Status> {
         let caller = Authenticated::from_call(&request).map_err(status)?;
         let text = &request.get_ref().job_id;
-        self.see(&caller, text).await.map_err(status)?;
+        self.see_to_stop(&caller, text).await.map_err(status)?;
         let id: JobId = parse("job_id", text).map_err(status::<Invalid>)?;
         let already_ended = self.lifecycle.cancel(id, caller.principal()).await.map_err(status)?;
-        let job = self.as_it_stands(&caller, id).await?.into_inner();
+        let seen = self.see_to_stop(&caller, text).await.map_err(status)?;
+        let job = self.told(seen).await.map_err(status)?;
         Ok(Response::new(pb::CancelResponse { already_ended, job: Some(job) }))
     }
 
@@ -314,6 +340,16 @@ impl JobService for Jobs {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
         self.lifecycle.abort(id, caller.principal()).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
+    }
+
+    async fn put_content(
+        &self,
+        request: Request<Streaming<pb::PutContentRequest>>,
+    ) -> Result<Response<pb::PutContentResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let contents = &self.lifecycle.contents;
+        let known = content::put(contents, &caller, request.into_inner()).await.map_err(status)?;
+        Ok(Response::new(pb::PutContentResponse { known }))
     }
 
     async fn read_output(

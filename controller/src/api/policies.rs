@@ -42,8 +42,9 @@ impl PolicyApi {
 
     fn plan_page(&self, caller: &Authenticated, asked: pb::PlanRequest) -> Result<pb::PlanResponse, Status> {
         let pb::PlanRequest { request, page_size: size, page_token } = asked;
-        let spec: JobSpec =
+        let mut spec: JobSpec =
             required("request", request).and_then(TryInto::try_into).map_err(status::<Invalid>)?;
+        caller.mark(&mut spec.origin);
         let limit = page_size("page_size", size, MAX_PAGE).map_err(status)? as usize;
         let after: Option<HostAlias> = (!page_token.is_empty())
             .then(|| parse("page_token", &page_token))

@@ -5,8 +5,9 @@ use lictor_core::{
     error::{ErrorCode, Failure},
     job::CommandInput,
     name::RuleId,
+    transfer::InvalidTransfer,
 };
-use lictor_policy::Decision;
+use lictor_policy::{Decision, RefusalCode};
 
 use super::DecidedHost;
 
@@ -46,6 +47,14 @@ impl Refused {
         }
         let command = text.chars().take(MAX_REFUSED_CHARS).flat_map(char::escape_debug).collect();
         Box::new(Self { command, rule: None, code, failure })
+    }
+
+    /// A file transfer that cannot be carried out as it is asked for.
+    pub(super) fn transfer(command: &Command, invalid: InvalidTransfer) -> Box<Self> {
+        let code = RefusalCode::Transfer.as_str().to_owned();
+        let failure = Failure::new(ErrorCode::CommandRefused, invalid.message, invalid.hint)
+            .with("refusal", code.clone());
+        Box::new(Self { command: command.render(), rule: None, code, failure })
     }
 
     /// The target means no host, or too many.

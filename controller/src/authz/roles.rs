@@ -20,6 +20,7 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.JobService/Resume"
         | "/lictor.v1.JobService/Abort"
         | "/lictor.v1.JobService/ReadOutput"
+        | "/lictor.v1.JobService/PutContent"
         | "/lictor.v1.PolicyService/Plan"
         | "/lictor.v1.FleetService/ListSites"
         | "/lictor.v1.FleetService/ListHosts" => CALLERS,
@@ -29,6 +30,9 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.PolicyService/PutShadow"
         | "/lictor.v1.PolicyService/ClearShadow"
         | "/lictor.v1.PolicyService/GetShadow"
+        | "/lictor.v1.ApprovalService/List"
+        | "/lictor.v1.ApprovalService/Get"
+        | "/lictor.v1.ApprovalService/Decide"
         | "/lictor.v1.FreezeService/Freeze"
         | "/lictor.v1.FreezeService/Lift"
         | "/lictor.v1.FreezeService/List"
@@ -38,9 +42,10 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.AuditService/Export"
         | "/lictor.v1.AuditService/Search"
         | "/lictor.v1.AuditService/Checkpoint" => OPERATORS,
-        "/lictor.v1.AgentLink/Session" | "/lictor.v1.AgentLink/SendOutput" | "/lictor.v1.AgentLink/Renew" => {
-            AGENTS
-        }
+        "/lictor.v1.AgentLink/Session"
+        | "/lictor.v1.AgentLink/SendOutput"
+        | "/lictor.v1.AgentLink/Renew"
+        | "/lictor.v1.AgentLink/FetchContent" => AGENTS,
         "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/Watch" | "/grpc.health.v1.Health/List" => {
             EVERYBODY
         }
@@ -96,16 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn a_service_cannot_change_or_read_policy_freeze_join_agents_or_read_the_audit() {
+    fn a_service_cannot_approve_change_or_read_policy_freeze_join_agents_or_read_the_audit() {
         let theirs = |method: &&String| {
-            method.contains("Audit")
+            method.contains("ApprovalService")
+                || method.contains("Audit")
                 || method.contains("FreezeService")
                 || method.contains("JoinToken")
                 || (method.contains("PolicyService") && !method.ends_with("/Plan"))
         };
         let methods = methods();
         let methods: Vec<_> = methods.iter().filter(theirs).collect();
-        assert!(methods.len() >= 13, "{methods:?}");
+        assert!(methods.len() >= 16, "{methods:?}");
         for method in methods {
             assert_eq!(allowed_roles(method), Some(OPERATORS), "{method}");
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lictor_oauth::config::TokensFile;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -18,4 +19,12 @@ pub(super) struct File {
     pub(super) identity: PathBuf,
     pub(super) state: PathBuf,
     pub(super) policy: PathBuf,
+    pub(super) acting: Option<ActingFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ActingFile {
+    pub(super) services: Vec<String>,
+    pub(super) tokens: TokensFile,
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use lictor_core::{
+    approval::Approval,
     audit::AuditEvent,
     id::{InvocationId, JobId},
     invocation::{Invocation, InvocationEvent, InvocationState},
@@ -228,8 +229,10 @@ impl Lifecycle {
     /// # Errors
     /// [`StoreError`] when the offers cannot be recorded; they stay queued.
     pub async fn offer_waiting(self: &Arc<Self>, session: &Session) -> Result<(), StoreError> {
-        let Some(session) =
-            self.sessions.of(session.site(), session.agent()).filter(|s| s.epoch() == session.epoch())
+        let Some(session) = self
+            .sessions
+            .of(session.site(), session.agent())
+            .filter(|s| s.epoch() == session.epoch() && s.witness_refusal().is_none())
         else {
             return Ok(());
         };
@@ -306,7 +309,10 @@ impl Lifecycle {
         if job.cancel_requested.is_some() {
             return Again::End(Outcome::Cancelled);
         }
-        if held || job.progress.paused.is_some() {
+        if let Some(refusal) = job.approval.as_ref().and_then(Approval::refusal) {
+            return Again::End(refusal);
+        }
+        if held || job.awaits_approval() || job.progress.paused.is_some() {
             return Again::No;
         }
         if self.clock.now() > wait_until {

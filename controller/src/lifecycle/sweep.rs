@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
+    approval::Approval,
     clock::Timestamp,
     invocation::InvocationState,
     job::Job,
@@ -45,6 +46,7 @@ impl Lifecycle {
 
     /// Ends whatever is due, goes on with what goes out in steps, and sees that nothing waits beside its agent.
     pub async fn sweep(self: &Arc<Self>) {
+        self.expire_approvals().await;
         let now = self.clock.now();
         let (mut ending, mut short) = (Vec::new(), Vec::new());
         for job in self.jobs.jobs() {
@@ -119,6 +121,11 @@ fn due(invocation: &LiveInvocation, job: &Job, now: Timestamp) -> Due {
         // The word was recorded, and what follows from it was not.
         InvocationState::Queued if job.cancel_requested.is_some() => Due::Ends(Outcome::Cancelled),
         InvocationState::Queued if job.progress.halted.is_some() => Due::Ends(Outcome::Skipped),
+        InvocationState::Queued
+            if job.approval.as_ref().is_some_and(|approval| approval.refusal().is_some()) =>
+        {
+            job.approval.as_ref().and_then(Approval::refusal).map_or(Due::Nothing, Due::Ends)
+        }
         InvocationState::Queued if now > invocation.wait_until => Due::Ends(Outcome::Expired),
         InvocationState::Queued | InvocationState::Ended(_) => Due::Nothing,
         InvocationState::Offered { .. }

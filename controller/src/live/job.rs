@@ -115,7 +115,7 @@ impl LiveJob {
         let mut counts = Counts::default();
         let mut log = Log::default();
         let (mut tally, mut held, mut hosts) = (Tally::default(), Held::default(), 0);
-        let holds = !job.rollout.is_immediate() || job.progress.paused.is_some();
+        let holds = !job.rollout.is_immediate() || job.progress.paused.is_some() || job.awaits_approval();
         let live = invocations
             .enumerate()
             .map(|(index, (kept, in_store))| {
@@ -132,7 +132,7 @@ impl LiveJob {
                 if holds {
                     held.hold(kept.site.clone(), kept.wave, index);
                 }
-                let wait_until = if holds { job.created_at.plus(MAX_ROLLOUT) } else { job.queue_until };
+                let wait_until = if holds { job.created_at.plus(MAX_ROLLOUT) } else { job.waits_until() };
                 let offered_at = kept.state.agent().map(|_| now);
                 let in_store = in_store.filter(|_| kept.state.outcome().is_some());
                 if in_store.is_some_and(|kept| kept.bytes() > 0) {

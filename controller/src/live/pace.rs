@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lictor_core::{
+    approval::Approval,
     clock::Timestamp,
     id::JobId,
     invocation::Invocation,
@@ -20,6 +21,20 @@ impl LiveJob {
     /// Whether it goes out in steps.
     pub fn has_rollout(&self) -> bool {
         !self.state().job.rollout.is_immediate()
+    }
+
+    /// Whether it waits for the consent of others.
+    pub fn awaits_approval(&self) -> bool {
+        self.state().job.awaits_approval()
+    }
+
+    /// Whether it waits for consent whose time is up, and nobody has stopped it.
+    pub fn approval_is_over(&self, now: Timestamp) -> bool {
+        let state = self.state();
+        let job = &state.job;
+        let stopped = job.cancel_requested.is_some() || job.progress.halted.is_some();
+        let over = |approval: &Approval| now > approval.expires_at;
+        !stopped && job.awaits_approval() && job.approval.as_ref().is_some_and(over)
     }
 
     /// The job that checks the health of the wave under way.
@@ -59,6 +74,7 @@ impl LiveJob {
         let State { job, hosts, tally, held, invocations, .. } = &mut *state;
         let stopped =
             job.progress.paused.is_some() || job.progress.halted.is_some() || job.cancel_requested.is_some();
+        let stopped = stopped || job.awaits_approval();
         if stopped || held.count() == 0 {
             return Vec::new();
         }

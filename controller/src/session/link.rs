@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use lictor_certs::evidence::Signers;
 use lictor_core::{
     audit::AuditEvent,
@@ -12,15 +13,21 @@ use lictor_core::{
 };
 use lictor_proto::{
     convert::{Invalid, at_most, known, parse},
-    limits::MAX_IDS_PER_MESSAGE,
+    limits::{MAX_IDS_PER_MESSAGE, MAX_MESSAGE_BYTES, MAX_RESULTS_PER_MESSAGE},
     pb,
 };
 use lictor_store::{Change, KeptAgent, StoreError, Write};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
-use super::{OUTBOX, Session};
-use crate::{authn::AuthenticatedAgent, failure::of_store, inventory, lifecycle::Lifecycle};
+use super::{
+    OUTBOX, Session,
+    witness::{Claim, Witnessing},
+};
+use crate::{
+    authn::AuthenticatedAgent, checkpoint::Checkpoints, failure::of_store, inventory, lifecycle::Lifecycle,
+};
 
 /// How long an agent may take for its first message.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
@@ -28,10 +35,17 @@ const HELLO_WAIT: Duration = Duration::from_secs(10);
 /// Longest version, and longest identity of a journal.
 const MAX_TEXT_BYTES: usize = 64;
 
+/// Results that one commit takes in when an agent sends message after message: large enough to share a sync among many,
+/// and far below what a change may have …
+const RESULTS_AT_ONCE: usize = 20 * MAX_RESULTS_PER_MESSAGE;
+/// … unless they have so many bytes, as those with much output do.
+const RESULT_BYTES_AT_ONCE: usize = MAX_MESSAGE_BYTES;
+
 /// What can happen in a session.
 enum Event {
     Message(Box<pb::agent_message::Message>),
     Look,
+    CheckpointDue,
     End(Option<Status>),
 }
 
@@ -44,6 +58,7 @@ pub type Outbox = mpsc::Receiver<Result<pb::ControllerMessage, Status>>;
 /// [`Failure`] when the hello does not come or cannot be taken.
 pub async fn open(
     lifecycle: Arc<Lifecycle>,
+    checkpoints: Arc<Checkpoints>,
     agent: AuthenticatedAgent,
     signers: Signers,
     mut inbound: Streaming<pb::AgentMessage>,
@@ -55,7 +70,8 @@ pub async fn open(
             return Err(Invalid::new(field, "it is too long or has control characters").into());
         }
     }
-    let kept = next_epoch(&lifecycle, &agent, &hello.journal_id).await.map_err(of_agent)?;
+    let claim = Claim::of(&hello, &agent, &checkpoints)?;
+    let kept = next_epoch(&lifecycle, &agent, &hello.journal_id, claim.as_ref()).await.map_err(of_agent)?;
     let (sender, receiver) = mpsc::channel(OUTBOX);
     let now = lifecycle.clock.now();
     let key = (agent.site().clone(), agent.name().clone());
@@ -63,6 +79,8 @@ pub async fn open(
     let session = Session::new(key, kept.epoch, address, hello.version, sender, now);
     let session = Arc::new(session.trusting(signers));
     session.welcome(now);
+    let witnessing =
+        Witnessing::begin(checkpoints, claim, &*lifecycle.store, &session).await.map_err(of_store)?;
     inventory::take(&lifecycle, &session, hello.inventory.unwrap_or_default()).await?;
     lifecycle.admit_session(&session);
     if let Err(error) = lifecycle.reconcile(&session, &journal).await {
@@ -70,32 +88,41 @@ pub async fn open(
         return Err(of_store(error));
     }
     tracing::info!(site = %session.site(), agent = %session.agent(), epoch = session.epoch(), "an agent is connected");
-    tokio::spawn(serve(lifecycle, session, inbound));
+    tokio::spawn(serve(lifecycle, session, witnessing, inbound));
     Ok(receiver)
 }
 
-async fn serve(lifecycle: Arc<Lifecycle>, session: Arc<Session>, mut inbound: Streaming<pb::AgentMessage>) {
+async fn serve(
+    lifecycle: Arc<Lifecycle>,
+    session: Arc<Session>,
+    mut witnessing: Witnessing,
+    mut inbound: Streaming<pb::AgentMessage>,
+) {
+    let mut next = None;
     let ended = loop {
         let event = tokio::select! {
             biased;
-            message = inbound.message() => match message {
-                Ok(Some(pb::AgentMessage { message: Some(message) })) => Event::Message(Box::new(message)),
-                Ok(Some(pb::AgentMessage { message: None })) => Event::End(Some(Status::invalid_argument("a message of a kind that this version does not know"))),
-                Ok(None) => Event::End(None),
-                Err(status) => Event::End(Some(status)),
-            },
+            message = received(&mut next, &mut inbound) => gathered(message, &mut next, &mut inbound),
             () = session.told_to_look() => Event::Look,
+            () = witnessing.due() => Event::CheckpointDue,
             () = session.fell_behind() => Event::End(Some(Status::resource_exhausted("it fell too far behind"))),
         };
-        session.heard(lifecycle.clock.now());
+        if !matches!(event, Event::CheckpointDue) {
+            session.heard(lifecycle.clock.now());
+        }
         match event {
             Event::Message(message) => {
-                if let Err(failure) = handle(&lifecycle, &session, *message).await {
+                if let Err(failure) = handle(&lifecycle, &session, &mut witnessing, *message).await {
                     break Some(failure.to_string());
                 }
             }
             Event::Look => {
                 if let Err(error) = lifecycle.offer_waiting(&session).await {
+                    break Some(error.to_string());
+                }
+            }
+            Event::CheckpointDue => {
+                if let Err(error) = witnessing.show_newest(&*lifecycle.store, &session).await {
                     break Some(error.to_string());
                 }
             }
@@ -107,9 +134,57 @@ async fn serve(lifecycle: Arc<Lifecycle>, session: Arc<Session>, mut inbound: St
     tracing::info!(site = %session.site(), agent = %session.agent(), epoch = session.epoch(), why, "an agent is disconnected");
 }
 
+/// What was received already and not looked at, or what is received next.
+async fn received(next: &mut Option<Event>, inbound: &mut Streaming<pb::AgentMessage>) -> Event {
+    match next.take() {
+        Some(event) => event,
+        None => inbound.message().await.into(),
+    }
+}
+
+/// With results come those of the messages behind them that are here already; the first that has none is `next`.
+fn gathered(event: Event, next: &mut Option<Event>, inbound: &mut Streaming<pb::AgentMessage>) -> Event {
+    use pb::agent_message::Message;
+    let Event::Message(mut first) = event else { return event };
+    if let Message::Results(all) = &mut *first {
+        let mut bytes = all.encoded_len();
+        while all.results.len() < RESULTS_AT_ONCE
+            && bytes < RESULT_BYTES_AT_ONCE
+            && next.is_none()
+            && let Some(message) = inbound.message().now_or_never()
+        {
+            match Event::from(message) {
+                Event::Message(more) => match *more {
+                    Message::Results(more) => {
+                        bytes += more.encoded_len();
+                        all.results.extend(more.results);
+                    }
+                    other => *next = Some(Event::Message(Box::new(other))),
+                },
+                other => *next = Some(other),
+            }
+        }
+    }
+    Event::Message(first)
+}
+
+impl From<Result<Option<pb::AgentMessage>, Status>> for Event {
+    fn from(message: Result<Option<pb::AgentMessage>, Status>) -> Self {
+        match message {
+            Ok(Some(pb::AgentMessage { message: Some(message) })) => Self::Message(Box::new(message)),
+            Ok(Some(pb::AgentMessage { message: None })) => Self::End(Some(Status::invalid_argument(
+                "a message of a kind that this version does not know",
+            ))),
+            Ok(None) => Self::End(None),
+            Err(status) => Self::End(Some(status)),
+        }
+    }
+}
+
 async fn handle(
     lifecycle: &Arc<Lifecycle>,
     session: &Session,
+    witnessing: &mut Witnessing,
     message: pb::agent_message::Message,
 ) -> Result<(), Failure> {
     use pb::agent_message::Message;
@@ -135,6 +210,7 @@ async fn handle(
             session.took_frozen(version);
             Ok(())
         }
+        Message::Cosignature(answer) => witnessing.answered(lifecycle, session, answer).await,
     }
 }
 
@@ -188,6 +264,7 @@ async fn next_epoch(
     lifecycle: &Arc<Lifecycle>,
     agent: &AuthenticatedAgent,
     journal_id: &str,
+    claim: Option<&Claim>,
 ) -> Result<KeptAgent, StoreError> {
     let kept = lifecycle.store.agent(agent.site(), agent.name()).await?;
     let kept = kept.ok_or_else(|| StoreError::Conflict {
@@ -197,7 +274,7 @@ async fn next_epoch(
         tracing::error!(site = %agent.site(), agent = %agent.name(), "an agent comes without its journal; what it had is UNKNOWN");
         lifecycle.settle_lost_journal(agent.site(), agent.name()).await?;
     }
-    let next = KeptAgent {
+    let mut next = KeptAgent {
         epoch: kept.epoch + 1,
         version: kept.version + 1,
         journal_id: journal_id.to_owned(),
@@ -209,7 +286,11 @@ async fn next_epoch(
         epoch: next.epoch,
         address: agent.remote().to_string(),
     };
-    let change = Change::new(lifecycle.clock.now(), event).write(Write::PutAgent(next.clone()));
+    let mut change = Change::new(lifecycle.clock.now(), event);
+    if let Some(claim) = claim {
+        (change, next.witness_key) = claim.record(change, &next);
+    }
+    let change = change.write(Write::PutAgent(next.clone()));
     let _recorded = lifecycle.store.commit(change).await?;
     Ok(next)
 }

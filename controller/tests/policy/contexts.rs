@@ -18,6 +18,7 @@ fn asked(login: &str) -> Context {
         environment: Environment::from_pairs([("LANG", "C")]).unwrap(),
         working_directory: Some("/srv/app".parse().unwrap()),
         run_as: Some(login.parse().unwrap()),
+        stdin: None,
     }
 }
 

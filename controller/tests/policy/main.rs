@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it fails")]
 
 mod consent;
+mod contents;
 mod contexts;
 mod parts;
 mod plans;

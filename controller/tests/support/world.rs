@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use lictor_certs::{peer::Peer, signer::SigningKey};
 use lictor_controller::{
     authn::{Authenticated, Caller},
+    contents::Contents,
     dispatch::Dispatcher,
     fleet::LiveFleet,
     freezes::Freezes,
@@ -26,23 +27,24 @@ use lictor_controller::{
 use lictor_core::{
     audit::AuditEvent,
     clock::{Clock, Timestamp},
+    digest::Digest,
     error::{ErrorCode, Failure},
     freeze::Freeze,
     id::{IdSource, InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::{CommandInput, IdempotencyKey, JobSpec, Origin, Target},
     label::Labels,
-    merkle::TreeHead,
+    merkle::{Node, TreeHead},
     name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
     outcome::Outcome,
     principal::{Identity, Principal, Via},
 };
 use lictor_proto::pb;
 use lictor_store::{
-    AuditEntry, Change, KeptAgent, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken, Recorded,
-    Store, StoreError, Write, memory::MemoryStore,
+    AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
+    KeptToken, Recorded, Store, StoreError, Write, memory::MemoryStore,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub(crate) const POLICY: &str =
     "version: 1\nrules:\n  - id: basics\n    effect: allow\n    where: all\n    commands: [uptime]\n";
@@ -142,6 +144,18 @@ impl Store for HeldStore {
     async fn audit_head(&self) -> Result<TreeHead, StoreError> {
         self.inner.audit_head().await
     }
+    fn audit_heads(&self) -> watch::Receiver<TreeHead> {
+        self.inner.audit_heads()
+    }
+    async fn audit_nodes(&self, nodes: &[Node]) -> Result<Vec<Digest>, StoreError> {
+        self.inner.audit_nodes(nodes).await
+    }
+    async fn keep_checkpoint(&self, checkpoint: KeptCheckpoint) -> Result<(), StoreError> {
+        self.inner.keep_checkpoint(checkpoint).await
+    }
+    async fn checkpoints(&self, limit: usize) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        self.inner.checkpoints(limit).await
+    }
 }
 
 pub(crate) struct World {
@@ -218,6 +232,7 @@ impl World {
             jobs: Arc::default(),
             quotas: Arc::default(),
             shadow: Arc::new(shadow),
+            contents: Arc::new(Contents::open(&tempfile::tempdir().unwrap().keep()).unwrap()),
             dispatcher: Dispatcher::new(SigningKey::generate().unwrap(), ids),
         });
         Self { lifecycle, store, clock, epoch: AtomicU64::new(0), dir }

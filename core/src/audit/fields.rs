@@ -131,6 +131,7 @@ impl AuditEvent {
             Self::WaveBegun { job, wave } => {
                 vec![("job", text(job)), ("wave", Field::Number((*wave).into()))]
             }
+            Self::Approval(event) => event.fields(),
             Self::FreezeSet(freeze) => frozen(freeze, "by"),
             Self::FreezeLifted { freeze, by } => {
                 let mut fields = frozen(freeze, "frozen_by");
@@ -170,6 +171,7 @@ impl AuditEvent {
                 ("hosts", Field::Number(*hosts)),
                 ("changes", Field::List(changes.clone())),
             ],
+            Self::Witness(event) => event.fields(),
             Self::AuditRead { by, from, count, query } => {
                 let mut fields =
                     vec![("by", text(by)), ("from", Field::Number(*from)), ("count", Field::Number(*count))];
@@ -241,17 +243,23 @@ fn frozen(freeze: &Freeze, by: &'static str) -> Fields {
 }
 
 fn who(principal: &Principal, origin: &Origin) -> Fields {
-    vec![
+    let mut fields = vec![
         ("principal", text(principal)),
         ("tenant", text(&principal.tenant)),
         ("via", text(origin.via.as_str())),
         ("client", text(&origin.client)),
-    ]
+    ];
+    // Only where somebody else brought the request.
+    if let Some(actor) = &origin.actor {
+        fields.push(("actor", text(format!("service:{}", actor.service))));
+        fields.push(("token", text(&actor.token)));
+    }
+    fields
 }
 
 /// Only what is asked for: a record of a request without a context says nothing of one.
 fn in_what(context: &Context) -> Fields {
-    let Context { environment, working_directory, run_as } = context;
+    let Context { environment, working_directory, run_as, stdin } = context;
     let mut fields = Fields::new();
     if !environment.is_empty() {
         let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
@@ -259,6 +267,10 @@ fn in_what(context: &Context) -> Fields {
     }
     fields.extend(working_directory.as_ref().map(|directory| ("working_directory", text(directory))));
     fields.extend(run_as.as_ref().map(|login| ("run_as", text(login))));
+    if let Some(content) = stdin {
+        fields.push(("stdin_sha256", text(content.digest())));
+        fields.push(("stdin_bytes", Field::Number(content.bytes())));
+    }
     fields
 }
 
@@ -278,6 +290,6 @@ pub(super) fn optional(value: Option<impl ToString>) -> Field {
     value.map_or(Field::Absent, text)
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -24,6 +24,8 @@ pub struct Counts {
 /// The state of a job: a function of its counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JobState {
+    /// Others have to consent before anything of it may begin.
+    AwaitingApproval,
     /// Nothing has been offered yet.
     Queued,
     /// Something is under way.
@@ -104,7 +106,8 @@ impl Counts {
 
 impl JobState {
     /// Every state, for conversion and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
+        Self::AwaitingApproval,
         Self::Queued,
         Self::Running,
         Self::Paused,
@@ -120,6 +123,7 @@ impl JobState {
     /// The state as it is written in records and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AwaitingApproval => "AWAITING_APPROVAL",
             Self::Queued => "QUEUED",
             Self::Running => "RUNNING",
             Self::Paused => "PAUSED",
@@ -135,6 +139,14 @@ impl JobState {
     }
     /// Whether the job has ended.
     pub const fn ended(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running | Self::Paused | Self::Halting | Self::Cancelling)
+        !matches!(
+            self,
+            Self::AwaitingApproval
+                | Self::Queued
+                | Self::Running
+                | Self::Paused
+                | Self::Halting
+                | Self::Cancelling
+        )
     }
 }

@@ -1,11 +1,11 @@
 //! `ssh_cancel`: stops a job.
 
-use lictor_core::{error::Failure, id::JobId};
+use lictor_core::error::Failure;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BridgeTool, Call, Effect};
-use crate::{answer::Answer, arguments::parse};
+use crate::{answer::Answer, arguments::job_id};
 
 /// The tool.
 #[derive(Debug)]
@@ -15,8 +15,12 @@ pub(super) enum Cancel {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Identifier of the job, such as job_01k….
-    job_id: String,
+    /// Identifier of the job.
+    #[serde(default)]
+    job_id: Option<String>,
+    /// The same by its other name.
+    #[serde(default)]
+    task_id: Option<String>,
 }
 
 /// What came of it.
@@ -37,15 +41,14 @@ pub(super) struct Cancelled {
 impl BridgeTool for Cancel {
     const NAME: &'static str = "ssh_cancel";
     const TITLE: &'static str = "Cancel a job";
-    const DESCRIPTION: &'static str = "Asks for everything of a job that has not ended to be stopped: what has not started \
-        will not start, what runs is terminated, then killed. Answers when the request is recorded. Asking again changes \
-        nothing.";
+    const DESCRIPTION: &'static str = "Stops a job: what has not started will not start, what runs is terminated, then killed. \
+        Answers when the request is recorded.";
     const EFFECT: Effect = Effect::Stops;
     type Parameters = Parameters;
     type Result = Cancelled;
 
     async fn call(call: &Call<'_>, parameters: Parameters) -> Result<Answer<Cancelled>, Failure> {
-        let job: JobId = parse("job_id", &parameters.job_id)?;
+        let job = job_id(parameters.job_id.as_deref(), parameters.task_id.as_deref())?;
         let answer = call.client.cancel(job).await?;
         let counts = answer.job.counts;
         Ok(Answer::done(Cancelled {

@@ -1,14 +1,12 @@
 //! `ssh_describe_host`: what is known of one host.
 
-use lictor_core::{
-    error::{ErrorCode, Failure},
-    name::HostAlias,
-};
+use lictor_client::connect::Client;
+use lictor_core::{error::Failure, name::HostAlias};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BridgeTool, Call, Effect, list_hosts::Host};
-use crate::{answer::Answer, arguments::parse};
+use crate::{answer::Answer, arguments::parse, resources::no_such_host};
 
 /// The tool.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ pub(super) struct Parameters {
 
 /// The host.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Described {
+pub(crate) struct Described {
     #[serde(flatten)]
     host: Host,
     /// Whether commands that policy allows can run on it now.
@@ -34,22 +32,22 @@ pub(super) struct Described {
 impl BridgeTool for DescribeHost {
     const NAME: &'static str = "ssh_describe_host";
     const TITLE: &'static str = "Describe a host";
-    const DESCRIPTION: &'static str = "Tells what is known of one host: site, tags, labels, description, and whether it can be reached now. Contacts no host.";
+    const DESCRIPTION: &'static str =
+        "Tells what is known of one host, and whether it can be reached now. Contacts no host.";
     const EFFECT: Effect = Effect::Reads;
+    const UNTRUSTED: &'static [&'static str] = &["description"];
     type Parameters = Parameters;
     type Result = Described;
 
     async fn call(call: &Call<'_>, parameters: Parameters) -> Result<Answer<Described>, Failure> {
         let alias: HostAlias = parse("alias", &parameters.alias)?;
-        let found = call.client.host(&alias).await?.ok_or_else(|| {
-            Failure::new(
-                ErrorCode::NotFound,
-                format!("there is no host {alias}"),
-                "see ssh_list_hosts for the hosts there are",
-            )
-            .with("host", alias.as_str())
-        })?;
-        let ready = found.agent_connected && found.host_key_pinned;
-        Ok(Answer::done(Described { host: found.into(), ready }))
+        Ok(Answer::done(described(call.client, &alias).await?))
     }
+}
+
+/// What is known of the host.
+pub(crate) async fn described(client: &Client, alias: &HostAlias) -> Result<Described, Failure> {
+    let found = client.host(alias).await?.ok_or_else(|| no_such_host(alias.as_str()))?;
+    let ready = found.agent_connected && found.host_key_pinned;
+    Ok(Described { host: found.into(), ready })
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use lictor_client::fleet::HostView;
-use lictor_core::{error::Failure, name::Tag};
+use lictor_core::{error::Failure, job::Target, name::Tag};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BridgeTool, Call, Effect};
-use crate::{answer::Answer, arguments::parse};
+use crate::{
+    answer::Answer,
+    arguments::{hosts_of, parse},
+};
 
 /// Most hosts in one result: more help no model, and a tag narrows the list down.
 const MAX_HOSTS_SHOWN: usize = 200;
@@ -23,14 +26,17 @@ pub(super) enum ListHosts {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Only hosts with this tag. Left out: all hosts.
+    /// Only hosts with this tag.
     #[serde(default)]
     tag: Option<String>,
+    /// Only hosts that this means: terms tag:T, site:S, label:K=V, host:A* and all, joined by and, or, not, brackets.
+    #[serde(default, rename = "match")]
+    expression: Option<String>,
 }
 
 /// The hosts.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Hosts {
+pub(crate) struct Hosts {
     /// The hosts, ordered by alias.
     hosts: Vec<Host>,
     /// How many hosts there are, with the tag if one was given.
@@ -41,7 +47,8 @@ pub(super) struct Hosts {
 
 /// A host.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Host {
+#[schemars(inline)]
+pub(crate) struct Host {
     /// The alias to call it by.
     alias: String,
     /// Its site.
@@ -63,19 +70,41 @@ pub(super) struct Host {
 impl BridgeTool for ListHosts {
     const NAME: &'static str = "ssh_list_hosts";
     const TITLE: &'static str = "List hosts";
-    const DESCRIPTION: &'static str = "Lists the hosts that commands can be asked for, with site, tags, labels and whether they can be reached now. Contacts no host.";
+    const DESCRIPTION: &'static str =
+        "Lists hosts with site, tags, labels and whether they can be reached now. Contacts no host.";
     const EFFECT: Effect = Effect::Reads;
+    const UNTRUSTED: &'static [&'static str] = &["description"];
     type Parameters = Parameters;
     type Result = Hosts;
 
     async fn call(call: &Call<'_>, parameters: Parameters) -> Result<Answer<Hosts>, Failure> {
-        let tag: Option<Tag> = parameters.tag.as_deref().map(|tag| parse("tag", tag)).transpose()?;
-        let hosts = call.client.hosts(tag.as_ref()).await?;
-        let total = hosts.len();
-        let hosts: Vec<_> = hosts.into_iter().take(MAX_HOSTS_SHOWN).map(Host::from).collect();
-        Ok(Answer::done(Hosts { left_out: total - hosts.len(), total, hosts }))
+        let hosts = match (parameters.tag, parameters.expression) {
+            (tag, None) => {
+                let tag: Option<Tag> = tag.as_deref().map(|tag| parse("tag", tag)).transpose()?;
+                call.client.hosts(tag.as_ref()).await?
+            }
+            (tag, expression) => match hosts_of(tag.as_deref(), expression.as_deref())? {
+                Target::Expression(expression) => call.client.hosts_meant_by(&expression).await?,
+                Target::Tag(tag) => call.client.hosts(Some(&tag)).await?,
+                Target::Hosts(_) => Vec::new(),
+            },
+        };
+        Ok(Answer::done(Hosts::of(hosts)))
     }
 }
+
+// === impl Hosts ===
+
+impl Hosts {
+    /// As many of the hosts as help.
+    pub(super) fn of(hosts: Vec<HostView>) -> Self {
+        let total = hosts.len();
+        let hosts: Vec<_> = hosts.into_iter().take(MAX_HOSTS_SHOWN).map(Host::from).collect();
+        Self { left_out: total - hosts.len(), total, hosts }
+    }
+}
+
+// === impl Host ===
 
 impl From<HostView> for Host {
     fn from(host: HostView) -> Self {

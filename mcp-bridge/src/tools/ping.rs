@@ -35,6 +35,7 @@ pub(super) struct Pong {
 
 /// A site.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct Site {
     /// Its name.
     name: String,
@@ -47,7 +48,8 @@ struct Site {
 impl BridgeTool for Ping {
     const NAME: &'static str = "ssh_ping";
     const TITLE: &'static str = "Check the connection";
-    const DESCRIPTION: &'static str = "Checks that the controller answers, and tells versions and the sites with their connected agents. Contacts no host.";
+    const DESCRIPTION: &'static str =
+        "Checks that the controller answers; tells versions and sites. Contacts no host.";
     const EFFECT: Effect = Effect::Reads;
     type Parameters = Parameters;
     type Result = Pong;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{BridgeTool, Call, Effect};
 use crate::{
     answer::Answer,
-    arguments::{planned_spec, target},
+    arguments::{ContextArguments, planned_spec, target},
 };
 
 /// Most decisions in one result; those that deny come first, because they are what a plan is asked for.
@@ -22,18 +22,23 @@ pub(super) enum PlanCommand {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Alias of the host. Give either alias or tag.
+    /// One host; or else tag or match.
     #[serde(default)]
     alias: Option<String>,
-    /// Every host with this tag. Give either alias or tag.
+    /// Every host with this tag.
     #[serde(default)]
     tag: Option<String>,
-    /// The command as one line of literal words. Give either command or argv.
+    /// Hosts by expression, as "tag:web and not site:eu".
+    #[serde(default, rename = "match")]
+    expression: Option<String>,
+    /// One line of literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
-    /// The program and its arguments, each taken literally. Give either command or argv.
     #[serde(default)]
     argv: Option<Vec<String>>,
+    /// In what it would run.
+    #[serde(default)]
+    context: Option<ContextArguments>,
 }
 
 /// What would be decided.
@@ -62,13 +67,14 @@ pub(super) struct Planned {
 
 /// What would be decided for one host.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct HostPlan {
     /// Alias of the host.
     host: String,
     /// Its site.
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<String>,
-    /// ALLOW, DENY, or APPROVE: it would need the consent of others, which cannot be given yet, so it would not run.
+    /// ALLOW, DENY, or APPROVE: it would need the consent of others, and would wait for that.
     effect: &'static str,
     /// Stable code of the decision.
     code: String,
@@ -94,14 +100,15 @@ impl BridgeTool for PlanCommand {
     const NAME: &'static str = "ssh_plan";
     const TITLE: &'static str = "Plan a command";
     const DESCRIPTION: &'static str = "Tells, host by host, whether policy would let a command run, by which rule and within \
-        which limits, and why not. Runs nothing and contacts no host. Use it before ssh_run and ssh_run_on_tag.";
+        which limits, and why not. Runs nothing.";
     const EFFECT: Effect = Effect::Reads;
     type Parameters = Parameters;
     type Result = Planned;
 
     async fn call(call: &Call<'_>, parameters: Parameters) -> Result<Answer<Planned>, Failure> {
-        let Parameters { alias, tag, command, argv } = parameters;
-        let spec = planned_spec(call, target(alias, tag)?, command, argv)?;
+        let Parameters { alias, tag, expression, command, argv, context } = parameters;
+        let target = target(alias.as_deref(), tag.as_deref(), expression.as_deref())?;
+        let spec = planned_spec(call, target, command, argv, context)?;
         let plan = call.client.plan(&spec).await?;
         let hosts_total = plan.hosts.len();
         let mut hosts = plan.hosts;
@@ -117,7 +124,7 @@ impl BridgeTool for PlanCommand {
             Some("no host is meant: see ssh_list_hosts")
         } else if asks {
             Some(
-                "tell the user that policy asks for the consent of others, which cannot be given yet, so nothing would run on any host; no argument lifts it",
+                "tell the user that policy asks for the consent of others: a run waits for it, on every host; no argument and no tool lifts it",
             )
         } else if too_many {
             Some("policy allows fewer hosts in one job, so nothing would run: ask for fewer hosts at a time")

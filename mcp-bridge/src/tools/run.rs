@@ -1,7 +1,10 @@
 //! `ssh_run`: a command on one host.
 
-use lictor_client::collect::Keep;
-use lictor_core::error::{ErrorCode, Failure};
+use lictor_client::collect::{Collector, Keep};
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    job::{IdempotencyKey, Target},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +12,10 @@ use super::{BridgeTool, Call, Effect};
 use crate::{
     advice,
     answer::Answer,
-    arguments::{Asked, job_spec, one_host},
+    arguments::{Asked, ContextArguments, job_spec, one_host},
     follow::follow,
     host_run::{HostRun, refusal},
+    waiting::{WAITING_STEP, Waiting},
 };
 
 /// Most of each stream that a result shows: some 6,000 tokens, of which a model can still read both.
@@ -27,17 +31,19 @@ pub(super) enum Run {}
 pub(super) struct Parameters {
     /// Alias of the host.
     alias: String,
-    /// The command as one line of literal words. Give either command or argv.
+    /// One line of literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
-    /// The program and its arguments, each taken literally. Give either command or argv.
+    /// Program and arguments, each taken literally.
     #[serde(default)]
     argv: Option<Vec<String>>,
-    /// Seconds the command may run. Policy may lower it.
+    /// In what it runs, if policy permits.
+    #[serde(default)]
+    context: Option<ContextArguments>,
+    /// Seconds the command may run; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// 1 to 128 printable characters. The same key with the same request never runs twice within 7 days and gives the
-    /// result of the first time.
+    /// The same key with the same request never runs twice within 7 days.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
@@ -51,6 +57,9 @@ pub(super) struct RunResult {
     run: HostRun,
     /// Whether this is the result of an earlier request with the same idempotency key.
     replayed: bool,
+    /// There only while the state is AWAITING_APPROVAL: whose consent the job waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_step: Option<&'static str>,
@@ -60,29 +69,62 @@ impl BridgeTool for Run {
     const NAME: &'static str = "ssh_run";
     const TITLE: &'static str = "Run a command on a host";
     const DESCRIPTION: &'static str = "Runs a command on one host, if policy allows it, and waits for its end. A failing exit \
-        code is a normal result; an error means that it did not run or that nobody can know. Cancelling the request stops \
-        the command.";
+        code is a normal result. Where policy asks for the consent of people, it answers at once that it waits for them. \
+        Cancelling the request stops the command.";
     const EFFECT: Effect = Effect::Runs;
+    const UNTRUSTED: &'static [&'static str] = &["stdout", "stderr"];
     type Parameters = Parameters;
     type Result = RunResult;
 
     async fn call(call: &Call<'_>, parameters: Parameters) -> Result<Answer<RunResult>, Failure> {
-        let Parameters { alias, command, argv, timeout_seconds, idempotency_key } = parameters;
-        let asked = Asked { target: one_host(&alias)?, command, argv, timeout_seconds, idempotency_key };
+        let Parameters { alias, command, argv, context, timeout_seconds, idempotency_key } = parameters;
+        let target = one_host(&alias)?;
+        let (rollout, detached) = (None, false);
+        let asked =
+            Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
-        let collector = follow(call, &spec, |_| Keep::at_most(STREAM_BUDGET)).await?;
-        let invocations = collector.invocations();
-        let (Some((invocation, collected)), Some(submitted)) = (invocations.last(), collector.submitted())
-        else {
-            let next_step = "use bridge and controller of the same version";
-            return Err(Failure::new(ErrorCode::Internal, "the controller told of no host", next_step));
-        };
-        let result = RunResult {
+        answer(&follow(call, &spec, keep).await?, spec.idempotency_key.as_ref())
+    }
+}
+
+/// What is kept of each stream.
+pub(super) fn keep(_hosts: u32) -> Keep {
+    Keep::at_most(STREAM_BUDGET)
+}
+
+/// What became of the job that was followed.
+pub(super) fn answer(
+    collector: &Collector,
+    key: Option<&IdempotencyKey>,
+) -> Result<Answer<RunResult>, Failure> {
+    if let (Some(waiting), Some(submitted)) = (Waiting::of(collector, key), collector.submitted()) {
+        return Ok(Answer::done(RunResult {
             job_id: submitted.job.id.to_string(),
-            run: HostRun::show(invocation, collected, STREAM_BUDGET),
+            run: HostRun::awaiting(host_of(&submitted.job.target)),
             replayed: submitted.replayed,
-            next_step: invocation.outcome.as_ref().and_then(advice::next_step),
-        };
-        Ok(Answer::refused(result, refusal(invocation)))
+            waiting: Some(waiting),
+            next_step: Some(WAITING_STEP),
+        }));
+    }
+    let invocations = collector.invocations();
+    let (Some((invocation, collected)), Some(submitted)) = (invocations.last(), collector.submitted()) else {
+        let next_step = "use bridge and controller of the same version";
+        return Err(Failure::new(ErrorCode::Internal, "the controller told of no host", next_step));
+    };
+    let result = RunResult {
+        job_id: submitted.job.id.to_string(),
+        run: HostRun::show(invocation, collected, STREAM_BUDGET),
+        replayed: submitted.replayed,
+        waiting: None,
+        next_step: invocation.outcome.as_ref().and_then(advice::next_step),
+    };
+    Ok(Answer::refused(result, refusal(invocation)))
+}
+
+/// The host of a job of this tool, which has one.
+fn host_of(target: &Target) -> &str {
+    match target {
+        Target::Hosts(hosts) => hosts.first().map_or("", |host| host.as_str()),
+        Target::Tag(_) | Target::Expression(_) => "",
     }
 }

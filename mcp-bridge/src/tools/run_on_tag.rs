@@ -10,7 +10,7 @@ use lictor_client::{
 use lictor_core::{
     error::{ErrorCode, Failure},
     id::InvocationId,
-    job::Counts,
+    job::{Counts, IdempotencyKey, JobState, Target},
     outcome::{Outcome, Ran},
 };
 use schemars::JsonSchema;
@@ -19,20 +19,27 @@ use serde::{Deserialize, Serialize};
 use super::{BridgeTool, Call, Effect};
 use crate::{
     answer::{Answer, Refusal},
-    arguments::{Asked, every_host, job_spec},
+    arguments::{Asked, ContextArguments, RolloutArguments, hosts_of, job_spec},
     follow::follow,
     group_run::GroupRun,
     host_run::{ran, refusal},
+    waiting::{WAITING_STEP, Waiting},
 };
 
-/// Most output that a result shows over all hosts: some 12,000 tokens.
+/// Hosts above which a result is a summary: what is shown of each is for ssh_job_output.
+const FEW_HOSTS: usize = 16;
+/// Most bytes of rows that a result about few hosts shows: some 12,000 tokens.
 const TOTAL_BUDGET: usize = 48 * 1024;
+/// Most bytes of rows that a summary shows: with what stands beside them, less than 2,000 tokens.
+const SUMMARY_BUDGET: usize = 7 * 1024;
 /// Least that is shown of each stream of a host that is shown at all: a few lines, with the mark for what was left out.
 const LEAST_STREAM_BUDGET: usize = 512;
 /// Most that is shown of each stream of a host, however few there are.
 const MOST_STREAM_BUDGET: usize = 24 * 1024;
-/// What a row takes beside its hosts and its output, roughly: names of fields, states and counts as JSON.
-const ROW_BYTES: usize = 350;
+/// Most that a summary shows of each stream of its largest group: what most hosts have in common is worth telling.
+const COMMON_STREAM_BUDGET: usize = 3584;
+/// Least that a row takes: names of fields, states and counts as JSON.
+const ROW_BYTES: usize = 300;
 /// Most output that a call holds over all hosts while it waits, so that what hosts have in common can be shown whole.
 const COLLECTED_BYTES: usize = 16 * 1024 * 1024;
 
@@ -44,31 +51,43 @@ pub(super) enum RunOnTag {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Every host with this tag.
-    tag: String,
-    /// The command as one line of literal words. Give either command or argv.
+    /// Every host with this tag; or else match.
+    #[serde(default)]
+    tag: Option<String>,
+    /// Hosts by expression, as "tag:web and not site:eu".
+    #[serde(default, rename = "match")]
+    expression: Option<String>,
+    /// One line of literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
-    /// The program and its arguments, each taken literally. Give either command or argv.
     #[serde(default)]
     argv: Option<Vec<String>>,
-    /// Seconds the command may run on each host. Policy may lower it.
+    /// In what it runs, if policy permits.
+    #[serde(default)]
+    context: Option<ContextArguments>,
+    /// How it goes out over the hosts.
+    #[serde(default)]
+    rollout: Option<RolloutArguments>,
+    /// Seconds it may run on each host; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// 1 to 128 printable characters. The same key with the same request never runs twice within 7 days and gives the
-    /// result of the first time.
+    /// The same key with the same request never runs twice within 7 days.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
 
 /// What became of it.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct TagResult {
+pub(crate) struct TagResult {
     /// Identifier of the job; ssh_cancel takes it.
     job_id: String,
-    /// The tag.
-    tag: String,
-    /// SUCCEEDED (everywhere), PARTIAL, FAILED, CANCELLED, UNKNOWN, or RUNNING if it has not ended.
+    /// The tag, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    /// The expression, if one was given.
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    expression: Option<String>,
+    /// SUCCEEDED (everywhere), PARTIAL, FAILED, CANCELLED, UNKNOWN, or RUNNING or AWAITING_APPROVAL if it has not ended.
     state: &'static str,
     /// Number of hosts.
     hosts_total: u32,
@@ -96,6 +115,9 @@ pub(super) struct TagResult {
     left_out_by_state: BTreeMap<&'static str, usize>,
     /// Whether this is the result of an earlier request with the same idempotency key.
     replayed: bool,
+    /// There only while the state is AWAITING_APPROVAL: whose consent all of the job waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_step: Option<&'static str>,
@@ -104,51 +126,84 @@ pub(super) struct TagResult {
 impl BridgeTool for RunOnTag {
     const NAME: &'static str = "ssh_run_on_tag";
     const TITLE: &'static str = "Run a command on every host with a tag";
-    const DESCRIPTION: &'static str = "Runs a command on every host with a tag, in parallel, where policy allows it, and waits \
-        for the end on all of them. Hosts with the same result are told together. Plan it first with ssh_plan. \
-        Cancelling the request stops the command everywhere.";
+    const DESCRIPTION: &'static str = "Runs a command on every host with a tag or of an expression, where policy allows it, at \
+        once or in waves, and waits for the end. Hosts with the same result are told together; ssh_job_output has the \
+        rest. Plan it first. Cancelling the request stops it everywhere.";
     const EFFECT: Effect = Effect::Runs;
+    const UNTRUSTED: &'static [&'static str] = &["stdout", "stderr"];
     type Parameters = Parameters;
     type Result = TagResult;
 
     async fn call(call: &Call<'_>, parameters: Parameters) -> Result<Answer<TagResult>, Failure> {
-        let Parameters { tag, command, argv, timeout_seconds, idempotency_key } = parameters;
-        let asked = Asked { target: every_host(&tag)?, command, argv, timeout_seconds, idempotency_key };
+        let Parameters { tag, expression, command, argv, context, rollout, timeout_seconds, idempotency_key } =
+            parameters;
+        let target = hosts_of(tag.as_deref(), expression.as_deref())?;
+        let detached = false;
+        let asked =
+            Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
-        let collector = follow(call, &spec, keep).await?;
-        let refusal = nothing_ran(&collector);
-        Ok(Answer::refused(result(tag, &collector)?, refusal))
+        answer(&follow(call, &spec, keep).await?, spec.idempotency_key.as_ref())
     }
 }
 
+/// What became of the job that was followed.
+pub(super) fn answer(
+    collector: &Collector,
+    key: Option<&IdempotencyKey>,
+) -> Result<Answer<TagResult>, Failure> {
+    if let Some(waiting) = Waiting::of(collector, key) {
+        return Ok(Answer::done(TagResult {
+            state: JobState::AwaitingApproval.as_str(),
+            waiting: Some(waiting),
+            next_step: Some(WAITING_STEP),
+            ..result(collector)?
+        }));
+    }
+    let refusal = nothing_ran(collector);
+    Ok(Answer::refused(result(collector)?, refusal))
+}
+
 /// What is kept of each stream of so many hosts until it is known which printed the same.
-fn keep(hosts: u32) -> Keep {
+pub(crate) fn keep(hosts: u32) -> Keep {
     let hosts = usize::try_from(hosts).unwrap_or(usize::MAX).max(1);
     Keep::at_most((COLLECTED_BYTES / 2 / hosts).clamp(LEAST_STREAM_BUDGET, MOST_STREAM_BUDGET))
 }
 
-/// What is shown of each stream when `results` results share the whole.
-fn stream_budget(results: usize) -> usize {
-    (TOTAL_BUDGET / (2 * results.max(1))).clamp(LEAST_STREAM_BUDGET, MOST_STREAM_BUDGET)
+/// What is shown of each stream of a group: in a summary, more of what most hosts have in common.
+fn stream_budget(summary: bool, groups: usize, largest: bool) -> usize {
+    match (summary, largest) {
+        (true, true) => COMMON_STREAM_BUDGET,
+        (true, false) => LEAST_STREAM_BUDGET,
+        (false, _) => (TOTAL_BUDGET / (2 * groups.max(1))).clamp(LEAST_STREAM_BUDGET, MOST_STREAM_BUDGET),
+    }
 }
 
-fn result(tag: String, collector: &Collector) -> Result<TagResult, Failure> {
+/// What became of the collected job.
+pub(crate) fn result(collector: &Collector) -> Result<TagResult, Failure> {
     let (Some(submitted), Some(job)) = (collector.submitted(), collector.job()) else {
         let next_step = "use bridge and controller of the same version";
         return Err(Failure::new(ErrorCode::Internal, "the controller told of no job", next_step));
     };
     let invocations = collector.invocations();
     let mut groups = groups(invocations.iter().map(|(invocation, _)| *invocation));
+    let most = groups.first().map_or(0, |group| group.members().len());
     // Stable: the largest stay first among those that succeeded, and among those that did not.
     groups.sort_by_key(|group| {
         group.first().is_some_and(|invocation| invocation.outcome == Some(Outcome::Succeeded))
     });
-    let (results, left_out_by_state) = rows(&groups, &invocations);
+    let (results, left_out_by_state) = rows(&groups, most, &invocations);
     let counts = counts(job.counts, &invocations, collector.finished().is_some());
     let retry = counts.not_run > 0 && counts.succeeded + counts.failed > 0;
     Ok(TagResult {
         job_id: job.id.to_string(),
-        tag,
+        tag: match &job.target {
+            Target::Tag(tag) => Some(tag.to_string()),
+            Target::Hosts(_) | Target::Expression(_) => None,
+        },
+        expression: match &job.target {
+            Target::Expression(expression) => Some(expression.to_string()),
+            Target::Hosts(_) | Target::Tag(_) => None,
+        },
         state: counts.state().as_str(),
         hosts_total: counts.total(),
         succeeded: counts.succeeded,
@@ -162,6 +217,7 @@ fn result(tag: String, collector: &Collector) -> Result<TagResult, Failure> {
         results_total: groups.len(),
         left_out_by_state,
         replayed: submitted.replayed,
+        waiting: None,
         next_step: retry
             .then_some("where ran is not_run, asking again with ssh_run is safe once the reason is mended"),
     })
@@ -181,22 +237,32 @@ fn counts(told: Counts, invocations: &[(&InvocationView, &Collected)], finished:
     counts
 }
 
-/// As many rows as fit, and the rest counted by state.
+/// As many rows as fit, and the rest counted by state. The largest groups have `most` hosts.
 fn rows(
     groups: &[Group<'_>],
+    most: usize,
     invocations: &[(&InvocationView, &Collected)],
 ) -> (Vec<GroupRun>, BTreeMap<&'static str, usize>) {
-    let budget = stream_budget(groups.len());
     let collected: BTreeMap<InvocationId, &Collected> =
         invocations.iter().map(|(invocation, collected)| (invocation.id, *collected)).collect();
+    let summary = invocations.len() > FEW_HOSTS;
+    let mut room = if summary { SUMMARY_BUDGET } else { TOTAL_BUDGET };
     let (mut rows, mut left_out) = (Vec::new(), BTreeMap::new());
-    let mut room = TOTAL_BUDGET;
     for group in groups {
         let Some(first) = group.first() else { continue };
-        let shown = collected.get(&first.id).filter(|_| room > 0);
-        match shown.and_then(|collected| GroupRun::show(group, collected, budget)) {
-            Some(row) => {
-                room = room.saturating_sub(ROW_BYTES + row.text_bytes());
+        let largest = group.members().len() == most && most > 1;
+        let budgets = [stream_budget(summary, groups.len(), largest), LEAST_STREAM_BUDGET];
+        let fits = collected.get(&first.id).filter(|_| room > ROW_BYTES).and_then(|collected| {
+            budgets.into_iter().find_map(|budget| {
+                let row = GroupRun::show(group, collected, budget)?;
+                // As it is sent: what has to be escaped takes more room.
+                let bytes = serde_json::to_string(&row).map_or(usize::MAX, |text| text.len());
+                (bytes <= room).then_some((row, bytes))
+            })
+        });
+        match fits {
+            Some((row, bytes)) => {
+                room -= bytes;
                 rows.push(row);
             }
             None => *left_out.entry(first.state()).or_insert(0) += group.members().len(),
@@ -206,7 +272,7 @@ fn rows(
 }
 
 /// It is an error only if it ran on no host at all; the first host stands for why.
-fn nothing_ran(collector: &Collector) -> Option<Refusal> {
+pub(crate) fn nothing_ran(collector: &Collector) -> Option<Refusal> {
     let invocations = collector.invocations();
     if invocations.iter().any(|(invocation, _)| ran(invocation) == Ran::Ran) {
         return None;

@@ -145,6 +145,15 @@ impl Fake {
     }
 }
 
+/// The job that stands for a key.
+fn job_of(key: &str) -> JobId {
+    let mut id = [0; 16];
+    id.iter_mut()
+        .zip(lictor_core::digest::Digest::of(key.as_bytes()).as_bytes())
+        .for_each(|(to, from)| *to = *from);
+    JobId::from_bytes(id)
+}
+
 async fn send(to: &Sender, event: pb::job_event::Event) -> Option<()> {
     to.send(Ok(pb::JobEvent { event: Some(event) })).await.ok()
 }
@@ -182,7 +191,8 @@ fn hosts(request: &pb::SubmitRequest) -> Vec<String> {
             let many = tag.strip_prefix("n").and_then(|n| n.parse().ok()).unwrap_or(2);
             (0..many).map(|n| format!("host-{n:04}")).collect()
         }
-        Some(pb::target::Kind::Expression(_)) | None => panic!("no target that a tool asks for"),
+        Some(pb::target::Kind::Expression(_)) => vec!["web-1".into(), "web-2".into()],
+        None => panic!("no target"),
     }
 }
 
@@ -209,6 +219,7 @@ fn wire_job(request: &pb::SubmitRequest, job: JobId, counts: &Counts) -> pb::Job
         progress: None,
         detached: false,
         context: None,
+        approval: None,
     }
 }
 
@@ -241,6 +252,13 @@ impl JobService for Fake {
     type RunStream = Events;
     type WatchStream = Events;
 
+    async fn put_content(
+        &self,
+        _: Request<tonic::Streaming<pb::PutContentRequest>>,
+    ) -> Result<Response<pb::PutContentResponse>, Status> {
+        Err(Status::unimplemented("no content here"))
+    }
+
     async fn run(&self, request: Request<pb::SubmitRequest>) -> Result<Response<Events>, Status> {
         let request = request.into_inner();
         self.state.asked.lock().unwrap().push(request.clone());
@@ -255,11 +273,7 @@ impl JobService for Fake {
         let mut jobs = self.state.jobs.lock().unwrap();
         let replayed = jobs.contains_key(&key);
         jobs.insert(key.clone(), request.clone());
-        let mut id = [0; 16];
-        id.iter_mut()
-            .zip(lictor_core::digest::Digest::of(key.as_bytes()).as_bytes())
-            .for_each(|(to, from)| *to = *from);
-        let job = JobId::from_bytes(id);
+        let job = job_of(&key);
         jobs.insert(job.to_string(), request.clone());
         Ok(Response::new(self.tell(request, job, replayed, word == "flaky")))
     }
@@ -289,8 +303,20 @@ impl JobService for Fake {
         Ok(Response::new(pb::CancelResponse { already_ended: false, job: Some(job) }))
     }
 
-    async fn submit(&self, _: Request<pb::SubmitRequest>) -> Result<Response<pb::SubmitResponse>, Status> {
-        Err(Status::unimplemented("submit"))
+    async fn submit(
+        &self,
+        request: Request<pb::SubmitRequest>,
+    ) -> Result<Response<pb::SubmitResponse>, Status> {
+        let request = request.into_inner();
+        self.state.asked.lock().unwrap().push(request.clone());
+        let key = request.idempotency_key.clone().unwrap();
+        let mut jobs = self.state.jobs.lock().unwrap();
+        let replayed = jobs.insert(key.clone(), request.clone()).is_some();
+        let job = job_of(&key);
+        jobs.insert(job.to_string(), request.clone());
+        let queued = Counts { queued: u32::try_from(hosts(&request).len()).unwrap(), ..Counts::default() };
+        let job = Some(wire_job(&request, job, &queued));
+        Ok(Response::new(pb::SubmitResponse { job, replayed }))
     }
     async fn get(&self, request: Request<pb::GetRequest>) -> Result<Response<pb::GetResponse>, Status> {
         let id = request.into_inner().job_id;
@@ -312,8 +338,21 @@ impl JobService for Fake {
             next_page_token: String::new(),
         }))
     }
-    async fn list(&self, _: Request<pb::ListRequest>) -> Result<Response<pb::ListResponse>, Status> {
-        Err(Status::unimplemented("list"))
+    async fn list(&self, request: Request<pb::ListRequest>) -> Result<Response<pb::ListResponse>, Status> {
+        let pb::ListRequest { page_size, page_token } = request.into_inner();
+        let jobs = self.state.jobs.lock().unwrap();
+        let mut ids: Vec<&String> = jobs.keys().filter(|key| key.starts_with("job_")).collect();
+        ids.sort();
+        let later = ids.iter().filter(|id| page_token.is_empty() || ***id > page_token);
+        let page: Vec<&&String> = later.take(page_size as usize).collect();
+        let next_page_token =
+            if page.len() == page_size as usize { page.last().unwrap().to_string() } else { String::new() };
+        let job = |id: &&&String| {
+            let counts = Counts { succeeded: 1, ..Counts::default() };
+            wire_job(&jobs[**id], id.parse().unwrap(), &counts)
+        };
+        let jobs = page.iter().map(job).collect();
+        Ok(Response::new(pb::ListResponse { jobs, next_page_token }))
     }
     async fn pause(&self, _: Request<pb::PauseRequest>) -> Result<Response<pb::Job>, Status> {
         Err(Status::unimplemented("not played"))

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod fake;
+mod surface;
 mod world;
 
 use std::{path::Path, time::Duration};
@@ -56,6 +57,20 @@ async fn no_argument_raises_authority_and_every_schema_is_closed() {
                 "timeout_seconds",
                 "idempotency_key",
                 "job_id",
+                "task_id",
+                // Which hosts, in what and in which steps: judged by policy like the command.
+                "match",
+                "context",
+                "rollout",
+                // Makes it harder to start twice, nothing else.
+                "detached",
+                // Which jobs to read of, and for how long to wait.
+                "wait_seconds",
+                "text",
+                "active",
+                "max_jobs",
+                "page",
+                "max_lines",
                 // Of what was printed: reading alone.
                 "host",
                 "stderr",
@@ -64,6 +79,10 @@ async fn no_argument_raises_authority_and_every_schema_is_closed() {
                 "grep",
             ];
             assert!(known.contains(&name.as_str()), "{} takes {name}", tool.name);
+        }
+        for name in ["context", "rollout"] {
+            let nested = &schema["properties"][name];
+            assert!(nested.is_null() || nested["additionalProperties"] == false, "{} {name}", tool.name);
         }
     }
 }
@@ -302,6 +321,14 @@ async fn a_controller_that_is_down_is_an_error_with_a_next_step() {
         ("ssh_run_on_tag", json!({"tag": "web", "argv": ["ok"]})),
         ("ssh_job_output", json!({"job_id": "job_00000000000000000000000000", "host": "web-1"})),
         ("ssh_cancel", json!({"job_id": "job_00000000000000000000000000"})),
+        ("ssh_explain_denial", json!({"alias": "web-1", "argv": ["ok"]})),
+        ("ssh_run_async", json!({"alias": "web-1", "argv": ["ok"]})),
+        ("ssh_get_task_status", json!({"task_id": "job_00000000000000000000000000"})),
+        ("ssh_get_task_result", json!({"task_id": "job_00000000000000000000000000"})),
+        ("ssh_get_task_output", json!({"task_id": "job_00000000000000000000000000"})),
+        ("ssh_cancel_async_task", json!({"task_id": "job_00000000000000000000000000"})),
+        ("ssh_list_jobs", json!({})),
+        ("ssh_reload_config", json!({})),
     ] {
         let answer = world.call(tool, arguments).await;
         assert!(answer.is_error, "{tool}");
@@ -331,6 +358,27 @@ async fn arguments_that_are_not_the_tools_own_are_refused() {
         ("ssh_cancel", json!({"job_id": "42"}), "job_id"),
         ("ssh_cancel", json!({"task_id": "42"}), "task_id"),
         ("ssh_ping", json!({"verbose": true}), "verbose"),
+        ("ssh_run_on_tag", json!({"tag": "a", "match": "all", "argv": ["ok"]}), "match"),
+        ("ssh_run_on_tag", json!({"match": "tag:", "argv": ["ok"]}), "match"),
+        ("ssh_run_on_tag", json!({"tag": "a", "argv": ["ok"], "rollout": {"waves": ["x"]}}), "waves"),
+        ("ssh_run_on_tag", json!({"tag": "a", "argv": ["ok"], "rollout": {"soak_seconds": 5}}), "rollout"),
+        ("ssh_run_on_tag", json!({"tag": "a", "argv": ["ok"], "rollout": {"approved": true}}), "approved"),
+        ("ssh_run", json!({"alias": "a", "argv": ["ok"], "context": {"run_as": "#0"}}), "run_as"),
+        ("ssh_run", json!({"alias": "a", "argv": ["ok"], "context": {"sudo": true}}), "sudo"),
+        (
+            "ssh_run",
+            json!({"alias": "a", "argv": ["ok"], "context": {"environment": {"LD_PRELOAD": "x"}}}),
+            "LD_PRELOAD",
+        ),
+        ("ssh_run_async", json!({"alias": "a", "argv": ["ok"], "approve": true}), "approve"),
+        ("ssh_get_task_status", json!({"task_id": "../x"}), "task_id"),
+        (
+            "ssh_get_task_status",
+            json!({"task_id": "job_00000000000000000000000000", "wait_seconds": 301}),
+            "wait_seconds",
+        ),
+        ("ssh_list_jobs", json!({"max_jobs": 51}), "max_jobs"),
+        ("ssh_reload_config", json!({"force": true}), "force"),
     ] {
         let answer = world.call(tool, arguments).await;
         assert!(answer.is_error, "{tool} {word}");

@@ -7,7 +7,7 @@ use serde::{
     de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer},
 };
 
-use super::{AllFile, AnyFile, CommandsFile, PatternFile, WhereFile, WordFile};
+use super::{AllFile, AnyFile, CommandsFile, PatternFile, StdinFile, WhereFile, WordFile};
 
 /// A visitor for "this text, or a map"; other shapes are refused with the sentence given.
 struct TextOrMap<T> {
@@ -66,6 +66,30 @@ text_or_map!(
     "a word (in quotes if YAML reads it otherwise), or a map with one kind of slot",
     |text| { Some(Self::Literal(text.to_owned())) }
 );
+
+// === impl StdinFile ===
+
+impl<'de> Deserialize<'de> for StdinFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StdinVisitor)
+    }
+}
+
+struct StdinVisitor;
+
+impl<'de> de::Visitor<'de> for StdinVisitor {
+    type Value = StdinFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`true`, or a map with max_bytes")
+    }
+    fn visit_bool<E: de::Error>(self, any: bool) -> Result<StdinFile, E> {
+        Ok(StdinFile::Any(any))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StdinFile, A::Error> {
+        Deserialize::deserialize(MapAccessDeserializer::new(map)).map(StdinFile::Bounded)
+    }
+}
 
 // === impl CommandsFile ===
 

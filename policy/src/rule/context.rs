@@ -1,11 +1,12 @@
-//! What a rule says of variables, working directories and logins.
+//! What a rule says of variables, working directories, logins and standard input.
 //!
 //! An allow rule permits none of them unless it lists them. Whatever else matches a command binds it all the same, with
 //! its limits and the consent that it asks for: asking for a context only ever takes away. A deny rule that lists some is
 //! about requests with one of them only.
 
-use lictor_core::context::{
-    Context, Directory, LoginName, VariableName, VariableValue, refused, refused_like,
+use lictor_core::{
+    content::{Content, MAX_CONTENT_BYTES},
+    context::{Context, Directory, LoginName, VariableName, VariableValue, refused, refused_like},
 };
 
 use crate::pattern::{Kind, Test, deny, short};
@@ -19,6 +20,13 @@ pub(crate) struct InContext {
     pub(crate) environment: Option<Vec<VariablePattern>>,
     pub(crate) working_directory: Option<Vec<DirectoryPattern>>,
     pub(crate) run_as: Option<Vec<LoginName>>,
+    pub(crate) stdin: Option<StdinBound>,
+}
+
+/// How much standard input is permitted; in a deny rule, that there is any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StdinBound {
+    max_bytes: u64,
 }
 
 /// Variables, and which values.
@@ -53,7 +61,7 @@ impl InContext {
 
     /// What is asked for and not permitted, as people read it.
     pub(crate) fn unpermitted(&self, context: &Context) -> Vec<String> {
-        let Context { environment, working_directory, run_as } = context;
+        let Context { environment, working_directory, run_as, stdin } = context;
         let variables = environment.iter().filter(|(name, value)| {
             !self.environment.iter().flatten().any(|pattern| pattern.permits(name, value))
         });
@@ -65,12 +73,14 @@ impl InContext {
         let login =
             run_as.as_ref().filter(|login| !self.run_as.iter().flatten().any(|other| other == *login));
         items.extend(login.map(|login| format!("run_as={login}")));
+        let stdin = stdin.filter(|content| !self.stdin.is_some_and(|bound| bound.permits(*content)));
+        items.extend(stdin.map(|content| format!("stdin={content}")));
         items
     }
 
     /// Whether a deny rule is about a request with this context: of each key that it has, some entry is asked for.
     pub(crate) fn concerns(&self, context: &Context) -> bool {
-        let Context { environment, working_directory, run_as } = context;
+        let Context { environment, working_directory, run_as, stdin } = context;
         let variables = self.environment.as_ref().is_none_or(|patterns| {
             environment.iter().any(|(name, value)| patterns.iter().any(|pattern| pattern.denies(name, value)))
         });
@@ -79,13 +89,13 @@ impl InContext {
         });
         let login =
             self.run_as.as_ref().is_none_or(|logins| run_as.iter().any(|login| logins.contains(login)));
-        variables && directory && login
+        variables && directory && login && (self.stdin.is_none() || stdin.is_some())
     }
 
     /// Whether it says nothing of any.
     pub(crate) const fn is_silent(&self) -> bool {
-        let Self { environment, working_directory, run_as } = self;
-        environment.is_none() && working_directory.is_none() && run_as.is_none()
+        let Self { environment, working_directory, run_as, stdin } = self;
+        environment.is_none() && working_directory.is_none() && run_as.is_none() && stdin.is_none()
     }
 
     /// Whether it names the login that may do everything.
@@ -94,8 +104,8 @@ impl InContext {
     }
 
     /// Each key with its entries as the file has them.
-    pub(crate) fn keys(&self) -> [(&'static str, Option<Vec<String>>); 3] {
-        let Self { environment, working_directory, run_as } = self;
+    pub(crate) fn keys(&self) -> [(&'static str, Option<Vec<String>>); 4] {
+        let Self { environment, working_directory, run_as, stdin } = self;
         let variables = |list: &Vec<VariablePattern>| list.iter().map(|entry| entry.text.clone()).collect();
         let directories =
             |list: &Vec<DirectoryPattern>| list.iter().map(|entry| entry.text.clone()).collect();
@@ -104,7 +114,33 @@ impl InContext {
             ("environment", environment.as_ref().map(variables)),
             ("working_directory", working_directory.as_ref().map(directories)),
             ("run_as", run_as.as_ref().map(logins)),
+            ("stdin", stdin.map(|bound| vec![bound.to_string()])),
         ]
+    }
+}
+
+// === impl StdinBound ===
+
+impl StdinBound {
+    /// As much as can be given.
+    pub(crate) const ANY: Self = Self { max_bytes: MAX_CONTENT_BYTES };
+
+    /// At most `max_bytes`.
+    pub(crate) fn at_most(max_bytes: u64) -> Result<Self, String> {
+        if (1..=MAX_CONTENT_BYTES).contains(&max_bytes) {
+            return Ok(Self { max_bytes });
+        }
+        Err(format!("`max_bytes` is {max_bytes}; write 1 to {MAX_CONTENT_BYTES}, or leave `stdin` out"))
+    }
+
+    const fn permits(self, content: Content) -> bool {
+        content.bytes() <= self.max_bytes
+    }
+}
+
+impl std::fmt::Display for StdinBound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at most {} bytes", self.max_bytes)
     }
 }
 

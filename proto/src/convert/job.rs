@@ -8,7 +8,9 @@ use lictor_core::{
 };
 
 use super::{
-    Invalid, at_most, context_from_wire, context_to_wire, digest, known, millis, parse, required,
+    Invalid,
+    approval::approval_to_wire,
+    at_most, context_from_wire, context_to_wire, digest, known, millis, parse, required,
     rollout::{progress_to_wire, rollout_from_wire, rollout_to_wire},
 };
 use crate::pb;
@@ -158,7 +160,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
         if detached && !context.is_empty() {
             return Err(Invalid::new(
                 "detached",
-                "a detached command cannot have an environment, a working directory or another login yet",
+                "a detached command cannot have an environment, a working directory, another login or standard input yet",
             ));
         }
         Ok(Self {
@@ -197,6 +199,7 @@ pub fn job_to_wire(job: &Job, counts: &Counts) -> pb::Job {
         progress: progress_to_wire(job),
         detached: job.detached,
         context: context_to_wire(&job.context),
+        approval: approval_to_wire(job),
     }
 }
 
@@ -226,6 +229,7 @@ const fn state_to_wire(state: JobState) -> pb::JobState {
         JobState::Cancelling => pb::JobState::Cancelling,
         JobState::Halting => pb::JobState::Halting,
         JobState::Paused => pb::JobState::Paused,
+        JobState::AwaitingApproval => pb::JobState::AwaitingApproval,
     }
 }
 
@@ -247,6 +251,7 @@ pub fn job_state_from_wire(wire: i32) -> Result<JobState, Invalid> {
         pb::JobState::Cancelling => Ok(JobState::Cancelling),
         pb::JobState::Halting => Ok(JobState::Halting),
         pb::JobState::Paused => Ok(JobState::Paused),
+        pb::JobState::AwaitingApproval => Ok(JobState::AwaitingApproval),
     }
 }
 

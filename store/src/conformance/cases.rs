@@ -26,11 +26,17 @@ use lictor_core::{
 
 use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Outline, Store, Write};
 
+mod approvals;
 mod fixtures;
 mod freezes;
+mod proofs;
 
 use self::fixtures::{change, event, host, invocation, is_conflict, job, principal, token};
-pub use self::freezes::a_freeze_is_kept_until_it_is_lifted_once;
+pub use self::{
+    approvals::an_approval_is_kept_with_its_job_and_two_decisions_at_once_are_one,
+    freezes::a_freeze_is_kept_until_it_is_lifted_once,
+    proofs::{proofs_hold_for_every_earlier_head, the_newest_checkpoint_and_the_last_of_each_hour_are_kept},
+};
 
 /// A backend under test.
 pub trait Fixture: Send + Sync {
@@ -170,6 +176,7 @@ pub async fn hosts_belong_to_the_site_that_reported_them_first(mut fixture: impl
         enrolled_at: AT,
         serial: "01".into(),
         journal_id: "j".into(),
+        witness_key: "k".into(),
         version: 1,
     };
     let _ = store.commit(change().write(Write::PutAgent(agent.clone()))).await.unwrap();

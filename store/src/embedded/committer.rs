@@ -1,27 +1,22 @@
 //! The only writer: gathers changes that wait, checks and numbers them, syncs one journal frame, applies it, answers.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-};
+use std::{collections::HashMap, path::Path, sync::Arc, thread};
 
 use lictor_core::{
     frame,
     merkle::{Frontier, TreeHead},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     batch::{self, Op},
-    journal::{AppendError, Journal, Position, unavailable},
-    keys,
+    journal::{AppendError, Journal},
+    keys, nodes,
     plan::{Expectation, Expected, Planned},
     room::Room,
+    table::Table,
 };
-use crate::{Recorded, StoreError, record::corrupt};
+use crate::{Recorded, StoreError};
 
 /// Changes that may wait: beyond it callers wait for room, which bounds memory and pushes back.
 const QUEUE: usize = 1024;
@@ -42,13 +37,11 @@ struct Request {
 }
 
 struct Writer {
-    db: sled::Db,
-    tree: sled::Tree,
-    state_dir: PathBuf,
+    table: Arc<Table>,
     journal: Journal,
     room: Room,
     frontier: Frontier,
-    head: Arc<Mutex<TreeHead>>,
+    head: Arc<watch::Sender<TreeHead>>,
 }
 
 /// A group of changes on its way into one frame.
@@ -66,16 +59,15 @@ struct Group {
 
 impl Committer {
     pub(super) fn start(
-        db: sled::Db,
-        tree: sled::Tree,
-        state_dir: PathBuf,
+        table: Arc<Table>,
+        state_dir: &Path,
         journal: Journal,
         frontier: Frontier,
-        head: Arc<Mutex<TreeHead>>,
+        head: Arc<watch::Sender<TreeHead>>,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        let room = Room::on_disk_of(&state_dir);
-        let writer = Writer { db, tree, state_dir, journal, room, frontier, head };
+        let room = Room::on_disk_of(state_dir);
+        let writer = Writer { table, journal, room, frontier, head };
         thread::spawn(move || writer.run(requests));
         Self { queue }
     }
@@ -91,19 +83,6 @@ fn stopped() -> StoreError {
     StoreError::Unavailable(
         "writing failed earlier; see the log, mend the disk and restart the controller".into(),
     )
-}
-
-/// Applies the operations of a frame to the tree, and remembers in the same batch that it did.
-pub(super) fn apply(tree: &sled::Tree, ops: &[Op], position: Position) -> Result<(), StoreError> {
-    let mut batch = sled::Batch::default();
-    for op in ops {
-        match &op.value {
-            Some(value) => batch.insert(op.key.as_slice(), value.as_slice()),
-            None => batch.remove(op.key.as_slice()),
-        }
-    }
-    batch.insert(keys::APPLIED, position.encode());
-    tree.apply_batch(batch).map_err(corrupt)
 }
 
 // === impl Writer ===
@@ -144,7 +123,7 @@ impl Writer {
                 }
             }
         }
-        if let Err(error) = save_tree(&self.db, &self.state_dir) {
+        if let Err(error) = self.table.save() {
             tracing::warn!(%error, "could not write the state back at the end; the journal has it");
         }
     }
@@ -172,7 +151,11 @@ impl Writer {
             group.push(op);
         }
         for (content, hash) in planned.leaves {
-            let index = self.frontier.push(hash);
+            let index = self.frontier.push_noting(hash, |node, hash| {
+                group
+                    .ops
+                    .extend(nodes::kept(node).map(|key| Op { key, value: Some(hash.as_bytes().to_vec()) }));
+            });
             group.ops.push(Op { key: keys::audit(index), value: Some(content) });
         }
         group.answers.push((answer, Recorded::new(first, events)));
@@ -182,7 +165,7 @@ impl Writer {
         let kept = match group.written.get(&expectation.key).and_then(|at| group.ops.get(*at)) {
             Some(op) => op.value.as_deref().map(batch::version_of).transpose()?,
             None => {
-                let value = self.tree.get(&expectation.key).map_err(corrupt)?;
+                let value = self.table.get(&expectation.key)?;
                 value.as_deref().map(batch::version_of).transpose()?
             }
         };
@@ -202,21 +185,15 @@ impl Writer {
         group.ops.push(Op { key: keys::FRONTIER.to_vec(), value: Some(frontier) });
         let payload = batch::encode(&group.ops);
         if self.journal.is_full_for(payload.len()) {
-            save_tree(&self.db, &self.state_dir)?;
+            self.table.save()?;
             // Nothing of this group has been written, and the file before is whole.
             self.journal.rotate().map_err(AppendError::NoRoom)?;
         }
         let position = self.journal.append(&payload)?;
-        apply(&self.tree, &group.ops, position)?;
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = self.frontier.head();
+        self.table.put(std::mem::take(&mut group.ops), position)?;
+        self.head.send_replace(self.frontier.head());
         Ok(())
     }
-}
-
-/// Makes the tree itself safe: sled's own flush does not reach the device, so its files are synced here.
-pub(super) fn save_tree(db: &sled::Db, state_dir: &Path) -> Result<(), StoreError> {
-    db.flush().map_err(corrupt)?;
-    sync_files(state_dir).map_err(unavailable)
 }
 
 fn too_large(bytes: usize) -> StoreError {
@@ -224,23 +201,6 @@ fn too_large(bytes: usize) -> StoreError {
         "the change takes {bytes} bytes, more than the {} that one may; nothing of it was written",
         frame::MAX_PAYLOAD_BYTES
     ))
-}
-
-fn sync_files(dir: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            sync_files(&path)?;
-        } else {
-            match File::open(&path) {
-                Ok(file) => file.sync_all()?,
-                // sled removes snapshots and blobs that it no longer needs while this runs.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    File::open(dir)?.sync_all()
 }
 
 // === impl Group ===
@@ -280,13 +240,11 @@ mod tests {
         let db = sled::open(&state_dir).unwrap();
         let end = Journal::replay(&journal_dir, None, |_, _| Ok(())).unwrap();
         let writer = Writer {
-            tree: db.open_tree("lictor").unwrap(),
-            db,
+            table: Arc::new(Table::new(db.clone(), db.open_tree("lictor").unwrap(), state_dir.clone())),
             room: Room::on_disk_of(&state_dir),
-            state_dir,
             journal: Journal::start(&journal_dir, end).unwrap(),
             frontier: Frontier::default(),
-            head: Arc::new(Mutex::new(Frontier::default().head())),
+            head: Arc::new(watch::Sender::new(Frontier::default().head())),
         };
         let third = MAX_GROUP_BYTES / 3;
         let (queue, requests) = mpsc::channel(QUEUE);

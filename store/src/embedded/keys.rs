@@ -15,6 +15,9 @@ pub(super) const APPLIED: &[u8] = b"m/applied";
 pub(super) const FRONTIER: &[u8] = b"m/frontier";
 /// The policy that is proposed.
 pub(super) const SHADOW: &[u8] = b"m/shadow";
+pub(super) const AUDIT: &[u8] = b"a";
+/// Checkpoints of the audit log, by size.
+pub(super) const CHECKPOINT: &[u8] = b"C";
 pub(super) const AGENT: &[u8] = b"g";
 pub(super) const FREEZE: &[u8] = b"f";
 pub(super) const HOST: &[u8] = b"h";
@@ -56,6 +59,12 @@ pub(super) fn open(id: InvocationId) -> Vec<u8> {
 pub(super) fn of_job(job: JobId) -> Vec<u8> {
     key(b'b', &[job.as_bytes(), b""])
 }
+/// Past every invocation of the job.
+pub(super) fn after_job(job: JobId) -> Vec<u8> {
+    let mut after = key(b'b', &[job.as_bytes()]);
+    after.push(1);
+    after
+}
 pub(super) fn of_job_host(job: JobId, host: &HostAlias, attempt: u32) -> Vec<u8> {
     key(b'b', &[job.as_bytes(), host.as_str().as_bytes(), &attempt.to_be_bytes()])
 }
@@ -87,6 +96,12 @@ pub(super) fn audit(index: u64) -> Vec<u8> {
 pub(super) fn audit_index(key: &[u8]) -> Result<u64, StoreError> {
     let index = key.get(1..).and_then(|bytes| bytes.try_into().ok());
     index.map(u64::from_be_bytes).ok_or_else(|| corrupt("an audit key of the wrong length"))
+}
+pub(super) fn node(level: u32, index: u64) -> Vec<u8> {
+    [b"N".as_slice(), &level.to_be_bytes(), &index.to_be_bytes()].concat()
+}
+pub(super) fn checkpoint(size: u64) -> Vec<u8> {
+    [CHECKPOINT, &size.to_be_bytes()].concat()
 }
 pub(super) fn after_audit() -> Vec<u8> {
     vec![b'b']

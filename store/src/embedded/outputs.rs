@@ -191,12 +191,13 @@ mod tests {
 
         // As an older version left it: in a file of its own, which the record does not name.
         let (key, old) = (keys::invocation(hosts[0].id), FileName::Invocation(hosts[0].id));
-        let value = store.tree.get(&key).unwrap().unwrap();
+        store.table.save().unwrap();
+        let value = store.table.get(&key).unwrap().unwrap();
         let mut record: serde_json::Value =
             serde_json::from_slice(batch::record_of(&value).unwrap()).unwrap();
         assert!(record.as_object_mut().unwrap().remove("output_file").is_some());
         let value = batch::value(1, &serde_json::to_vec(&record).unwrap());
-        store.tree.insert(key, value).unwrap();
+        store.table.tree().insert(key, value).unwrap();
         let place = store.outputs.path(old);
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         std::fs::copy(&only, place).unwrap();

@@ -20,6 +20,8 @@ pub(crate) enum AgentRecord {
         enrolled_at: u64,
         serial: String,
         journal_id: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        witness_key: String,
         version: u64,
     },
 }
@@ -66,6 +68,7 @@ impl From<&KeptAgent> for AgentRecord {
             enrolled_at: agent.enrolled_at.as_micros(),
             serial: agent.serial.clone(),
             journal_id: agent.journal_id.clone(),
+            witness_key: agent.witness_key.clone(),
             version: agent.version,
         }
     }
@@ -74,7 +77,17 @@ impl From<&KeptAgent> for AgentRecord {
 impl TryFrom<AgentRecord> for KeptAgent {
     type Error = StoreError;
     fn try_from(record: AgentRecord) -> Result<Self, StoreError> {
-        let AgentRecord::V1 { tenant, site, name, epoch, enrolled_at, serial, journal_id, version } = record;
+        let AgentRecord::V1 {
+            tenant,
+            site,
+            name,
+            epoch,
+            enrolled_at,
+            serial,
+            journal_id,
+            witness_key,
+            version,
+        } = record;
         Ok(Self {
             tenant: parse(&tenant)?,
             site: parse(&site)?,
@@ -83,6 +96,7 @@ impl TryFrom<AgentRecord> for KeptAgent {
             enrolled_at: Timestamp::from_micros(enrolled_at),
             serial,
             journal_id,
+            witness_key,
             version,
         })
     }

@@ -11,6 +11,8 @@ use lictor_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    actor::ActorV1,
+    approval::ApprovalV1,
     context::ContextV1,
     corrupt, parse,
     rollout::{ProgressV1, RolloutV1},
@@ -30,6 +32,9 @@ pub(crate) struct JobV1 {
     principal: PrincipalV1,
     via: String,
     client: String,
+    /// Absent where the principal itself called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor: Option<ActorV1>,
     target: TargetV1,
     command: Vec<PartV1>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +53,9 @@ pub(crate) struct JobV1 {
     progress: Option<ProgressV1>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     detached: bool,
+    /// Absent for what needs no consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approval: Option<ApprovalV1>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,6 +103,7 @@ impl JobRecord {
             principal: (&job.principal).into(),
             via: job.origin.via.as_str().into(),
             client: job.origin.client.clone(),
+            actor: job.origin.actor.as_ref().map(ActorV1::new),
             target: match &job.target {
                 Target::Hosts(hosts) => TargetV1::Hosts(hosts.iter().map(ToString::to_string).collect()),
                 Target::Tag(tag) => TargetV1::Tag(tag.to_string()),
@@ -113,6 +122,7 @@ impl JobRecord {
             rollout: RolloutV1::new(&job.rollout),
             progress: ProgressV1::new(&job.progress),
             detached: job.detached,
+            approval: job.approval.as_ref().map(Into::into),
         })
     }
 }
@@ -131,7 +141,10 @@ impl TryFrom<JobRecord> for KeptJob {
         let job = Job {
             id: parse(&v1.id)?,
             principal: v1.principal.try_into()?,
-            origin: Origin::new(Via::parse(&v1.via).ok_or_else(|| corrupt("unknown door"))?, &v1.client),
+            origin: Origin {
+                actor: v1.actor.map(TryInto::try_into).transpose()?,
+                ..Origin::new(Via::parse(&v1.via).ok_or_else(|| corrupt("unknown door"))?, &v1.client)
+            },
             target,
             command: command(v1.command)?,
             context: v1.context.unwrap_or_default().try_into()?,
@@ -146,6 +159,7 @@ impl TryFrom<JobRecord> for KeptJob {
             rollout: v1.rollout.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             progress: v1.progress.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             detached: v1.detached,
+            approval: v1.approval.map(TryInto::try_into).transpose()?,
         };
         let counts = v1.counts.map(|[queued, active, succeeded, failed, not_run, cancelled, unknown]| {
             Counts { queued, active, succeeded, failed, not_run, cancelled, unknown }

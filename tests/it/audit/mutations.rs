@@ -36,18 +36,23 @@ impl Splice {
     }
 }
 
-/// Records of every kind but those whose evidence is made up, until a file of them is large enough.
+/// Records of every kind but those whose evidence is made up or that only make sense in their place, until a file of them is
+/// large enough.
 fn records() -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     let mut bytes = 0;
     while bytes < MIN_BYTES {
-        for event in every_kind().iter().filter(|event| event.kind() != "grant_refused") {
+        for event in every_kind().iter().filter(|event| !needs_its_place(event.kind())) {
             let at = Timestamp::from_micros(1_795_353_684_000_000 + records.len() as u64);
             records.push(encode_event(at, event));
             bytes += records.last().unwrap().len();
         }
     }
     records
+}
+
+fn needs_its_place(kind: &str) -> bool {
+    kind == "grant_refused" || kind == "log_key_rotated" || kind.starts_with("approval_")
 }
 
 fn bundle(range: (u64, u64), filter: Option<&str>) -> (Vec<u8>, PublicKey) {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use lictor_certs::{cosignature::WitnessKey, signer::SigningKey};
 use lictor_core::{
-    audit::{AuditEvent, BadEvidence, SignedRefusal},
+    approval::Term,
+    audit::{ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, SignedRefusal, WitnessEvent},
     clock::Timestamp,
+    content::Content,
     context::{Context, Environment},
     digest::Digest,
     freeze::Freeze,
@@ -12,7 +15,8 @@ use lictor_core::{
     id::{FreezeId, InvocationId, JobId, TokenId},
     invocation::{Invocation, InvocationState},
     job::{CommandInput, Limits, Origin, Target},
-    name::{AgentName, HostAlias, PrincipalName, SiteName, TenantName},
+    merkle::TreeHead,
+    name::{AgentName, GroupName, HostAlias, PrincipalName, SiteName, TenantName},
     outcome::Outcome,
     output::Output,
     principal::{Identity, Principal, PrincipalKind, Via},
@@ -94,6 +98,7 @@ fn asked() -> [AuditEvent; 2] {
         environment,
         working_directory: Some("/srv".parse().unwrap()),
         run_as: Some("app".parse().unwrap()),
+        stdin: Some(Content { digest: Digest::of(b""), bytes: 0 }),
     };
     [
         AuditEvent::JobSubmitted {
@@ -203,7 +208,60 @@ fn of_the_fleet() -> Vec<AuditEvent> {
     ]
 }
 
+fn of_approvals() -> Vec<AuditEvent> {
+    let group = GroupName::new("dba").unwrap();
+    let changes = [
+        ApprovalChange::Requested {
+            requester: principal(),
+            terms: vec![Term { group: group.clone(), approvals: 1 }],
+            rules: vec!["r".parse().unwrap()],
+            within: Duration::from_secs(60),
+            hosts: 1,
+        },
+        ApprovalChange::Given { by: principal(), groups: vec![group.clone()], note: None },
+        ApprovalChange::Denied { by: principal(), note: "not tonight".parse().unwrap() },
+        ApprovalChange::Expired { expired_at: AT },
+        ApprovalChange::Voided { code: "PLAN_STALE".into(), reason: "it changed".into() },
+        ApprovalChange::Used { consents: vec![(principal(), group)], policy_version: 1 },
+    ];
+    let plan = Digest::of(b"");
+    changes
+        .into_iter()
+        .map(|what| AuditEvent::Approval(Box::new(ApprovalEvent { job: JOB, plan, what })))
+        .collect()
+}
+
+fn of_witnesses() -> Vec<AuditEvent> {
+    let head = TreeHead { size: 1, root: Digest::of(b"") };
+    let key = SigningKey::generate().unwrap().public_key();
+    let name = lictor_certs::checkpoint::Origin::new("fleet.example/witness/default/berlin/a-1").unwrap();
+    let witness = WitnessKey { name, key };
+    let events = [
+        WitnessEvent::Enrolled { site: site(), agent: agent(), key: witness.to_string(), replaces: None },
+        WitnessEvent::Refused {
+            site: site(),
+            agent: agent(),
+            known: head,
+            shown: head,
+            reason: "it is smaller".into(),
+        },
+        WitnessEvent::Resolved {
+            site: site(),
+            agent: agent(),
+            known: head,
+            accepted: head,
+            by: "root".into(),
+        },
+        WitnessEvent::KeyRotated {
+            old_key: key.to_string(),
+            new_key: key.to_string(),
+            statement: "s".into(),
+        },
+    ];
+    events.into_iter().map(|event| AuditEvent::Witness(Box::new(event))).collect()
+}
+
 /// One event of every kind.
 pub(super) fn every_kind() -> Vec<AuditEvent> {
-    [asked().to_vec(), of_invocations(), of_jobs(), of_the_fleet()].concat()
+    [asked().to_vec(), of_invocations(), of_jobs(), of_the_fleet(), of_approvals(), of_witnesses()].concat()
 }

@@ -160,7 +160,8 @@ impl Slot {
             if let Some(lease) = self.take(networks, purpose) {
                 return Ok((lease, false));
             }
-            if let Some(lease) = self.dial(pool, networks, purpose, queueing).await? {
+            // Large, with all of a handshake in it, and not needed where there is a connection.
+            if let Some(lease) = Box::pin(self.dial(pool, networks, purpose, queueing)).await? {
                 return Ok(lease);
             }
             if purpose == Use::Tunnel {

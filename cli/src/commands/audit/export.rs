@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::{
     KeyArguments,
     bounds::Bound,
-    verify::{each_record, pinned, signed_head, verify_file},
+    verify::{Signed, each_record, pinned, signed_head, verify_file},
 };
 use crate::{
     Done,
@@ -114,10 +114,11 @@ async fn bundle(arguments: &Arguments, file: &Path, context: &Context) -> Done {
         Some(keys) => keys,
         None => pinned(&connected.settings)?,
     };
-    let (note, head) = signed_head(&connected, &keys).await?;
+    let signed = signed_head(&connected, &keys).await?;
+    let head = signed.head;
     let range = range(arguments, &connected, head).await?;
     let selection = Selection { range, filter: arguments.filter.clone() };
-    let (verified, held) = write_bundle(&connected, file, &note, head, &selection).await?;
+    let (verified, held) = write_bundle(&connected, file, &signed, &selection).await?;
     let document = Exported { file, records: held, of: head.size, root: verified.head.root.to_string() };
     context.show(&document, |_| {
         let part = if held == head.size { String::new() } else { format!(", of {} in the log,", head.size) };
@@ -140,9 +141,9 @@ struct Selection {
 /// Writes the whole log into `file`, as a bundle.
 pub(crate) async fn export_to(connected: &Connected, file: &Path) -> Result<(Verified, Keys), Trouble> {
     let keys = pinned(&connected.settings)?;
-    let (note, head) = signed_head(connected, &keys).await?;
-    let all = Selection { range: (0, head.size), filter: None };
-    let (verified, _) = write_bundle(connected, file, &note, head, &all).await?;
+    let signed = signed_head(connected, &keys).await?;
+    let all = Selection { range: (0, signed.head.size), filter: None };
+    let (verified, _) = write_bundle(connected, file, &signed, &all).await?;
     Ok((verified, keys))
 }
 
@@ -150,15 +151,14 @@ pub(crate) async fn export_to(connected: &Connected, file: &Path) -> Result<(Ver
 async fn write_bundle(
     connected: &Connected,
     file: &Path,
-    note: &str,
-    head: TreeHead,
+    Signed { note, head, signer, .. }: &Signed,
     selection: &Selection,
 ) -> Result<(Verified, u64), Trouble> {
     let mut writer = Writer::create(file, note, selection.range, selection.filter.as_ref())?;
     let at = |e: io::Error| Trouble::file("write", file, &e);
     let mut replay = Replay::new(None);
     let mut held = 0;
-    let written = each_record(connected, head, |index, content| {
+    let written = each_record(connected, *head, |index, content| {
         replay.push(index, content)?;
         if is_in(index, content, selection.range, selection.filter.as_ref()) {
             held += 1;
@@ -170,9 +170,11 @@ async fn write_bundle(
     })
     .await;
     let verified = match written {
-        Ok(()) => {
-            replay.finish(head).map_err(Trouble::from).and_then(|v| writer.close().map_err(at).map(|()| v))
-        }
+        Ok(()) => replay
+            .finish(*head)
+            .and_then(|v| v.under(note, signer))
+            .map_err(Trouble::from)
+            .and_then(|v| writer.close().map_err(at).map(|()| v)),
         Err(trouble) => Err(trouble),
     };
     Ok((verified.inspect_err(|_| discard(file))?, held))
@@ -253,7 +255,8 @@ pub(super) async fn each_verified(
 ) -> Result<(String, Verified), Trouble> {
     let keys = keys.load()?;
     if let Some(file) = file {
-        let (log, verified) = verify_file(file, keys, context)?;
+        let (log, verified) = verify_file(file, keys.as_ref(), context)?;
+        let log = log.to_string();
         let mut failed = None;
         bundle::each_record(file, |index, content| {
             if failed.is_none() {
@@ -265,14 +268,14 @@ pub(super) async fn each_verified(
     let connected = context.connect()?;
     let keys = keys.map_or_else(|| pinned(&connected.settings), Ok)?;
     let log = connected.settings.origin()?.to_string();
-    let (note, head) = signed_head(&connected, &keys).await?;
+    let Signed { note, head, signer, .. } = signed_head(&connected, &keys).await?;
     let mut replay = Replay::new(None);
     each_record(&connected, head, |index, content| {
         replay.push(index, content)?;
         take(&log, index, content)
     })
     .await?;
-    let verified = Verified { witnesses: keys.witnesses_of(&note)?, ..replay.finish(head)? };
+    let verified = replay.finish(head)?.under(&note, &signer)?;
     Ok((log, verified))
 }
 

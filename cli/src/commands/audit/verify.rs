@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lictor_certs::{checkpoint::Origin, cosignature::WitnessKey, signer::PublicKey};
 use lictor_client::audit::SignedHead;
 use lictor_core::merkle::TreeHead;
 use lictor_runtime::exit::Exit;
@@ -10,7 +11,9 @@ use serde::Serialize;
 use super::KeyArguments;
 use crate::{
     Done,
-    audit::{Verified, anchor, bundle, flaw::Flaw, head_under, keys::Keys, part::Part, replay::Replay},
+    audit::{
+        Verified, anchor, bundle, flaw::Flaw, head_under, keys::Keys, part::Part, replay::Replay, witnesses,
+    },
     config::Settings,
     context::{Connected, Context},
     render::audit,
@@ -24,6 +27,7 @@ struct Document {
     records: u64,
     root: String,
     anchored_at: Option<u64>,
+    /// Those that have cosigned this head, by name.
     witnesses: Vec<String>,
     started: u64,
     refused_by_sites: u64,
@@ -39,14 +43,18 @@ struct PartDocument {
 }
 
 /// Verifies the log of the controller, from its first record to the head it signs now.
-pub(super) async fn live(arguments: &KeyArguments, context: &Context) -> Done {
+pub(super) async fn live(
+    arguments: &KeyArguments,
+    witnesses: Option<&[WitnessKey]>,
+    context: &Context,
+) -> Done {
     let connected = context.connect()?;
     let keys = match arguments.load()? {
         Some(keys) => keys,
         None => pinned(&connected.settings)?,
     };
     let verified = verify_live_under(&connected, &keys).await?;
-    tell(&verified, &connected.settings.origin()?.to_string(), context)
+    tell(&verified, &connected.settings.origin()?, witnesses.or(keys.pinned_witnesses()), context)
 }
 
 /// As [`live`] with the pinned key, without telling.
@@ -57,51 +65,62 @@ pub(crate) async fn verify_live(connected: &Connected) -> Result<Verified, Troub
 async fn verify_live_under(connected: &Connected, keys: &Keys) -> Result<Verified, Trouble> {
     let origin = connected.settings.origin()?;
     let file = connected.home.checkpoint();
-    let known = match keys.log.first() {
-        Some(key) => anchor::load(&file, &origin, key)?,
-        None => None,
-    };
-    let (note, head) = signed_head(connected, keys).await?;
+    let Signed { note, head, signer, keys } = signed_head(connected, keys).await?;
+    let known = anchor::load(&file, &origin, &keys.log)?;
     if let Some(known) = known.filter(|known| known.size > head.size) {
         return Err(Flaw::Truncated { known: known.size, now: head.size }.into());
     }
     let mut replay = Replay::new(known);
     each_record(connected, head, |index, content| Ok(replay.push(index, content)?)).await?;
-    let verified = Verified { witnesses: keys.witnesses_of(&note)?, ..replay.finish(head)? };
+    let verified = replay.finish(head)?.under(&note, &signer)?;
     anchor::keep(&file, &note)?;
     Ok(verified)
 }
 
 /// Verifies an exported log.
-pub(super) fn offline(file: &Path, arguments: &KeyArguments, context: &Context) -> Done {
-    let (log, verified) = verify_file(file, arguments.load()?, context)?;
-    tell(&verified, &log, context)
+pub(super) fn offline(
+    file: &Path,
+    arguments: &KeyArguments,
+    witnesses: Option<&[WitnessKey]>,
+    context: &Context,
+) -> Done {
+    let keys = arguments.load()?;
+    let (log, verified) = verify_file(file, keys.as_ref(), context)?;
+    let witnesses = witnesses.or(keys.as_ref().and_then(Keys::pinned_witnesses));
+    tell(&verified, &log, witnesses, context)
 }
 
 /// The name of the log in `file`, and what was found true of it. Without `keys`, the pinned key and what was verified
 /// before count.
 pub(super) fn verify_file(
     file: &Path,
-    keys: Option<Keys>,
+    keys: Option<&Keys>,
     context: &Context,
-) -> Result<(String, Verified), Trouble> {
-    let (origin, verified) = match keys {
-        Some(keys) => bundle::verify(file, None, &keys, None)?,
-        None => {
-            let home = context.home()?;
-            let settings = Settings::load(&home)?;
-            let known = home.checkpoint();
-            bundle::verify(file, Some(&settings.origin()?), &pinned(&settings)?, Some(&known))?
-        }
-    };
-    Ok((origin.to_string(), verified))
+) -> Result<(Origin, Verified), Trouble> {
+    if let Some(keys) = keys {
+        return bundle::verify(file, None, keys, None);
+    }
+    let home = context.home()?;
+    let settings = Settings::load(&home)?;
+    bundle::verify(file, Some(&settings.origin()?), &pinned(&settings)?, Some(&home.checkpoint()))
 }
 
 /// The head that the controller signs now.
-pub(super) async fn signed_head(connected: &Connected, keys: &Keys) -> Result<(String, TreeHead), Trouble> {
-    let SignedHead { note, public_key: _ } = connected.operator.checkpoint().await?;
-    let head = head_under(&note, &connected.settings.origin()?, keys)?;
-    Ok((note, head))
+pub(super) struct Signed {
+    pub(super) note: String,
+    pub(super) head: TreeHead,
+    /// The key that signed it.
+    pub(super) signer: PublicKey,
+    /// Those that are trusted, with those that they lead to.
+    pub(super) keys: Keys,
+}
+
+pub(super) async fn signed_head(connected: &Connected, keys: &Keys) -> Result<Signed, Trouble> {
+    let SignedHead { note, public_key: _, key_rotations } = connected.operator.checkpoint().await?;
+    let origin = connected.settings.origin()?;
+    let keys = keys.followed(&origin, key_rotations.iter().map(String::as_str));
+    let (head, signer) = head_under(&note, &origin, &keys)?;
+    Ok(Signed { note, head, signer, keys })
 }
 
 /// Gives every record under `head` to `take`.
@@ -120,30 +139,35 @@ pub(super) async fn each_record(
     Ok(())
 }
 
-/// The key that is pinned.
+/// The key that is pinned, to verify with.
 pub(super) fn pinned(settings: &Settings) -> Result<Keys, Trouble> {
-    let key = settings.pinned_key()?.ok_or_else(|| {
+    pinned_key(settings).map(Keys::from)
+}
+
+/// The key that is pinned.
+pub(super) fn pinned_key(settings: &Settings) -> Result<PublicKey, Trouble> {
+    settings.pinned_key()?.ok_or_else(|| {
         Trouble::usage(
             format!("no key is pinned: there is no {}", settings.audit_key.display()),
             "copy audit.pub from the directory that lictor init made on the controller's machine",
         )
-    })?;
-    Ok(key.into())
+    })
 }
 
-fn tell(verified: &Verified, log: &str, context: &Context) -> Done {
+fn tell(verified: &Verified, log: &Origin, pinned: Option<&[WitnessKey]>, context: &Context) -> Done {
+    let cosigned = witnesses::of(verified, log, pinned)?;
     let document = Document {
         verified: true,
-        log: log.to_owned(),
+        log: log.to_string(),
         records: verified.head.size,
         root: verified.head.root.to_string(),
         anchored_at: verified.anchor.map(|anchor| anchor.size),
-        witnesses: verified.witnesses.clone(),
+        witnesses: cosigned.iter().map(|one| one.witness.to_string()).collect(),
         started: verified.started,
         refused_by_sites: verified.refused,
         part: verified.part.as_ref().map(PartDocument::from),
     };
-    context.show(&document, |style| audit::verified(verified, log, style))?;
+    context.show(&document, |style| audit::verified(verified, &cosigned, log.as_str(), style))?;
     Ok(Exit::Ok.into())
 }
 

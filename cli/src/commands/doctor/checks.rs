@@ -98,7 +98,7 @@ fn policy(path: &Path) -> Finding {
     }
 }
 
-fn certificate(files: &IdentityFiles, by_hand: bool) -> Finding {
+pub(crate) fn certificate(files: &IdentityFiles, by_hand: bool) -> Finding {
     let loaded = match files.load() {
         Ok(loaded) => loaded,
         Err(error) => {

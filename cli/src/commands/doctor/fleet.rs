@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lictor_agent::{AgentConfig, site::Site};
 use lictor_client::operator::AgentState;
+use lictor_runtime::exit::Exit;
 use tokio::net::TcpStream;
 
 use super::Finding;
@@ -41,6 +42,10 @@ pub(super) async fn look(connected: &Connected) -> Vec<Finding> {
             match agent.state {
                 AgentState::Connected => Finding::ok("agent", name),
                 AgentState::Suspect => Finding::warn("agent", name, "see its log and the network"),
+                AgentState::WitnessRefused => {
+                    let why = agent.witness_refusal.clone().unwrap_or_default();
+                    Finding::fail("agent", name, why, Exit::AuditFailed)
+                }
                 AgentState::Disconnected => {
                     Finding::warn("agent", name, "start it: lictor-agent run --config FILE")
                 }

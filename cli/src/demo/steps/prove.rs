@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{Broken, Screen, Stage};
 use crate::{
-    audit::bundle,
+    audit::{bundle, witnesses},
     commands::audit::{export::export_to, verify::verify_live},
     demo::broken::ensure,
     render::audit,
@@ -16,7 +16,9 @@ pub(super) async fn verify(stage: &mut Stage, screen: &mut Screen) -> Result<Str
     screen.step("Everything above can be proved", "lictor audit verify");
     let connected = stage.connected();
     let verified = verify_live(connected).await?;
-    screen.show(&audit::verified(&verified, &connected.settings.origin()?.to_string(), screen.style));
+    let origin = connected.settings.origin()?;
+    let cosigned = witnesses::of(&verified, &origin, None).map_err(Trouble::from)?;
+    screen.show(&audit::verified(&verified, &cosigned, origin.as_str(), screen.style));
     ensure(verified.started >= 10, || format!("only {} commands are in the log", verified.started))?;
     Ok("every command that started has its intent in the log before it, under a signed Merkle root"
         .to_owned())

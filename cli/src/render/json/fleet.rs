@@ -43,6 +43,8 @@ pub(crate) struct AgentDocument {
     address: Option<String>,
     in_flight: u32,
     enrolled_at: String,
+    cosigned_size: Option<u64>,
+    witness_refusal: Option<String>,
 }
 
 // === conversions ===
@@ -82,6 +84,8 @@ impl From<&AgentView> for AgentDocument {
             address: agent.address.clone(),
             in_flight: agent.in_flight,
             enrolled_at: agent.enrolled_at.to_string(),
+            cosigned_size: agent.cosigned_size,
+            witness_refusal: agent.witness_refusal.clone(),
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn context(n: u8) -> Context {
         environment: Environment::from_pairs([("LANG", "C"), ("APP_ENV", "it's")]).unwrap(),
         working_directory: Some("/srv/app".parse().unwrap()),
         run_as: Some("deploy".parse().unwrap()),
+        stdin: Some(lictor_core::content::Content::of(b"in").unwrap()),
     }
 }
 
@@ -72,6 +73,7 @@ pub(super) fn job(n: u8) -> Job {
             halted: Some(Halt { reason: HaltReason::Aborted, by: Some(principal()), at: AT }),
         },
         detached: true,
+        approval: None,
     }
 }
 

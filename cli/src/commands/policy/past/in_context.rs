@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use lictor_core::context::{Context, Environment};
+use lictor_core::{
+    content::Content,
+    context::{Context, Environment},
+};
 use serde_json::Value;
 
 /// What a record says of it, which is nothing where nothing was asked for; `None`: it does not say it whole.
@@ -15,11 +18,20 @@ pub(super) fn of(record: &Value) -> Option<Context> {
         environment: Environment::from_pairs(variables).ok()?,
         working_directory: one(record, "working_directory")?,
         run_as: one(record, "run_as")?,
+        stdin: stdin(record)?,
     })
 }
 
 fn pair(item: &Value) -> Option<(&str, &str)> {
     item.as_str()?.split_once('=')
+}
+
+fn stdin(record: &Value) -> Option<Option<Content>> {
+    let (digest, bytes) = (record.get("stdin_sha256"), record.get("stdin_bytes"));
+    match (digest, bytes) {
+        (None, None) => Some(None),
+        _ => Content::new(digest?.as_str()?.parse().ok()?, bytes?.as_u64()?).ok().map(Some),
+    }
 }
 
 fn one<T: FromStr>(record: &Value, name: &str) -> Option<Option<T>> {

@@ -1,0 +1,158 @@
+//! `lictor download`: reads a file of hosts.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use lictor_client::{
+    collect::{Collected, Collector, Keep},
+    transfer::{download, file_of},
+    views::InvocationView,
+};
+use lictor_core::{error::ErrorCode, outcome::Outcome};
+use lictor_runtime::exit::Exit;
+use serde::Serialize;
+
+use crate::{
+    Done,
+    context::{Context, origin},
+    run::{
+        ending,
+        follow::Stop,
+        remote::{ManyHosts, RemotePath},
+    },
+    trouble::Trouble,
+};
+
+/// Read a file of hosts
+///
+/// It is a job whose command is `lictor:download PATH`: policy has to permit that. The file comes whole,
+/// with the digest that the agent found, or not at all; its size is bounded by the output that policy
+/// keeps of a job (at most 4 MiB). It takes its place here in one step.
+///
+///   lictor download web-1:/etc/app/app.conf app.conf
+///   lictor download --tag web :/var/log/app.log logs
+///
+/// Of one host, LOCAL is the file, or a folder that is there. Of several, it is a folder, with a folder
+/// for each host in it.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Exit codes: 0 succeeded everywhere, 1 failed, 3 denied, 4 not run, 5 unknown; see lictor --help."
+)]
+pub(crate) struct Arguments {
+    /// Which file: HOST[,HOST]:PATH, or :PATH with --tag or --match; an absolute path
+    #[arg(value_name = "HOST:PATH")]
+    remote: RemotePath,
+    /// Where it goes
+    #[arg(value_name = "LOCAL")]
+    local: PathBuf,
+    #[command(flatten)]
+    many: ManyHosts,
+}
+
+/// What came of one host.
+#[derive(Debug, Serialize)]
+struct FileDocument {
+    host: String,
+    /// Where the file is; absent if it did not come.
+    file: Option<PathBuf>,
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    outcome: Option<String>,
+    error: Option<String>,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
+    let Arguments { remote, local, many } = arguments;
+    let (target, path) = remote.with(many)?;
+    let name = path.as_str().rsplit('/').next().filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| Trouble::usage("`/` is no file", "name a file of the hosts"))?.to_owned();
+    let connected = context.connect()?;
+    let client = connected.client();
+    let mut stream = client.run(&download(target, &path, origin())).await?;
+    let mut collector = Collector::new(Keep::ALL);
+    let mut stop = Stop::listen()?;
+    while let Some(update) = stop.next(context, client, &mut stream).await? {
+        collector.take(update);
+    }
+    let all = collector.invocations();
+    let several = all.len() > 1;
+    let mut exit = ending::of_all(all.iter().map(|(view, _)| *view));
+    let mut documents = Vec::with_capacity(all.len());
+    for (view, collected) in &all {
+        let document = one(view, collected, &place(&local, &name, view, several));
+        if document.file.is_none() && exit == Exit::Ok {
+            exit = Exit::CommandFailed;
+        }
+        documents.push(document);
+    }
+    context.show(&documents, |_| documents.iter().filter_map(FileDocument::line).collect())?;
+    for document in &documents {
+        if let Some(error) = &document.error {
+            context.note(&format!("{}: {error}", document.host));
+        }
+    }
+    Ok(exit.into())
+}
+
+fn place(local: &Path, name: &str, view: &InvocationView, several: bool) -> PathBuf {
+    if several {
+        local.join(view.host.as_str()).join(name)
+    } else if local.is_dir() {
+        local.join(name)
+    } else {
+        local.to_owned()
+    }
+}
+
+fn one(view: &InvocationView, collected: &Collected, place: &Path) -> FileDocument {
+    let kept = match &view.outcome {
+        Some(Outcome::Succeeded) => {
+            file_of(view, collected).map_err(|why| why.to_string()).and_then(|bytes| {
+                write(place, &bytes).map_err(|e| format!("cannot write {}: {e}", place.display()))
+            })
+        }
+        outcome => Err(said(outcome.as_ref(), collected)),
+    };
+    let counts = view.stdout;
+    let came = kept.is_ok();
+    FileDocument {
+        host: view.host.to_string(),
+        file: came.then(|| place.to_owned()),
+        bytes: came.then_some(counts.bytes_total),
+        sha256: counts.digest.filter(|_| came).map(|digest| digest.to_string()),
+        outcome: view.outcome.as_ref().map(ToString::to_string),
+        error: kept.err(),
+    }
+}
+
+/// Why there is no file: what the transfer said, and otherwise how it ended.
+fn said(outcome: Option<&Outcome>, collected: &Collected) -> String {
+    let words = String::from_utf8_lossy(collected.stderr.head()).trim().to_owned();
+    let ended = outcome.map_or_else(|| ErrorCode::Unavailable.as_str().to_owned(), ToString::to_string);
+    if words.is_empty() { ended } else { format!("{ended}: {words}") }
+}
+
+/// The whole file in one step: what was there stays until then. For its owner only, as nobody said otherwise.
+fn write(place: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(place).map_err(|e| e.error)?;
+    Ok(())
+}
+
+// === impl FileDocument ===
+
+impl FileDocument {
+    fn line(&self) -> Option<String> {
+        let Self { host, file, sha256, .. } = self;
+        Some(format!("{}  {}  {host}\n", sha256.as_ref()?, file.as_ref()?.display()))
+    }
+}

@@ -1,0 +1,60 @@
+//! Who sent a request over HTTP, on its way to a tool: the token that the listener proved, and what is held while it runs.
+
+use std::sync::Arc;
+
+use lictor_client::{connect::Client, jobs::Cancelled};
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    id::JobId,
+};
+use lictor_oauth::token::BearerToken;
+use rmcp::model::Extensions;
+
+use crate::http::{limits::Slot, sessions::SessionUse};
+
+/// The sender of a request, put into its extensions by the listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    token: Option<BearerToken>,
+    /// Released when the request has been answered and whatever it started has ended.
+    _held: Arc<(Slot, Option<SessionUse>)>,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// The sender with this token; `None` where the bridge serves its own identity.
+    pub(crate) fn new(token: Option<BearerToken>, held: Arc<(Slot, Option<SessionUse>)>) -> Self {
+        Self { token, _held: held }
+    }
+
+    /// The sender of a request that came over HTTP.
+    fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get::<http::request::Parts>().and_then(|parts| parts.extensions.get())
+    }
+}
+
+/// The client with which a request's calls to the controller are made: for the user whose token came with it, or for the
+/// bridge itself. Without a token a bridge that acts for users may ask the controller for nothing, so a mistake here shows
+/// nobody else's.
+///
+/// # Errors
+/// `UNAUTHENTICATED` for a token that cannot be sent.
+pub(crate) fn client_for(client: &Client, extensions: &Extensions) -> Result<Client, Failure> {
+    match Caller::of(extensions).and_then(|caller| caller.token.as_ref()) {
+        Some(token) => client.on_behalf(token.expose()),
+        None => Ok(client.clone()),
+    }
+}
+
+/// Cancels a job that this bridge brought. The user's token may have expired while the job ran; then the bridge cancels it as
+/// itself, which the controller lets it do with what it brought.
+///
+/// # Errors
+/// The controller's refusal, or that it cannot be reached.
+pub(crate) async fn stop(client: &Client, job: JobId) -> Result<Cancelled, Failure> {
+    match client.cancel(job).await {
+        Err(failure) if failure.code == ErrorCode::Unauthenticated => client.as_itself().cancel(job).await,
+        other => other,
+    }
+}

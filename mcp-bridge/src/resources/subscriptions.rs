@@ -1,0 +1,114 @@
+//! Subscriptions to running jobs: a note whenever a job has changed, until it has ended.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use lictor_client::connect::Client;
+use lictor_core::id::JobId;
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{ResourceUpdatedNotificationParam, SubscriptionFilter},
+    service::{Peer, SubscriptionContext},
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{ResourceUri, not_found, protocol_error};
+use crate::job_status::Changes;
+
+/// Most jobs that a connection follows at once: each is looked at every two seconds.
+const MAX_SUBSCRIPTIONS: usize = 32;
+
+/// The subscriptions of one connection, by identifier (protocols up to 2025-11-25). Dropping them ends them.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    running: Mutex<HashMap<String, DropGuard>>,
+}
+
+// === impl Subscriptions ===
+
+impl Subscriptions {
+    /// Tells `peer` whenever the job of this identifier has changed, until it has ended.
+    ///
+    /// # Errors
+    /// When it is not a job that the caller may see, or there are too many.
+    pub(crate) async fn add(
+        &self,
+        client: &Client,
+        peer: Peer<RoleServer>,
+        uri: &str,
+    ) -> Result<(), ErrorData> {
+        let job = followed(uri).ok_or_else(|| not_found(uri))?;
+        client.get_job(job, 1, None).await.map_err(|failure| protocol_error(&failure, uri))?;
+        let stopped = CancellationToken::new();
+        {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if running.len() >= MAX_SUBSCRIPTIONS && !running.contains_key(uri) {
+                let message = format!("there are {MAX_SUBSCRIPTIONS} subscriptions; give one up first");
+                return Err(ErrorData::invalid_params(message, None));
+            }
+            running.insert(uri.to_owned(), stopped.clone().drop_guard());
+        }
+        let (client, uri) = (client.clone(), uri.to_owned());
+        tokio::spawn(async move {
+            let mut changes = Changes::of(client, job);
+            loop {
+                let changed = tokio::select! {
+                    () = stopped.cancelled() => return,
+                    changed = changes.next() => changed,
+                };
+                let note = ResourceUpdatedNotificationParam::new(uri.clone());
+                match changed {
+                    Ok(true) if peer.notify_resource_updated(note).await.is_ok() => {}
+                    Ok(_) => return,
+                    Err(failure) => {
+                        tracing::warn!(%job, %failure, "a subscription ended before its job");
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Ends the subscription; there need not be one.
+    pub(crate) fn remove(&self, uri: &str) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(uri);
+    }
+}
+
+/// What of a requested filter is followed (protocol 2026-07-28): jobs, as many as a connection may follow.
+pub(crate) fn accepted(requested: &SubscriptionFilter) -> SubscriptionFilter {
+    let jobs = requested.resource_subscriptions.iter().flatten().filter(|uri| followed(uri).is_some());
+    SubscriptionFilter::builder().resource_subscriptions(jobs.take(MAX_SUBSCRIPTIONS)).build()
+}
+
+/// Tells whenever one of the accepted jobs has changed, until the client no longer listens. Of a job that the caller may
+/// not see nothing is told, as of one that is not there.
+pub(crate) async fn listen(client: &Client, context: &SubscriptionContext) {
+    let mut jobs = JoinSet::new();
+    for uri in context.accepted().resource_subscriptions.iter().flatten() {
+        let Some(job) = followed(uri) else { continue };
+        let (client, sink, uri) = (client.clone(), context.sink().clone(), uri.clone());
+        jobs.spawn(async move {
+            let mut changes = Changes::of(client, job);
+            // What cannot be told here is told by reading the resource.
+            while matches!(changes.next().await, Ok(true)) {
+                if sink.notify_resource_updated(uri.clone()).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    context.cancelled().await;
+}
+
+/// The job that this identifier is about, if it can be followed.
+fn followed(uri: &str) -> Option<JobId> {
+    match ResourceUri::parse(uri)? {
+        ResourceUri::Job(job) | ResourceUri::Output(job) => Some(job),
+        _ => None,
+    }
+}

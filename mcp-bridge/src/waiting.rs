@@ -1,0 +1,44 @@
+//! A job that waits for the consent of others, as models see it: who may give it and how, and that no tool can.
+
+use lictor_client::collect::Collector;
+use lictor_core::job::{IdempotencyKey, JobState};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What a model is told to do: tell people, and never ask again in another way.
+pub(crate) const WAITING_STEP: &str = "tell the user who has to approve this and how; no tool can approve it, and asking again \
+     makes another job that waits too. Once it is approved, read what it printed with ssh_job_output, or repeat this call with \
+     this idempotency_key to wait for its end";
+
+/// What a job waits for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Waiting {
+    /// Whose consent is needed, all of them. Only people can give it, with their own certificate.
+    who_may_approve: String,
+    /// What such a person types.
+    how: String,
+    /// Until when consent can be given (UTC); after that nothing of the job runs.
+    expires_at: String,
+    /// Why policy asks for it.
+    reason: String,
+    /// The key of this request: repeating the call with it gives this job, and runs nothing twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<String>,
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    /// What the collected job waits for; `None` if it does not wait for consent.
+    pub(crate) fn of(collector: &Collector, key: Option<&IdempotencyKey>) -> Option<Self> {
+        let job = &collector.submitted()?.job;
+        let approval = job.approval.as_ref().filter(|_| job.state == JobState::AwaitingApproval)?;
+        Some(Self {
+            who_may_approve: approval.whom(),
+            how: format!("lictor approve {}", job.id),
+            expires_at: approval.expires_at.to_string(),
+            reason: approval.policy_reason.clone(),
+            idempotency_key: key.map(|key| key.as_str().to_owned()),
+        })
+    }
+}

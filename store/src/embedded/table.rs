@@ -1,0 +1,395 @@
+//! What is kept by key: what was written lately in memory, everything else in sled.
+//!
+//! A frame is durable once the journal is synced, so sled may come later: a thread of its own brings whole layers of
+//! changes to it. What was written several times meanwhile is written once, what came and went is not written at all, and
+//! audit records go in packs, because sled's work is by key.
+
+mod merged;
+mod pack;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use sled::IVec;
+
+use self::merged::Merged;
+use super::{
+    batch::Op,
+    journal::{Position, unavailable},
+    keys,
+};
+use crate::{AuditEntry, StoreError, record::corrupt};
+
+/// A layer is brought to sled this long after its first change, so that little is left to apply again after a crash …
+const SINK_AFTER: Duration = Duration::from_millis(500);
+/// … or once it has so many bytes.
+const SINK_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of the newest layer beyond which writing waits for sled: bounds memory, and what a start has to apply again.
+const MAX_LAYER_BYTES: usize = 24 * 1024 * 1024;
+/// What an entry of a layer takes beside key and value: a guess that errs on the large side.
+const ENTRY_OVERHEAD: usize = 64;
+
+/// The keys and values of a store.
+pub(super) struct Table {
+    shared: Arc<Shared>,
+    sinker: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    db: sled::Db,
+    tree: sled::Tree,
+    state_dir: PathBuf,
+    layers: Mutex<Layers>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Layers {
+    /// What comes is put here.
+    newest: Layer,
+    /// What is on its way into sled.
+    sinking: Option<Arc<Layer>>,
+    /// Somebody waits until everything is in sled.
+    hurry: bool,
+    failed: Option<StoreError>,
+    closed: bool,
+}
+
+/// Changes that sled does not have yet, by key.
+#[derive(Default)]
+pub(super) struct Layer {
+    values: BTreeMap<Vec<u8>, Option<IVec>>,
+    bytes: usize,
+    /// Behind the last frame of the layer.
+    position: Position,
+    since: Option<Instant>,
+}
+
+// === impl Layer ===
+
+impl Layer {
+    /// The changes of one frame.
+    pub(super) fn of(ops: Vec<Op>, position: Position) -> Self {
+        let mut layer = Self::default();
+        layer.put(ops, position);
+        layer
+    }
+
+    fn put(&mut self, ops: Vec<Op>, position: Position) {
+        for Op { key, value } in ops {
+            self.bytes += ENTRY_OVERHEAD + key.len() + value.as_ref().map_or(0, Vec::len);
+            self.values.insert(key, value.map(IVec::from));
+        }
+        self.position = position;
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Brings everything to sled in one batch, together with how far the journal has been applied.
+    ///
+    /// # Errors
+    /// [`StoreError`] when sled cannot take it.
+    pub(super) fn sink(&self, tree: &sled::Tree) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        let mut packer = pack::Packer::default();
+        for (key, value) in &self.values {
+            match value {
+                Some(content) if key.starts_with(keys::AUDIT) => {
+                    if let Some((key, pack)) = packer.add(keys::audit_index(key)?, content) {
+                        batch.insert(key, pack);
+                    }
+                }
+                Some(value) => batch.insert(key.as_slice(), value),
+                // Most of what is removed came and went before sled ever had it, and looking is cheaper.
+                None if tree.contains_key(key).map_err(corrupt)? => batch.remove(key.as_slice()),
+                None => {}
+            }
+        }
+        if let Some((key, pack)) = packer.finish() {
+            batch.insert(key, pack);
+        }
+        batch.insert(keys::APPLIED, self.position.encode());
+        tree.apply_batch(batch).map_err(corrupt)
+    }
+}
+
+// === impl Table ===
+
+impl Table {
+    /// The keys and values in `tree`, with what will be written.
+    pub(super) fn new(db: sled::Db, tree: sled::Tree, state_dir: PathBuf) -> Self {
+        let shared =
+            Arc::new(Shared { db, tree, state_dir, layers: Mutex::default(), changed: Condvar::new() });
+        let sinker = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.run()
+        });
+        Self { shared, sinker: Some(sinker) }
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when sled cannot be read.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        {
+            let layers = self.shared.lock();
+            if let Some(value) = layers.get(key) {
+                return Ok(value);
+            }
+        }
+        self.shared.tree.get(key).map_err(corrupt)
+    }
+
+    /// Every key with this prefix and its value, in order.
+    pub(super) fn scan_prefix(&self, prefix: &[u8]) -> Merged {
+        self.shared.forward(prefix.to_vec(), after_prefix(prefix))
+    }
+    /// Every key from `start` on and before `end`, and its value, in order.
+    pub(super) fn range(&self, start: Vec<u8>, end: Vec<u8>) -> Merged {
+        self.shared.forward(start, Some(end))
+    }
+    /// Every key from `start` on and before `end`, and its value, the last first.
+    pub(super) fn range_back(&self, start: Vec<u8>, end: Vec<u8>) -> Merged {
+        self.shared.back(start, Some(end))
+    }
+    /// Every key with this prefix and its value, the last first.
+    pub(super) fn scan_prefix_back(&self, prefix: &[u8]) -> Merged {
+        self.shared.back(prefix.to_vec(), after_prefix(prefix))
+    }
+
+    /// At most `limit` audit records from `from` on, without a gap: it ends before the first that is missing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when sled cannot be read, or what it has is damaged.
+    pub(super) fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        // The layers are read first: what they have now is in sled once it has left them.
+        let fresh = self.shared.fresh(&keys::audit(from), Some(&keys::after_audit()), limit);
+        let mut page = Vec::new();
+        let mut expected = from;
+        let mut take = |index: u64, content: Bytes| {
+            if index == expected && page.len() < limit {
+                page.push(AuditEntry { index, content });
+                expected += 1;
+            }
+            index < expected && page.len() < limit
+        };
+        let tree = &self.shared.tree;
+        let before =
+            tree.range(keys::audit(0)..=keys::audit(from)).next_back().transpose().map_err(corrupt)?;
+        let start = before.map_or_else(|| keys::audit(from), |(key, _)| key.to_vec());
+        'sled: for entry in tree.range(start..keys::after_audit()) {
+            let (key, value) = entry.map_err(corrupt)?;
+            for record in pack::records(keys::audit_index(&key)?, &value)? {
+                let (index, content) = record?;
+                if index >= from && !take(index, content) {
+                    break 'sled;
+                }
+            }
+        }
+        for (key, value) in fresh {
+            let index = keys::audit_index(&key)?;
+            if let Some(value) = value {
+                take(index, Bytes::copy_from_slice(&value));
+            }
+        }
+        Ok(page)
+    }
+
+    /// Takes over the changes of a frame that is durable; readers see them from here on. Waits while sled is far behind.
+    ///
+    /// # Errors
+    /// [`StoreError`] when an earlier change could not be brought to sled.
+    pub(super) fn put(&self, ops: Vec<Op>, position: Position) -> Result<(), StoreError> {
+        let mut layers = self.shared.lock();
+        while layers.newest.bytes > MAX_LAYER_BYTES && layers.failed.is_none() {
+            layers = self.shared.wait(layers);
+        }
+        if let Some(error) = &layers.failed {
+            return Err(error.clone());
+        }
+        let first = layers.newest.since.is_none();
+        layers.newest.put(ops, position);
+        if first || layers.newest.bytes >= SINK_BYTES {
+            self.shared.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Waits until sled has everything, then makes its files safe: sled's own flush does not reach the device.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that fails.
+    pub(super) fn save(&self) -> Result<(), StoreError> {
+        let mut layers = self.shared.lock();
+        layers.hurry = true;
+        self.shared.changed.notify_all();
+        while !layers.is_empty() && layers.failed.is_none() {
+            layers = self.shared.wait(layers);
+        }
+        layers.hurry = false;
+        if let Some(error) = &layers.failed {
+            return Err(error.clone());
+        }
+        drop(layers);
+        save_tree(&self.shared.db, &self.shared.state_dir)
+    }
+
+    /// sled itself, for what is written beside the journal because it can be made again.
+    pub(super) fn tree(&self) -> &sled::Tree {
+        &self.shared.tree
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        if let Some(sinker) = self.sinker.take() {
+            // It ends at once; the journal has what it leaves behind. A panic there has been printed.
+            let _ = sinker.join();
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Layers> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn wait<'a>(&self, layers: MutexGuard<'a, Layers>) -> MutexGuard<'a, Layers> {
+        self.changed.wait(layers).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings one layer after another to sled, until the table is closed or sled fails.
+    fn run(&self) {
+        loop {
+            let Some(layer) = self.next_layer() else { return };
+            let sunk = layer.sink(&self.tree);
+            let mut layers = self.lock();
+            match sunk {
+                Ok(()) => layers.sinking = None,
+                Err(error) => {
+                    tracing::error!(%error, "the state cannot be written; nothing more is accepted until a restart");
+                    layers.failed = Some(error);
+                }
+            }
+            let failed = layers.failed.is_some();
+            drop(layers);
+            self.changed.notify_all();
+            if failed {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is a layer whose time has come; `None` once the table is closed.
+    fn next_layer(&self) -> Option<Arc<Layer>> {
+        let mut layers = self.lock();
+        loop {
+            if layers.closed {
+                return None;
+            }
+            let Some(since) = layers.newest.since else {
+                layers = self.wait(layers);
+                continue;
+            };
+            let left = SINK_AFTER.saturating_sub(since.elapsed());
+            if left.is_zero() || layers.hurry || layers.newest.bytes >= SINK_BYTES {
+                let layer = Arc::new(std::mem::take(&mut layers.newest));
+                layers.sinking = Some(Arc::clone(&layer));
+                return Some(layer);
+            }
+            (layers, _) = self.changed.wait_timeout(layers, left).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What the layers say of the keys from `start` on and before `end`, in order; at most `limit`.
+    fn fresh(&self, start: &[u8], end: Option<&[u8]>, limit: usize) -> Vec<(Vec<u8>, Option<IVec>)> {
+        let layers = self.lock();
+        let bounds = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
+        let of = |layer: &Layer| {
+            let values = layer.values.range::<[u8], _>(bounds);
+            values.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect::<BTreeMap<_, _>>()
+        };
+        let mut both = layers.sinking.as_deref().map(of).unwrap_or_default();
+        both.append(&mut of(&layers.newest));
+        both.into_iter().take(limit).collect()
+    }
+
+    fn forward(&self, start: Vec<u8>, end: Option<Vec<u8>>) -> Merged {
+        let fresh = self.fresh(&start, end.as_deref(), usize::MAX);
+        let sled = match end {
+            Some(end) => self.tree.range(start..end),
+            None => self.tree.range(start..),
+        };
+        Merged::forward(fresh, sled)
+    }
+    fn back(&self, start: Vec<u8>, end: Option<Vec<u8>>) -> Merged {
+        let fresh = self.fresh(&start, end.as_deref(), usize::MAX);
+        let sled = match end {
+            Some(end) => self.tree.range(start..end),
+            None => self.tree.range(start..),
+        };
+        Merged::back(fresh, sled)
+    }
+}
+
+// === impl Layers ===
+
+impl Layers {
+    /// What the layers say of `key`; `None`: nothing, sled knows.
+    fn get(&self, key: &[u8]) -> Option<Option<IVec>> {
+        let in_sinking = || self.sinking.as_ref().and_then(|layer| layer.values.get(key));
+        self.newest.values.get(key).or_else(in_sinking).cloned()
+    }
+    const fn is_empty(&self) -> bool {
+        self.newest.since.is_none() && self.sinking.is_none()
+    }
+}
+
+/// The first key behind all that begin with `prefix`; `None` if there is none.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut after = prefix.to_vec();
+    while let Some(last) = after.pop() {
+        if let Some(next) = last.checked_add(1) {
+            after.push(next);
+            return Some(after);
+        }
+    }
+    None
+}
+
+/// Makes the tree itself safe: sled's own flush does not reach the device, so its files are synced here.
+pub(super) fn save_tree(db: &sled::Db, state_dir: &Path) -> Result<(), StoreError> {
+    db.flush().map_err(corrupt)?;
+    sync_files(state_dir).map_err(unavailable)
+}
+
+fn sync_files(dir: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_files(&path)?;
+        } else {
+            match File::open(&path) {
+                Ok(file) => file.sync_all()?,
+                // sled removes snapshots and blobs that it no longer needs while this runs.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

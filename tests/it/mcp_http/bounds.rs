@@ -1,0 +1,95 @@
+//! What the listener takes: foreign hosts and origins, long and deep messages, and what it refuses to serve at all.
+
+use http::StatusCode;
+use lictor_tests::{
+    World, binaries,
+    issuer::Issuer,
+    mcp_http::{Era, HttpBridge, Sent},
+};
+use serde_json::json;
+
+/// What a bridge may grow by while it refuses what is too much: a few messages of the greatest length, and no more.
+const GROWTH_KIB: u64 = 64 * 1024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_hosts_and_origins_and_too_much_of_anything_are_refused_in_bounded_memory() {
+    let world = World::start(&[]).await.unwrap();
+    let issuer = Issuer::new("key-1").unwrap();
+    std::fs::write(world.home().join("keys.json"), issuer.key_set()).unwrap();
+    for tokens in [true, false] {
+        let bridge = HttpBridge::start(&world, Issuer::new("key-1").unwrap(), tokens).await.unwrap();
+        let token = tokens.then(|| issuer.token("alice", "read run"));
+        for era in Era::BOTH {
+            let session = bridge.session(era, token.as_deref()).await.unwrap();
+            let good = Sent { token: token.clone(), session, ..Sent::default() };
+            let list = async |headers: Vec<(&'static str, String)>| {
+                let sent = Sent { headers, ..good.clone() };
+                let request = bridge.method(era, &sent, "tools/list", json!({})).unwrap();
+                bridge.send(request).await.unwrap().status
+            };
+            assert_eq!(list(vec![]).await, StatusCode::OK);
+            assert_eq!(list(vec![("origin", "https://console.example".into())]).await, StatusCode::OK);
+            for origin in [
+                "https://evil.example",
+                "http://console.example",
+                "https://console.example:8443",
+                "https://console.example.evil.example",
+                "http://127.0.0.1",
+                "null",
+                "nonsense",
+            ] {
+                let status = list(vec![("origin", origin.into())]).await;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{era:?} {tokens} {origin}");
+            }
+            for host in
+                ["evil.example", "lictor.example.evil.example", "127.0.0.1.evil.example:80", "10.0.0.1"]
+            {
+                let status = list(vec![("host", host.into())]).await;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{era:?} {tokens} {host}");
+            }
+        }
+        let before = bridge.process.resident_kib().unwrap();
+        let good = Sent { token: token.clone(), ..Sent::default() };
+        for (what, body, status) in [
+            ("deep arrays", "[".repeat(900_000), StatusCode::BAD_REQUEST),
+            ("deep objects", "{\"a\":".repeat(180_000), StatusCode::BAD_REQUEST),
+            ("a batch", format!("[{}]", "{},".repeat(300_000)), StatusCode::BAD_REQUEST),
+            ("no JSON", "x".repeat(1_000), StatusCode::BAD_REQUEST),
+            ("100 MiB", "x".repeat(100 << 20), StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            for era in Era::BOTH {
+                let request = bridge.post(era, &good, body.clone()).unwrap();
+                // A listener that has refused may close before all was sent.
+                if let Ok(answer) = bridge.send(request).await {
+                    assert_eq!(answer.status, status, "{what}: {answer:?}");
+                } else {
+                    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{what}");
+                }
+            }
+        }
+        let grown = bridge.process.resident_kib().unwrap().saturating_sub(before);
+        assert!(grown < GROWTH_KIB, "it grew by {grown} KiB");
+        assert_eq!(bridge.get("/healthz").await.unwrap().status, StatusCode::OK);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_beyond_this_machine_is_served_without_tls_and_tokens() {
+    let world = World::prepare(&[]).unwrap();
+    let bridge = std::fs::read_to_string(world.home().join("bridge.yml")).unwrap();
+    for (http, says) in [
+        ("http: { listen: '0.0.0.0:0' }", "set `tls`"),
+        ("http: { listen: '0.0.0.0:0', tls: { certificate: a, key: b } }", "set `tokens`"),
+        ("http: { listen: '127.0.0.1:0', tls: { certificate: a, key: b } }", "http.tls: cannot read"),
+        ("", "no `http`"),
+    ] {
+        let config = world.home().join("refused.yml");
+        std::fs::write(&config, format!("{bridge}\n{http}\n")).unwrap();
+        let output = std::process::Command::new(binaries::path("lictor-mcp-bridge").unwrap())
+            .args(["--http", "--config", &config.display().to_string()])
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && error.contains(says), "{http}: {error}");
+    }
+}
