@@ -98,7 +98,7 @@ fn asked() -> [AuditEvent; 2] {
         environment,
         working_directory: Some("/srv".parse().unwrap()),
         run_as: Some("app".parse().unwrap()),
-        stdin: Some(Content { digest: Digest::of(b""), bytes: 0 }),
+        stdin: Some(Content::of(b"").unwrap()),
     };
     [
         AuditEvent::JobSubmitted {
