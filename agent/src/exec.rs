@@ -341,9 +341,8 @@ impl Runner {
             let outcome = Outcome::Unreachable { reason: Unreachable::ConnectFailed, detail };
             return Run { address, ..Run::not_run(outcome, admitted.basis()) };
         };
-        // Until the command has ended; what it did not read by then nobody reads.
-        let _feeding = input.zip(given).map(|(input, given)| stdin::Feeding::start(input, given));
-        let (outcome, output) = drive::Drive::new(self, admitted, session, stop).run_to_end().await;
+        let feeding = input.zip(given).map(|(input, given)| stdin::Feeding::start(input, given));
+        let (outcome, output) = drive::Drive::new(self, admitted, session, feeding, stop).run_to_end().await;
         let started_at = (outcome.ran() != lictor_core::outcome::Ran::NotRun).then_some(started_at);
         Run { outcome, started_at, address, output, guard: Guard::Journal, basis: admitted.basis() }
     }

@@ -36,7 +36,9 @@ pub(crate) fn split(note: &str) -> Option<(&str, Vec<Line<'_>>)> {
         return None;
     }
     let (text, signatures) = note.rsplit_once("\n\n")?;
-    Some((text, signatures.lines().map(parse).collect::<Option<_>>()?))
+    // Not `lines`, which would take a line that ends otherwise.
+    let lines = signatures.strip_suffix('\n').map_or_else(Vec::new, |lines| lines.split('\n').collect());
+    Some((text, lines.into_iter().map(parse).collect::<Option<_>>()?))
 }
 
 /// One signature line.

@@ -219,18 +219,31 @@ impl Checkpoints {
     pub async fn sign_for_ever(self: Arc<Self>) {
         let mut heads = self.store.audit_heads();
         let mut signed = 0;
+        let mut newest: Option<(Arc<Published>, usize)> = None;
         loop {
-            if heads.wait_for(|head| head.size > signed).await.is_err() {
-                return;
+            // Listened to before the look, so that nothing that comes between is missed.
+            let more = self.cosigned.notified();
+            let mut more = std::pin::pin!(more);
+            more.as_mut().enable();
+            if let Some((published, kept)) = &mut newest
+                && published.count() > *kept
+            {
+                *kept = published.count();
+                self.keep(published).await;
+            }
+            tokio::select! {
+                grown = heads.wait_for(|head| head.size > signed) => if grown.is_err() {
+                    return;
+                },
+                () = more => continue,
             }
             let _ = timeout(EVERY, heads.wait_for(|head| head.size >= signed + LEAVES)).await;
             match self.publish().await {
                 Ok(published) => {
                     signed = published.head.size;
+                    // Those that come soon are kept together.
                     let _ = timeout(SETTLE, heads.wait_for(|head| head.size >= signed + LEAVES)).await;
-                    if published.count() > 0 {
-                        self.keep(&published).await;
-                    }
+                    newest = Some((published, 0));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the head of the audit log cannot be signed");

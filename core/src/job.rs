@@ -145,6 +145,10 @@ impl IdempotencyKey {
             && text.bytes().all(|b| b.is_ascii_graphic());
         fits.then(|| Self(text.into())).ok_or(InvalidIdempotencyKey)
     }
+    /// A key of the controller's own: begins with a space, so that no caller can have used it.
+    pub fn of_controller(text: &str) -> Self {
+        Self(format!(" {text}"))
+    }
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0

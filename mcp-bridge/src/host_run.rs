@@ -109,13 +109,19 @@ pub(crate) fn ran(invocation: &InvocationView) -> Ran {
     invocation.outcome.as_ref().map_or(Ran::MayHaveRun, Outcome::ran)
 }
 
+/// Most bytes of a denial's reason in a message: a site may have written it.
+const MAX_REASON_BYTES: usize = 512;
+
 /// Why an invocation counts as an error: it certainly did not run, or nobody can know. What the site says of a failed
 /// connection is left out: it names addresses.
 pub(crate) fn refusal(invocation: &InvocationView) -> Option<Refusal> {
     let host = &invocation.host;
     let (message, next_step) = match &invocation.outcome {
         Some(outcome) if outcome.ran() == Ran::Ran => return None,
-        Some(Outcome::Denied { code, reason }) => (format!("denied on {host} ({code}): {reason}"), None),
+        Some(Outcome::Denied { code, reason }) => {
+            let [code, reason] = [code, reason].map(|text| inline::line(text, MAX_REASON_BYTES));
+            (format!("denied on {host} ({code}): {reason}"), None)
+        }
         Some(outcome) => (
             match outcome.reason_code() {
                 Some(reason) => format!("{} on {host} ({reason})", outcome.name()),

@@ -16,7 +16,7 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use crate::{auth::stop, tools};
+use crate::tools;
 
 /// How often a client should ask, in milliseconds: as often as progress is told.
 const POLL_INTERVAL_MS: u64 = 500;
@@ -50,7 +50,8 @@ pub(crate) async fn get(client: &Client, id: &str) -> Result<GetTaskResult, Erro
 /// Asks for a task to be stopped, on its hosts too.
 pub(crate) async fn cancel(client: &Client, id: &str) -> Result<(), ErrorData> {
     let (_, job) = parse(id)?;
-    stop(client, job).await.map(drop).map_err(|failure| unknown_or(&failure, id))
+    // As the caller alone: the job is one that they name.
+    client.cancel(job).await.map(drop).map_err(|failure| unknown_or(&failure, id))
 }
 
 /// A failure as an error of the protocol.

@@ -90,7 +90,6 @@ fn what_stdin_cannot_say_is_refused() {
         ("effect: allow, commands: [cat], stdin: {most: 1}", "most"),
         ("effect: deny, commands: [cat], stdin: {max_bytes: 1}", "stdin: true"),
         ("effect: allow, commands: [{class: read-only}], stdin: true", "a class is what changes nothing"),
-        ("effect: allow, commands: ['lictor:upload <path:/srv>']", "the rule has no `stdin`"),
     ] {
         let text = format!("version: 1\nrules:\n  - {{id: r, where: all, {rule}}}\n");
         let Err(errors) = PolicySet::parse(&text) else { panic!("accepted: {rule}") };

@@ -56,8 +56,15 @@ async fn an_agent_cannot_call_operators_methods_nor_they_its_own() {
         ("bridge", channel(&world, &identity, "bridge")),
         ("operator", channel(&world, &identity, "operator")),
     ];
-    let administers =
-        ["/Put", "PolicyService/Get", "ListAgents", "CreateJoinToken", "AuditService", "FreezeService"];
+    let administers = [
+        "PolicyService/Put",
+        "PolicyService/Get",
+        "ListAgents",
+        "CreateJoinToken",
+        "AuditService",
+        "FreezeService",
+        "ApprovalService",
+    ];
     let mut refused = BTreeSet::new();
     for (path, _) in methods() {
         for (who, channel) in &callers {

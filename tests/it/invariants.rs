@@ -198,7 +198,9 @@ async fn invariant_12_no_tool_or_argument_lifts_the_gate() {
     for tool in &tools {
         let name = tool["name"].as_str().unwrap();
         for word in ["approve", "policy_put", "reload", "token", "grant"] {
-            assert!(!name.contains(word), "{name}");
+            // A name that clients of the predecessor know. It reads; below, it is called.
+            let reads = name == "ssh_reload_config" && tool["annotations"]["readOnlyHint"] == true;
+            assert!(!name.contains(word) || reads, "{name}");
         }
         for argument in tool["inputSchema"]["properties"].as_object().into_iter().flatten() {
             for word in [
@@ -229,6 +231,14 @@ async fn invariant_12_no_tool_or_argument_lifts_the_gate() {
         assert!(refused, "{arguments}");
     }
     assert_eq!(world.host("web-1").exec_log(), "");
+    let changes = async || {
+        let audit = world.audit().await.unwrap();
+        let counted = ["policy_changed", "hosts_reported", "shadow_policy_set"];
+        audit.iter().filter(|r| counted.contains(&r["kind"].as_str().unwrap())).count()
+    };
+    let before = changes().await;
+    assert!(mcp.call("ssh_reload_config", json!({})).await.unwrap()["isError"] != true);
+    assert_eq!(changes().await, before, "a model reloads nothing");
     let good = mcp.call("ssh_run", json!({"alias": "web-1", "command": "echo hi"})).await.unwrap();
     assert_eq!(good["structuredContent"]["stdout"], "hi\n", "{good}");
 }

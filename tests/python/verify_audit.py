@@ -293,15 +293,15 @@ class Promises:
             raise Flaw("not_a_record")
         kind, ran, invocation = record["kind"], record.get("ran"), record.get("invocation")
         started = kind == "invocation_ended" and ran in ("ran", "may_have_run")
-        if (kind == "invocation_intended" or started) and not (isinstance(invocation, str) and ID.match(invocation)):
+        if kind in ("invocation_intended", "invocation_ended") and not (isinstance(invocation, str) and ID.match(invocation)):
             raise Flaw("not_a_record")
         if kind == "invocation_intended":
             self.intended.add(invocation)
-        if started:
-            self.started += 1
-            if invocation in self.intended:
-                self.intended.remove(invocation)
-            elif self.whole:
+        if kind == "invocation_ended":
+            intended = invocation in self.intended
+            self.intended.discard(invocation)
+            self.started += started
+            if started and not intended and self.whole:
                 raise Flaw("ran_without_intent")
         if kind == "grant_refused":
             prove_refusal(record)

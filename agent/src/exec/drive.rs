@@ -15,6 +15,7 @@ use super::{
     Runner,
     marker::MarkerFilter,
     started::StartFilter,
+    stdin::Feeding,
     stop::{self, Quarry, Stopped},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(crate) struct Drive {
     pool: Arc<Pool>,
     networks: Networks,
     session: Session,
+    /// Until it has ended or is stopped; what it did not read by then nobody reads.
+    feeding: Option<Feeding>,
     stop: CancellationToken,
     deadline: Instant,
     stdout: Capture,
@@ -80,6 +83,7 @@ impl Drive {
         runner: &Runner,
         admitted: &Admitted,
         session: Session,
+        feeding: Option<Feeding>,
         stop: CancellationToken,
     ) -> Self {
         let cap = admitted.limits().output_bytes;
@@ -89,6 +93,7 @@ impl Drive {
             pool: Arc::clone(&runner.pool),
             networks: admitted.networks().clone(),
             session,
+            feeding,
             stop,
             deadline: Instant::now() + admitted.limits().timeout,
             stdout: Capture::new(cap - cap / STDERR_SHARE),
@@ -208,6 +213,8 @@ impl Drive {
     /// Stops it, and goes on draining while the host works: an unread channel would block the stop itself.
     async fn stop_it(&mut self, why: Why) -> Outcome {
         tracing::info!(invocation = %self.id, ?why, "stopping");
+        // What is being stopped is not given more to do.
+        self.feeding = None;
         let ended_before = self.exit.is_some();
         // After its end the number may be another's; then only the variable tells who belongs to it.
         let session = self.marker.pid().filter(|_| !ended_before);

@@ -189,7 +189,10 @@ async fn a_link_that_ends_and_a_cancel_leave_the_old_file() {
         ("sleep 600;", OutcomeKind::Killed, "it was cancelled"),
     ] {
         let script = tempfile::NamedTempFile::new().unwrap();
-        let text_of = format!("#!/bin/sh\n{{ head -c 200000; {rest} }} | /usr/lib/openssh/sftp-server\n");
+        // `head` would hold the first packets back until its buffer is full.
+        let text_of = format!(
+            "#!/bin/sh\n{{ python3 -c '\nimport os\nleft = 200000\nwhile left > 0:\n  part = os.read(0, left)\n  if not part: break\n  os.write(1, part)\n  left -= len(part)'; {rest} }} | /usr/lib/openssh/sftp-server\n"
+        );
         fs::write(script.path(), text_of).unwrap();
         fs::set_permissions(script.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let script = script.into_temp_path();

@@ -54,7 +54,7 @@ impl LeftOut {
 /// `frontier` with the root over the next `count` records; `None` when there is no such root from there on.
 pub(crate) fn with_subtree(frontier: &Frontier, count: u64, root: Digest) -> Option<Frontier> {
     let size = frontier.size();
-    if !count.is_power_of_two() || size % count != 0 {
+    if !count.is_power_of_two() || !size.is_multiple_of(count) {
         return None;
     }
     let mut edge = frontier.edge().to_vec();

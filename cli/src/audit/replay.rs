@@ -152,11 +152,13 @@ impl Replay {
             "invocation_intended" => {
                 self.intended.insert(id()?);
             }
-            "invocation_ended" if started => {
-                self.started += 1;
+            // An invocation ends once, so what has ended is forgotten, and memory follows what is under way: an intent
+            // that was not run serves no other end.
+            "invocation_ended" => {
                 let id = id()?;
-                // An invocation ends once, so what has ended is forgotten, and memory follows what is under way.
-                if !self.intended.remove(&id) && self.is_whole {
+                let intended = self.intended.remove(&id);
+                self.started += u64::from(started);
+                if started && !intended && self.is_whole {
                     return Err(Flaw::RanWithoutIntent { index, invocation: id.to_string() });
                 }
             }

@@ -77,8 +77,17 @@ fn tone(kind: &str, outcome: &str) -> Tone {
     }
 }
 
-/// What was proved.
-pub(crate) fn verified(verified: &Verified, cosigned: &[Cosigned], log: &str, style: Style) -> String {
+/// Whoever has the log's key could have made up such witnesses; pinned ones they could not.
+const NAMED_BY_LOG: &str = ", which the log itself names (pin their keys: --witness-keys)";
+
+/// What was proved; `pinned` tells whether the witnesses are known from elsewhere than the log.
+pub(crate) fn verified(
+    verified: &Verified,
+    cosigned: &[Cosigned],
+    pinned: bool,
+    log: &str,
+    style: Style,
+) -> String {
     let span =
         verified.times.as_ref().map(|(first, last)| format!(", {} to {}", second(first), second(last)));
     let anchor = match verified.anchor {
@@ -103,7 +112,12 @@ pub(crate) fn verified(verified: &Verified, cosigned: &[Cosigned], log: &str, st
         ),
         some => {
             let plural = if some.len() == 1 { "" } else { "es" };
-            format!("anchored by {} witness{plural} at size {}", some.len(), verified.head.size)
+            let size = verified.head.size;
+            format!(
+                "anchored by {} witness{plural} at size {size}{}",
+                some.len(),
+                if pinned { "" } else { NAMED_BY_LOG }
+            )
         }
     };
     let facts = [

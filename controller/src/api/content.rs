@@ -87,7 +87,7 @@ async fn in_background<T: Send + 'static>(
     })
 }
 
-/// The content of an invocation that this agent was offered in the session of this epoch, and that has not ended.
+/// The content of an invocation that this agent was offered, in this session or in one before, and that has not ended.
 pub(super) async fn for_agent(
     lifecycle: &Lifecycle,
     agent: &AuthenticatedAgent,
@@ -96,7 +96,7 @@ pub(super) async fn for_agent(
     let text = &request.invocation_id;
     let id: InvocationId = parse("invocation_id", text)?;
     let session = lifecycle.sessions.of(agent.site(), agent.name());
-    let slot = lifecycle.jobs.invocation(id).filter(|_| session.is_some_and(|s| s.epoch() == request.epoch));
+    let slot = lifecycle.jobs.invocation(id).filter(|_| session.is_some_and(|s| request.epoch <= s.epoch()));
     let given = slot.and_then(|slot| {
         slot.job.with(slot.index, |invocation, job| {
             let kept = &invocation.kept;

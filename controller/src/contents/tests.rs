@@ -1,3 +1,5 @@
+//! What is kept of content, and for whom.
+
 use lictor_core::{
     name::{PrincipalName, TenantName},
     principal::PrincipalKind,

@@ -287,6 +287,7 @@ fn health_spec(record: &Job, hosts: Vec<lictor_core::name::HostAlias>) -> Option
     let command = record.rollout.health_check.clone()?;
     let wave = record.progress.wave;
     let origin = Origin::new(record.origin.via, &format!("health check of {}, wave {wave}", record.id));
-    let key = IdempotencyKey::new(&format!("health-{}-{wave}", record.id)).ok()?;
+    let origin = Origin { actor: record.origin.actor.clone(), ..origin };
+    let key = IdempotencyKey::of_controller(&format!("health-{}-{wave}", record.id));
     Some(JobSpec { idempotency_key: Some(key), ..JobSpec::new(Target::Hosts(hosts), command, origin) })
 }

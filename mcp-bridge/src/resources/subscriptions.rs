@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use lictor_client::connect::Client;
@@ -24,7 +24,7 @@ const MAX_SUBSCRIPTIONS: usize = 32;
 /// The subscriptions of one connection, by identifier (protocols up to 2025-11-25). Dropping them ends them.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
-    running: Mutex<HashMap<String, DropGuard>>,
+    running: Arc<Mutex<HashMap<String, DropGuard>>>,
 }
 
 // === impl Subscriptions ===
@@ -51,7 +51,7 @@ impl Subscriptions {
             }
             running.insert(uri.to_owned(), stopped.clone().drop_guard());
         }
-        let (client, uri) = (client.clone(), uri.to_owned());
+        let (client, uri, running) = (client.clone(), uri.to_owned(), Arc::clone(&self.running));
         tokio::spawn(async move {
             let mut changes = Changes::of(client, job);
             loop {
@@ -62,12 +62,16 @@ impl Subscriptions {
                 let note = ResourceUpdatedNotificationParam::new(uri.clone());
                 match changed {
                     Ok(true) if peer.notify_resource_updated(note).await.is_ok() => {}
-                    Ok(_) => return,
+                    Ok(_) => break,
                     Err(failure) => {
                         tracing::warn!(%job, %failure, "a subscription ended before its job");
-                        return;
+                        break;
                     }
                 }
+            }
+            // Its job has ended: there is room for another. One that took its place meanwhile has stopped this one.
+            if !stopped.is_cancelled() {
+                running.lock().unwrap_or_else(PoisonError::into_inner).remove(&uri);
             }
         });
         Ok(())

@@ -69,7 +69,7 @@ impl BridgeTool for Run {
     const NAME: &'static str = "ssh_run";
     const TITLE: &'static str = "Run a command on a host";
     const DESCRIPTION: &'static str = "Runs a command on one host, if policy allows it, and waits for its end. A failing exit \
-        code is a normal result. Where policy asks for the consent of people, it answers at once that it waits for them. \
+        code is a normal result. Where people have to consent, it answers at once. \
         Cancelling the request stops the command.";
     const EFFECT: Effect = Effect::Runs;
     const UNTRUSTED: &'static [&'static str] = &["stdout", "stderr"];

@@ -181,6 +181,7 @@ impl Writer {
 
     fn write(&mut self, group: &mut Group) -> Result<(), AppendError> {
         self.room.check()?;
+        self.table.ready()?;
         let frontier = batch::encode_frontier(&self.frontier);
         group.ops.push(Op { key: keys::FRONTIER.to_vec(), value: Some(frontier) });
         let payload = batch::encode(&group.ops);
@@ -190,7 +191,7 @@ impl Writer {
             self.journal.rotate().map_err(AppendError::NoRoom)?;
         }
         let position = self.journal.append(&payload)?;
-        self.table.put(std::mem::take(&mut group.ops), position)?;
+        self.table.put(std::mem::take(&mut group.ops), position);
         self.head.send_replace(self.frontier.head());
         Ok(())
     }

@@ -203,24 +203,26 @@ impl Table {
         Ok(page)
     }
 
-    /// Takes over the changes of a frame that is durable; readers see them from here on. Waits while sled is far behind.
+    /// Waits while sled is far behind. To be asked before a frame is made durable, so that what is refused here is nowhere.
     ///
     /// # Errors
     /// [`StoreError`] when an earlier change could not be brought to sled.
-    pub(super) fn put(&self, ops: Vec<Op>, position: Position) -> Result<(), StoreError> {
+    pub(super) fn ready(&self) -> Result<(), StoreError> {
         let mut layers = self.shared.lock();
         while layers.newest.bytes > MAX_LAYER_BYTES && layers.failed.is_none() {
             layers = self.shared.wait(layers);
         }
-        if let Some(error) = &layers.failed {
-            return Err(error.clone());
-        }
+        layers.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Takes over the changes of a frame that is durable; readers see them from here on, whatever becomes of sled.
+    pub(super) fn put(&self, ops: Vec<Op>, position: Position) {
+        let mut layers = self.shared.lock();
         let first = layers.newest.since.is_none();
         layers.newest.put(ops, position);
         if first || layers.newest.bytes >= SINK_BYTES {
             self.shared.changed.notify_all();
         }
-        Ok(())
     }
 
     /// Waits until sled has everything, then makes its files safe: sled's own flush does not reach the device.
@@ -271,6 +273,7 @@ impl Shared {
 
     /// Brings one layer after another to sled, until the table is closed or sled fails.
     fn run(&self) {
+        let _guard = NotEnded(self);
         loop {
             let Some(layer) = self.next_layer() else { return };
             let sunk = layer.sink(&self.tree);
@@ -279,7 +282,8 @@ impl Shared {
                 Ok(()) => layers.sinking = None,
                 Err(error) => {
                     tracing::error!(%error, "the state cannot be written; nothing more is accepted until a restart");
-                    layers.failed = Some(error);
+                    // Whatever it is, it is not about one record: nothing more can be written.
+                    layers.failed = Some(StoreError::Unavailable(error.to_string()));
                 }
             }
             let failed = layers.failed.is_some();
@@ -340,6 +344,19 @@ impl Shared {
             None => self.tree.range(start..),
         };
         Merged::back(fresh, sled)
+    }
+}
+
+/// Whoever waits for the thread is told when it ends by a panic.
+struct NotEnded<'a>(&'a Shared);
+
+impl Drop for NotEnded<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let why = "the thread that writes the state has ended; see the log and restart the controller";
+            self.0.lock().failed.get_or_insert(StoreError::Unavailable(why.into()));
+            self.0.changed.notify_all();
+        }
     }
 }
 

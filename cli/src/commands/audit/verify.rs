@@ -29,6 +29,8 @@ struct Document {
     anchored_at: Option<u64>,
     /// Those that have cosigned this head, by name.
     witnesses: Vec<String>,
+    /// Whether their keys are known from elsewhere than the log itself.
+    witnesses_pinned: bool,
     started: u64,
     refused_by_sites: u64,
     part: Option<PartDocument>,
@@ -73,7 +75,7 @@ async fn verify_live_under(connected: &Connected, keys: &Keys) -> Result<Verifie
     let mut replay = Replay::new(known);
     each_record(connected, head, |index, content| Ok(replay.push(index, content)?)).await?;
     let verified = replay.finish(head)?.under(&note, &signer)?;
-    anchor::keep(&file, &note)?;
+    anchor::keep(&file, &note, &signer)?;
     Ok(verified)
 }
 
@@ -162,12 +164,15 @@ fn tell(verified: &Verified, log: &Origin, pinned: Option<&[WitnessKey]>, contex
         records: verified.head.size,
         root: verified.head.root.to_string(),
         anchored_at: verified.anchor.map(|anchor| anchor.size),
+        witnesses_pinned: pinned.is_some(),
         witnesses: cosigned.iter().map(|one| one.witness.to_string()).collect(),
         started: verified.started,
         refused_by_sites: verified.refused,
         part: verified.part.as_ref().map(PartDocument::from),
     };
-    context.show(&document, |style| audit::verified(verified, &cosigned, log.as_str(), style))?;
+    context.show(&document, |style| {
+        audit::verified(verified, &cosigned, pinned.is_some(), log.as_str(), style)
+    })?;
     Ok(Exit::Ok.into())
 }
 

@@ -18,7 +18,7 @@ pub(super) async fn verify(stage: &mut Stage, screen: &mut Screen) -> Result<Str
     let verified = verify_live(connected).await?;
     let origin = connected.settings.origin()?;
     let cosigned = witnesses::of(&verified, &origin, None).map_err(Trouble::from)?;
-    screen.show(&audit::verified(&verified, &cosigned, origin.as_str(), screen.style));
+    screen.show(&audit::verified(&verified, &cosigned, false, origin.as_str(), screen.style));
     ensure(verified.started >= 10, || format!("only {} commands are in the log", verified.started))?;
     Ok("every command that started has its intent in the log before it, under a signed Merkle root"
         .to_owned())

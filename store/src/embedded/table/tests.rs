@@ -1,3 +1,5 @@
+//! A table against a model, and audit records in and out of packs.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -50,7 +52,7 @@ proptest! {
             match step {
                 Step::Put(changes) => {
                     let ops = changes.iter().map(|(n, value)| Op { key: key(*n), value: value.map(|v| vec![v]) });
-                    table.put(ops.collect(), Position::default()).unwrap();
+                    table.put(ops.collect(), Position::default());
                     for (n, value) in changes {
                         match value {
                             Some(value) => model.insert(n, value),
@@ -92,7 +94,7 @@ proptest! {
                 next += 1;
                 Op { key: keys::audit(next - 1), value: Some(format!("{{\"n\":{}}}", next - 1).into_bytes()) }
             });
-            table.put(ops.collect(), Position::default()).unwrap();
+            table.put(ops.collect(), Position::default());
             if save {
                 table.save().unwrap();
             }
@@ -109,7 +111,7 @@ fn what_comes_and_goes_never_reaches_sled() {
     let dir = tempfile::tempdir().unwrap();
     let table = open(dir.path());
     let op = |value: Option<Vec<u8>>| Op { key: key(1), value };
-    table.put(vec![op(Some(vec![1])), op(None)], Position::default()).unwrap();
+    table.put(vec![op(Some(vec![1])), op(None)], Position::default());
     table.save().unwrap();
     assert_eq!(table.tree().len(), 1, "only how far the journal was applied");
     assert!(table.get(&key(1)).unwrap().is_none());
