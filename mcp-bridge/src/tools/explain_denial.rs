@@ -68,7 +68,7 @@ impl BridgeTool for ExplainDenial {
     const NAME: &'static str = "ssh_explain_denial";
     const TITLE: &'static str = "Explain a denial";
     const DESCRIPTION: &'static str = "Tells which rule and which word of a command decide on a host, what would be allowed \
-        instead, and whose consent is needed. Runs nothing.";
+        instead, and whose consent is needed.";
     const EFFECT: Effect = Effect::Reads;
     type Parameters = Parameters;
     type Result = Explained;

@@ -103,7 +103,7 @@ impl BridgeTool for JobOutput {
     const NAME: &'static str = "ssh_job_output";
     const TITLE: &'static str = "Read what a job printed";
     const DESCRIPTION: &'static str = "Reads what a job printed on a host, a page at a time or the lines that match a pattern. \
-        Use it where a result says that bytes were left out. Runs nothing.";
+        For what a result left out.";
     const EFFECT: Effect = Effect::Reads;
     const UNTRUSTED: &'static [&'static str] = &["text", "matches"];
     type Parameters = Parameters;

@@ -52,7 +52,7 @@ pub(super) struct Jobs {
 impl BridgeTool for ListJobs {
     const NAME: &'static str = "ssh_list_jobs";
     const TITLE: &'static str = "List jobs";
-    const DESCRIPTION: &'static str = "Lists what was asked for in this client's name, newest first, with how it stands; searches it by text.";
+    const DESCRIPTION: &'static str = "Lists this client's jobs, newest first; searches them by text.";
     const EFFECT: Effect = Effect::Reads;
     type Parameters = Parameters;
     type Result = Jobs;

@@ -100,7 +100,7 @@ impl BridgeTool for PlanCommand {
     const NAME: &'static str = "ssh_plan";
     const TITLE: &'static str = "Plan a command";
     const DESCRIPTION: &'static str = "Tells, host by host, whether policy would let a command run, by which rule and within \
-        which limits, and why not. Runs nothing.";
+        which limits, and why not.";
     const EFFECT: Effect = Effect::Reads;
     type Parameters = Parameters;
     type Result = Planned;

@@ -32,8 +32,8 @@ pub(super) struct InForce {
 impl BridgeTool for ReloadConfig {
     const NAME: &'static str = "ssh_reload_config";
     const TITLE: &'static str = "Check that configuration is current";
-    const DESCRIPTION: &'static str = "Changes nothing: policy and hosts are in force as soon as their owners change them, and \
-        only they can. Tells how many hosts and sites are known now.";
+    const DESCRIPTION: &'static str = "Changes nothing: policy and hosts are in force once their owners change them. Counts hosts \
+        and sites.";
     const EFFECT: Effect = Effect::Reads;
     type Parameters = Parameters;
     type Result = InForce;

@@ -69,8 +69,7 @@ impl BridgeTool for Run {
     const NAME: &'static str = "ssh_run";
     const TITLE: &'static str = "Run a command on a host";
     const DESCRIPTION: &'static str = "Runs a command on one host, if policy allows it, and waits for its end. A failing exit \
-        code is a normal result. Where people have to consent, it answers at once. \
-        Cancelling the request stops the command.";
+        code is a normal result. Cancelling the request stops the command.";
     const EFFECT: Effect = Effect::Runs;
     const UNTRUSTED: &'static [&'static str] = &["stdout", "stderr"];
     type Parameters = Parameters;

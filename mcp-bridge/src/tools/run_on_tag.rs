@@ -127,8 +127,8 @@ impl BridgeTool for RunOnTag {
     const NAME: &'static str = "ssh_run_on_tag";
     const TITLE: &'static str = "Run a command on every host with a tag";
     const DESCRIPTION: &'static str = "Runs a command on every host with a tag or of an expression, where policy allows it, at \
-        once or in waves, and waits for the end. Hosts with the same result are told together; ssh_job_output has the \
-        rest. Plan it first. Cancelling the request stops it everywhere.";
+        once or in waves, and waits for the end. Equal results are told together; ssh_job_output has the rest. Plan it \
+        first. Cancelling the request stops it everywhere.";
     const EFFECT: Effect = Effect::Runs;
     const UNTRUSTED: &'static [&'static str] = &["stdout", "stderr"];
     type Parameters = Parameters;

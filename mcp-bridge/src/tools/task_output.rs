@@ -82,7 +82,7 @@ impl BridgeTool for TaskOutput {
     const NAME: &'static str = "ssh_get_task_output";
     const TITLE: &'static str = "See the last lines of a job";
     const DESCRIPTION: &'static str =
-        "Shows the last lines that a job printed on a host, also while it runs. Runs nothing.";
+        "Shows the last lines that a job printed on a host, also while it runs.";
     const EFFECT: Effect = Effect::Reads;
     const UNTRUSTED: &'static [&'static str] = &["output_lines"];
     type Parameters = Parameters;
