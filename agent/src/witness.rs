@@ -14,7 +14,7 @@ use std::{
 };
 
 use lictor_certs::{
-    checkpoint::{Origin, verify_checkpoint},
+    checkpoint::{MAX_CHECKPOINT_BYTES, Origin, verify_checkpoint},
     cosignature::{cosign, witness_name},
     identity::TrustDomain,
     rotation::{MAX_ROTATIONS, follow},
@@ -38,6 +38,8 @@ pub use self::{
 };
 use crate::admit::{Gate, denied};
 
+/// Longest rotation that is kept with a refusal: four lines with names of the longest kind are less.
+const MAX_ROTATION_BYTES: usize = 4 * 1024;
 /// Longest reason of a refusal that is told, in characters.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -240,12 +242,19 @@ impl LogWitness {
             log_key: kept.map(|kept| kept.log_key.clone()).unwrap_or_default(),
             known_note: kept.map(|kept| kept.note.clone()).unwrap_or_default(),
             known: kept.map_or_else(nothing, Kept::head).into(),
-            shown_note: shown.note.clone(),
+            // A longer one is no note, so it proves nothing.
+            shown_note: Some(&shown.note)
+                .filter(|note| note.len() <= MAX_CHECKPOINT_BYTES)
+                .cloned()
+                .unwrap_or_default(),
             shown: found.shown.or(claimed).unwrap_or_else(nothing).into(),
             shown_key: <[u8; 32]>::try_from(shown.public_key.as_slice())
                 .map(|bytes| PublicKey::from_bytes(bytes).to_string())
                 .unwrap_or_default(),
-            key_rotations: shown.key_rotations.iter().take(MAX_ROTATIONS).cloned().collect(),
+            key_rotations: {
+                let fits = |rotation: &&String| rotation.len() <= MAX_ROTATION_BYTES;
+                shown.key_rotations.iter().filter(fits).take(MAX_ROTATIONS).cloned().collect()
+            },
             proof: hashes(&shown.proof).unwrap_or_default().iter().map(ToString::to_string).collect(),
             reason: found.why.chars().take(MAX_REASON_CHARS).collect(),
             at: self.clock.now().to_string(),

@@ -30,6 +30,8 @@ use crate::live::LiveJobs;
 
 /// How long content is kept after it was last left or asked for: a plan, a consent and a retry fit into it.
 pub const CONTENT_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// What a file counts as at least, so that the bounds of bytes bound the number of files, too.
+const LEAST_CHARGE: u64 = 64 * 1024;
 /// Most bytes that one principal may leave at a time: sixteen of the largest contents.
 pub const MAX_BYTES_EACH: u64 = 1024 * 1024 * 1024;
 /// Most bytes of all principals together, so that jobs and audit keep their part of the disk.
@@ -177,8 +179,9 @@ impl Contents {
         for file in files(&self.dir).map_err(|e| unusable(&e))? {
             // What is being received is counted as it was announced.
             if file.digest.is_some() {
-                all += file.bytes;
-                each += if file.owner == owner { file.bytes } else { 0 };
+                let charged = file.bytes.max(LEAST_CHARGE);
+                all += charged;
+                each += if file.owner == owner { charged } else { 0 };
             }
         }
         let free = rustix::fs::statvfs(&self.dir)

@@ -163,7 +163,8 @@ impl Approval {
 /// Whether two principals are to be taken for the same person: of one tenant and one name, whatever kind of certificate
 /// they show.
 pub fn same_person(one: &Principal, other: &Principal) -> bool {
-    one.tenant == other.tenant && one.name == other.name
+    // Whoever issues tokens may write a name otherwise than a certificate has it.
+    one.tenant == other.tenant && one.name.as_str().eq_ignore_ascii_case(other.name.as_str())
 }
 
 /// Whether a principal can ever consent to what `requester` asked for: another person of the same tenant.

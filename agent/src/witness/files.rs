@@ -164,6 +164,11 @@ pub(super) fn load_refusal(path: &Path) -> Result<Option<Refusal>, FileError> {
 }
 
 pub(super) fn save_refusal(dir: &Path, refusal: &Refusal) -> io::Result<()> {
+    // Two signed heads are proof of a fork; what is shown afterwards and proves nothing must not take its place.
+    let proves = |refusal: &Refusal| refusal.is_signed();
+    if !proves(refusal) && Refusal::load(&refusal_file(dir)).is_ok_and(|kept| proves(&kept)) {
+        return Ok(());
+    }
     write_atomic(&refusal_file(dir), &serde_json::to_vec_pretty(refusal)?)
 }
 
@@ -224,6 +229,12 @@ impl Refusal {
         load_refusal(path)?.ok_or_else(missing)
     }
 
+    /// Whether the head that was shown is signed with the key that signed the known one, or with one that it leads to.
+    fn is_signed(&self) -> bool {
+        let (origin, key) = (Origin::new(&self.origin), self.log_key.parse());
+        matches!((origin, key), (Ok(origin), Ok(key)) if self.shown_head(&origin, &key).is_some())
+    }
+
     /// The head that was known, if `key` or one that it leads to signed it.
     pub fn known_head(&self, origin: &Origin, key: &PublicKey) -> Option<TreeHead> {
         self.signed(&self.known_note, origin, key)
@@ -262,5 +273,41 @@ impl From<ResolutionText> for Resolution {
 impl From<Resolution> for ResolutionText {
     fn from(Resolution { known, accepted, by }: Resolution) -> Self {
         Self { known: known.into(), accepted: accepted.into(), by }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lictor_certs::{checkpoint::sign_checkpoint, signer::SigningKey};
+
+    use super::*;
+
+    #[test]
+    fn proof_of_a_fork_is_not_replaced_by_what_proves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let origin = Origin::new("fleet.example/audit/acme").unwrap();
+        let head = TreeHead { size: 1, root: Digest::of(b"") };
+        let refusal = |key: &SigningKey, at: &str| Refusal {
+            v: VERSION,
+            origin: origin.to_string(),
+            log_key: log.public_key().to_string(),
+            known_note: sign_checkpoint(&origin, &head, &log),
+            known: head.into(),
+            shown_note: sign_checkpoint(&origin, &TreeHead { size: 2, ..head }, key),
+            shown: head.into(),
+            shown_key: key.public_key().to_string(),
+            key_rotations: Vec::new(),
+            proof: Vec::new(),
+            reason: "another history".into(),
+            at: at.into(),
+        };
+        let kept = || Refusal::load(&refusal_file(dir.path())).unwrap().at;
+        for (key, at, expected) in
+            [(&other, "1", "1"), (&log, "2", "2"), (&other, "3", "2"), (&log, "4", "4")]
+        {
+            save_refusal(dir.path(), &refusal(key, at)).unwrap();
+            assert_eq!(kept(), expected);
+        }
     }
 }

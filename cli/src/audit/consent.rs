@@ -146,9 +146,9 @@ impl Asked {
     }
 }
 
-/// The name of a principal, whatever kind it is of.
-fn name(principal: &str) -> &str {
-    principal.split_once(':').map_or(principal, |(_, name)| name)
+/// The name of a principal, whatever kind it is of and however it is written.
+fn name(principal: &str) -> String {
+    principal.split_once(':').map_or(principal, |(_, name)| name).to_ascii_lowercase()
 }
 
 #[cfg(test)]
