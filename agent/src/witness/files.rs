@@ -165,8 +165,7 @@ pub(super) fn load_refusal(path: &Path) -> Result<Option<Refusal>, FileError> {
 
 pub(super) fn save_refusal(dir: &Path, refusal: &Refusal) -> io::Result<()> {
     // Two signed heads are proof of a fork; what is shown afterwards and proves nothing must not take its place.
-    let proves = |refusal: &Refusal| refusal.is_signed();
-    if !proves(refusal) && Refusal::load(&refusal_file(dir)).is_ok_and(|kept| proves(&kept)) {
+    if !refusal.is_signed() && Refusal::load(&refusal_file(dir)).is_ok_and(|kept| kept.is_signed()) {
         return Ok(());
     }
     write_atomic(&refusal_file(dir), &serde_json::to_vec_pretty(refusal)?)

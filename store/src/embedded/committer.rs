@@ -1,4 +1,5 @@
-//! The only writer: gathers changes that wait, checks and numbers them, syncs one journal frame, applies it, answers.
+//! The only writer: gathers changes that wait, checks and numbers them, syncs one journal frame, hands it to the table,
+//! answers.
 
 use std::{collections::HashMap, path::Path, sync::Arc, thread};
 

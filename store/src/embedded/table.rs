@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use sled::IVec;
 
-use self::merged::Merged;
+use self::merged::{Fresh, Merged};
 use super::{
     batch::Op,
     journal::{Position, unavailable},
@@ -150,19 +150,19 @@ impl Table {
 
     /// Every key with this prefix and its value, in order.
     pub(super) fn scan_prefix(&self, prefix: &[u8]) -> Merged {
-        self.shared.forward(prefix.to_vec(), after_prefix(prefix))
+        Merged::forward(self.shared.both(prefix.to_vec(), after_prefix(prefix)))
     }
     /// Every key from `start` on and before `end`, and its value, in order.
     pub(super) fn range(&self, start: Vec<u8>, end: Vec<u8>) -> Merged {
-        self.shared.forward(start, Some(end))
+        Merged::forward(self.shared.both(start, Some(end)))
     }
     /// Every key from `start` on and before `end`, and its value, the last first.
     pub(super) fn range_back(&self, start: Vec<u8>, end: Vec<u8>) -> Merged {
-        self.shared.back(start, Some(end))
+        Merged::back(self.shared.both(start, Some(end)))
     }
     /// Every key with this prefix and its value, the last first.
     pub(super) fn scan_prefix_back(&self, prefix: &[u8]) -> Merged {
-        self.shared.back(prefix.to_vec(), after_prefix(prefix))
+        Merged::back(self.shared.both(prefix.to_vec(), after_prefix(prefix)))
     }
 
     /// At most `limit` audit records from `from` on, without a gap: it ends before the first that is missing.
@@ -317,7 +317,7 @@ impl Shared {
     }
 
     /// What the layers say of the keys from `start` on and before `end`, in order; at most `limit`.
-    fn fresh(&self, start: &[u8], end: Option<&[u8]>, limit: usize) -> Vec<(Vec<u8>, Option<IVec>)> {
+    fn fresh(&self, start: &[u8], end: Option<&[u8]>, limit: usize) -> Fresh {
         let layers = self.lock();
         let bounds = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
         let of = |layer: &Layer| {
@@ -329,21 +329,11 @@ impl Shared {
         both.into_iter().take(limit).collect()
     }
 
-    fn forward(&self, start: Vec<u8>, end: Option<Vec<u8>>) -> Merged {
+    /// What layers and sled have of the keys from `start` on and before `end`.
+    fn both(&self, start: Vec<u8>, end: Option<Vec<u8>>) -> (Fresh, sled::Iter) {
         let fresh = self.fresh(&start, end.as_deref(), usize::MAX);
-        let sled = match end {
-            Some(end) => self.tree.range(start..end),
-            None => self.tree.range(start..),
-        };
-        Merged::forward(fresh, sled)
-    }
-    fn back(&self, start: Vec<u8>, end: Option<Vec<u8>>) -> Merged {
-        let fresh = self.fresh(&start, end.as_deref(), usize::MAX);
-        let sled = match end {
-            Some(end) => self.tree.range(start..end),
-            None => self.tree.range(start..),
-        };
-        Merged::back(fresh, sled)
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        (fresh, self.tree.range::<Vec<u8>, _>((Bound::Included(start), end)))
     }
 }
 

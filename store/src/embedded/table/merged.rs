@@ -6,6 +6,8 @@ use sled::IVec;
 
 use crate::{StoreError, record::corrupt};
 
+/// What the layers say of some keys, in order; `None` where a key is removed.
+pub(super) type Fresh = Vec<(Vec<u8>, Option<IVec>)>;
 type FromSled = Box<dyn Iterator<Item = sled::Result<(IVec, IVec)>> + Send>;
 
 /// Keys and values of a range.
@@ -18,12 +20,12 @@ pub(in crate::embedded) struct Merged {
 // === impl Merged ===
 
 impl Merged {
-    pub(super) fn forward(fresh: Vec<(Vec<u8>, Option<IVec>)>, sled: sled::Iter) -> Self {
+    pub(super) fn forward((fresh, sled): (Fresh, sled::Iter)) -> Self {
         let sled: FromSled = Box::new(sled);
         Self { fresh: fresh.into_iter().peekable(), sled: sled.peekable(), back: false }
     }
 
-    pub(super) fn back(mut fresh: Vec<(Vec<u8>, Option<IVec>)>, sled: sled::Iter) -> Self {
+    pub(super) fn back((mut fresh, sled): (Fresh, sled::Iter)) -> Self {
         fresh.reverse();
         let sled: FromSled = Box::new(sled.rev());
         Self { fresh: fresh.into_iter().peekable(), sled: sled.peekable(), back: true }
