@@ -12,6 +12,7 @@ mod keys;
 mod nodes;
 mod outputs;
 mod plan;
+mod reserve;
 mod room;
 mod table;
 

@@ -125,7 +125,7 @@ impl Writer {
             }
         }
         if let Err(error) = self.table.save() {
-            tracing::warn!(%error, "could not write the state back at the end; the journal has it");
+            tracing::warn!(?error, "could not write the state back at the end; the journal has it");
         }
     }
 

@@ -23,8 +23,9 @@ use sled::IVec;
 use self::merged::{Fresh, Merged};
 use super::{
     batch::Op,
-    journal::{Position, unavailable},
+    journal::{AppendError, Position, unavailable},
     keys,
+    reserve::Reserve,
 };
 use crate::{AuditEntry, StoreError, record::corrupt};
 
@@ -34,6 +35,8 @@ const SINK_AFTER: Duration = Duration::from_millis(500);
 const SINK_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of the newest layer beyond which writing waits for sled: bounds memory, and what a start has to apply again.
 const MAX_LAYER_BYTES: usize = 24 * 1024 * 1024;
+/// How long sled waits on a full disk before it is looked at again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// What an entry of a layer takes beside key and value: a guess that errs on the large side.
 const ENTRY_OVERHEAD: usize = 64;
 
@@ -47,6 +50,7 @@ struct Shared {
     db: sled::Db,
     tree: sled::Tree,
     state_dir: PathBuf,
+    reserve: Reserve,
     layers: Mutex<Layers>,
     changed: Condvar,
 }
@@ -59,6 +63,8 @@ struct Layers {
     sinking: Option<Arc<Layer>>,
     /// Somebody waits until everything is in sled.
     hurry: bool,
+    /// Why nothing goes to sled at present; the changes stay here, and in the journal, meanwhile.
+    no_room: Option<StoreError>,
     failed: Option<StoreError>,
     closed: bool,
 }
@@ -125,8 +131,8 @@ impl Layer {
 impl Table {
     /// The keys and values in `tree`, with what will be written.
     pub(super) fn new(db: sled::Db, tree: sled::Tree, state_dir: PathBuf) -> Self {
-        let shared =
-            Arc::new(Shared { db, tree, state_dir, layers: Mutex::default(), changed: Condvar::new() });
+        let (reserve, layers, changed) = (Reserve::in_dir(&state_dir), Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { db, tree, state_dir, reserve, layers, changed });
         let sinker = thread::spawn({
             let shared = Arc::clone(&shared);
             move || shared.run()
@@ -206,13 +212,14 @@ impl Table {
     /// Waits while sled is far behind. To be asked before a frame is made durable, so that what is refused here is nowhere.
     ///
     /// # Errors
-    /// [`StoreError`] when an earlier change could not be brought to sled.
-    pub(super) fn ready(&self) -> Result<(), StoreError> {
+    /// [`AppendError`] when an earlier change could not be brought to sled, or too many wait for a disk that is full.
+    pub(super) fn ready(&self) -> Result<(), AppendError> {
         let mut layers = self.shared.lock();
-        while layers.newest.bytes > MAX_LAYER_BYTES && layers.failed.is_none() {
+        while layers.newest.bytes > MAX_LAYER_BYTES {
+            layers.can_go_on()?;
             layers = self.shared.wait(layers);
         }
-        layers.failed.clone().map_or(Ok(()), Err)
+        layers.failed.clone().map_or(Ok(()), |error| Err(AppendError::Failed(error)))
     }
 
     /// Takes over the changes of a frame that is durable; readers see them from here on, whatever becomes of sled.
@@ -228,20 +235,20 @@ impl Table {
     /// Waits until sled has everything, then makes its files safe: sled's own flush does not reach the device.
     ///
     /// # Errors
-    /// [`StoreError`] when that fails.
-    pub(super) fn save(&self) -> Result<(), StoreError> {
+    /// [`AppendError`] when that fails, or the disk is full.
+    pub(super) fn save(&self) -> Result<(), AppendError> {
         let mut layers = self.shared.lock();
         layers.hurry = true;
         self.shared.changed.notify_all();
-        while !layers.is_empty() && layers.failed.is_none() {
+        let mut sunk = layers.can_go_on();
+        while sunk.is_ok() && !layers.is_empty() {
             layers = self.shared.wait(layers);
+            sunk = layers.can_go_on();
         }
         layers.hurry = false;
-        if let Some(error) = &layers.failed {
-            return Err(error.clone());
-        }
         drop(layers);
-        save_tree(&self.shared.db, &self.shared.state_dir)
+        sunk?;
+        Ok(save_tree(&self.shared.db, &self.shared.state_dir)?)
     }
 
     /// sled itself, for what is written beside the journal because it can be made again.
@@ -306,14 +313,26 @@ impl Shared {
                 layers = self.wait(layers);
                 continue;
             };
-            let left = SINK_AFTER.saturating_sub(since.elapsed());
+            let mut left = SINK_AFTER.saturating_sub(since.elapsed());
             if left.is_zero() || layers.hurry || layers.newest.bytes >= SINK_BYTES {
-                let layer = Arc::new(std::mem::take(&mut layers.newest));
-                layers.sinking = Some(Arc::clone(&layer));
-                return Some(layer);
+                if self.has_room(&mut layers) {
+                    let layer = Arc::new(std::mem::take(&mut layers.newest));
+                    layers.sinking = Some(Arc::clone(&layer));
+                    return Some(layer);
+                }
+                left = LOOK_AGAIN_AFTER;
             }
             (layers, _) = self.changed.wait_timeout(layers, left).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether sled has the room for the newest layer; whoever waits is told when it has not.
+    fn has_room(&self, layers: &mut Layers) -> bool {
+        layers.no_room = self.reserve.renew(layers.newest.bytes).err();
+        if layers.no_room.is_some() {
+            self.changed.notify_all();
+        }
+        layers.no_room.is_none()
     }
 
     /// What the layers say of the keys from `start` on and before `end`, in order; at most `limit`.
@@ -357,6 +376,13 @@ impl Layers {
     fn get(&self, key: &[u8]) -> Option<Option<IVec>> {
         let in_sinking = || self.sinking.as_ref().and_then(|layer| layer.values.get(key));
         self.newest.values.get(key).or_else(in_sinking).cloned()
+    }
+    /// Whether what waits here will go to sled, as far as is known.
+    fn can_go_on(&self) -> Result<(), AppendError> {
+        if let Some(error) = &self.failed {
+            return Err(AppendError::Failed(error.clone()));
+        }
+        self.no_room.clone().map_or(Ok(()), |error| Err(AppendError::NoRoom(error)))
     }
     const fn is_empty(&self) -> bool {
         self.newest.since.is_none() && self.sinking.is_none()

@@ -7,6 +7,8 @@ use super::*;
 
 /// Room for the journal, the tree, and what must be free for a commit.
 const CONTROLLER_DISK: u64 = 192 * 1024 * 1024;
+/// Moments at which the disk becomes full while the controller is busy.
+const MOMENTS: usize = 8;
 /// Room for the journal and the reserve.
 const AGENT_DISK: u64 = 12 * 1024 * 1024;
 
@@ -45,6 +47,19 @@ async fn a_store_without_room_starts_nothing_and_goes_on_by_itself_when_there_is
     world.agent_connected().await.unwrap();
     works(&world, "web-1").await;
     assert!(world.controller.as_ref().unwrap().log().contains("there is room on the disk again"));
+
+    // Whatever is on its way into the state when the disk becomes full gets there once there is room.
+    for _ in 0..MOMENTS {
+        let (job, id, go) = running(&world, "web-1").await;
+        let filling = disk.fill().unwrap();
+        finish(&world, &id, &go).await;
+        journalled(&world, &id, Line::Done).await;
+        drop(filling);
+        let ended = world.settle(&[job], PATIENCE).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
+        assert_eq!(ended, tally(&Outcome::Succeeded));
+        world.agent_connected().await.unwrap();
+        works(&world, "web-1").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
