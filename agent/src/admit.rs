@@ -167,12 +167,8 @@ impl Gate {
         // What the controller should have refused is refused here, too.
         check_command(&grant.command)
             .map_err(|refusal| denied("GRANT_COMMAND", format!("{}: {}", refusal.code, refusal.message)))?;
-        match Transfer::of(&grant.command) {
-            Ok(Some(transfer)) => transfer.check(&grant.context, grant.detached),
-            Ok(None) => Ok(()),
-            Err(invalid) => Err(invalid),
-        }
-        .map_err(|invalid| denied("GRANT_TRANSFER", invalid.message))
+        Transfer::check_command(&grant.command, &grant.context, grant.detached)
+            .map_err(|invalid| denied("GRANT_TRANSFER", invalid.message))
     }
 }
 

@@ -241,13 +241,13 @@ impl LogWitness {
             origin: self.origin.to_string(),
             log_key: kept.map(|kept| kept.log_key.clone()).unwrap_or_default(),
             known_note: kept.map(|kept| kept.note.clone()).unwrap_or_default(),
-            known: kept.map_or_else(nothing, Kept::head).into(),
+            known: kept.map_or_else(TreeHead::empty, Kept::head).into(),
             // A longer one is no note, so it proves nothing.
             shown_note: Some(&shown.note)
                 .filter(|note| note.len() <= MAX_CHECKPOINT_BYTES)
                 .cloned()
                 .unwrap_or_default(),
-            shown: found.shown.or(claimed).unwrap_or_else(nothing).into(),
+            shown: found.shown.or(claimed).unwrap_or_else(TreeHead::empty).into(),
             shown_key: <[u8; 32]>::try_from(shown.public_key.as_slice())
                 .map(|bytes| PublicKey::from_bytes(bytes).to_string())
                 .unwrap_or_default(),
@@ -348,10 +348,6 @@ fn hashes(proof: &[Vec<u8>]) -> Option<Vec<Digest>> {
         return None;
     }
     proof.iter().map(|hash| hash.as_slice().try_into().ok().map(Digest::from_bytes)).collect()
-}
-
-fn nothing() -> TreeHead {
-    TreeHead { size: 0, root: Digest::of(&[]) }
 }
 
 fn told(refusal: &Refusal) -> pb::Cosignature {

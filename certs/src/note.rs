@@ -26,8 +26,6 @@ pub(crate) struct Line<'a> {
     pub(crate) key_id: [u8; KEY_ID_BYTES],
     /// The signature, with what its type puts before it.
     pub(crate) signature: Vec<u8>,
-    /// The line itself, without its end.
-    pub(crate) text: &'a str,
 }
 
 /// The text of a note without the end of its last line, and its signatures. `None` if it is not a note.
@@ -46,7 +44,7 @@ pub(crate) fn parse(text: &str) -> Option<Line<'_>> {
     let (name, encoded) = text.strip_prefix(MARK)?.split_once(' ')?;
     let blob = STANDARD.decode(encoded).ok()?;
     let (key_id, signature) = blob.split_first_chunk::<KEY_ID_BYTES>()?;
-    Some(Line { name, key_id: *key_id, signature: signature.to_vec(), text })
+    Some(Line { name, key_id: *key_id, signature: signature.to_vec() })
 }
 
 /// A signature line, without its end.

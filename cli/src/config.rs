@@ -80,7 +80,7 @@ impl Settings {
 
 /// The name of a tenant's audit log, as its controller signs it.
 pub(crate) fn origin(domain: &TrustDomain, tenant: &TenantName) -> Result<Origin, Trouble> {
-    Origin::new(&format!("{domain}/audit/{tenant}")).map_err(|e| Trouble::internal(e.to_string()))
+    Origin::of_tenant(domain, tenant).map_err(|e| Trouble::internal(e.to_string()))
 }
 
 fn read_key(path: &Path) -> Result<Option<PublicKey>, Trouble> {

@@ -111,12 +111,7 @@ impl Approved {
     /// What is missing.
     pub fn by_consent(permit: Permit, approval: &Approval, set: &PolicySet) -> Result<Self, Vec<Term>> {
         let needed = permit.asking().iter().flat_map(|host| &host.decision.approvals);
-        let needed: Vec<&ApprovalTerms> = needed.collect();
-        let terms = merge(needed.iter().map(|terms| (&terms.group, terms.approvals)));
-        let standing = standing(&terms, approval, permit.principal(), set);
-        if !standing.missing.is_empty() || needed.iter().any(|terms| terms.mfa) {
-            return Err(standing.missing);
-        }
+        meets(needed, approval, permit.principal(), set)?;
         Ok(Self(permit.with_consent()))
     }
 
@@ -138,13 +133,12 @@ impl Asking {
     pub fn approval(&self, spec: &JobSpec, now: Timestamp) -> Approval {
         let rules: BTreeSet<_> = self.permit.asking().iter().filter_map(DecidedHost::rule).collect();
         let first = self.permit.asking().first();
-        let hosts = self.permit.permitted().len() + self.permit.asking().len();
         Approval {
             plan: self.plan,
             terms: self.terms.clone(),
             rules: rules.into_iter().collect(),
             reason: first.map(|host| host.decision.reason.clone()).unwrap_or_default(),
-            hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
+            hosts: u32::try_from(self.permit.would_run_on()).unwrap_or(u32::MAX),
             timeout: spec.timeout,
             output_bytes: spec.output_bytes,
             expires_at: now.plus(self.within),
@@ -174,9 +168,26 @@ pub(crate) fn covers(job: &Job, terms: &[ApprovalTerms], set: &PolicySet) -> boo
     let Some(approval) = job.approval.as_ref().filter(|approval| approval.used_at().is_some()) else {
         return false;
     };
-    let needed = merge(terms.iter().map(|terms| (&terms.group, terms.approvals)));
-    let missing = standing(&needed, approval, &job.principal, set).missing;
-    missing.is_empty() && !terms.iter().any(|terms| terms.mfa)
+    meets(terms, approval, &job.principal, set).is_ok()
+}
+
+/// Whether the consent that was given meets all that is needed. Nobody consents with a second factor yet.
+///
+/// # Errors
+/// What is missing.
+fn meets<'a>(
+    needed: impl IntoIterator<Item = &'a ApprovalTerms>,
+    approval: &Approval,
+    requester: &Principal,
+    set: &PolicySet,
+) -> Result<(), Vec<Term>> {
+    let needed: Vec<&ApprovalTerms> = needed.into_iter().collect();
+    let terms = merge(needed.iter().map(|terms| (&terms.group, terms.approvals)));
+    let missing = standing(&terms, approval, requester, set).missing;
+    match missing.is_empty() && !needed.iter().any(|terms| terms.mfa) {
+        true => Ok(()),
+        false => Err(missing),
+    }
 }
 
 /// Whether a person is in a group.

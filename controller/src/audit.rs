@@ -88,7 +88,7 @@ pub async fn record_intent(
 
 /// The job that a permit becomes.
 fn job_of(permit: &Permit, spec: &JobSpec, id: JobId, waves: u32, now: Timestamp) -> Job {
-    let hosts = permit.permitted().len() + permit.asking().len() + permit.denied().len();
+    let hosts = permit.would_run_on() + permit.denied().len();
     Job {
         id,
         principal: permit.principal().clone(),

@@ -63,8 +63,8 @@ impl Authenticated {
         let principal = caller.peer.identity.principal().ok_or_else(unknown)?;
         Ok(Self { principal, role, acted_for: None })
     }
-    /// The principal of a recorded job, who was authenticated when it was submitted, for what the job asked for beyond
-    /// its command.
+    /// The principal of a recorded job, who was authenticated when it was submitted, for what is judged of the job again:
+    /// its health checks, and all of it at the last consent.
     pub(crate) fn of_recorded(job: &Job) -> Self {
         Self { principal: job.principal.clone(), role: Role::Service, acted_for: None }
     }

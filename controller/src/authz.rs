@@ -137,12 +137,8 @@ fn decide_command(
 
 /// A transfer has what it needs, and nothing that it cannot have.
 fn check_transfer(command: &Command, spec: &JobSpec) -> Result<(), Box<Refused>> {
-    match Transfer::of(command) {
-        Ok(Some(transfer)) => transfer.check(&spec.context, spec.detached),
-        Ok(None) => Ok(()),
-        Err(invalid) => Err(invalid),
-    }
-    .map_err(|invalid| Refused::transfer(command, invalid))
+    Transfer::check_command(command, &spec.context, spec.detached)
+        .map_err(|invalid| Refused::transfer(command, invalid))
 }
 
 /// Permits a request on the hosts where policy allows it, or would with the consent of others, and that are not frozen.
@@ -333,5 +329,23 @@ impl Permit {
     /// By which door it came.
     pub const fn via(&self) -> Via {
         self.via
+    }
+    /// On how many hosts it would run, with consent where that is needed.
+    pub fn would_run_on(&self) -> usize {
+        self.permitted.len() + self.asking.len()
+    }
+    /// Every host on which it would run, with consent where that is needed; ordered by host.
+    pub(crate) fn would_run(&self) -> Vec<PermittedHost> {
+        let asking = self
+            .asking
+            .iter()
+            .map(|DecidedHost { host, decision, .. }| permitted_host(Arc::clone(host), decision.clone()));
+        let mut all: Vec<PermittedHost> = self.permitted.iter().cloned().chain(asking).collect();
+        all.sort_by(|a, b| a.host.alias.cmp(&b.host.alias));
+        all
+    }
+    /// With the consent of everybody whose consent is needed. Only [`crate::approval`] may say so.
+    pub(crate) fn with_consent(self) -> Self {
+        Self { permitted: self.would_run(), asking: Vec::new(), ..self }
     }
 }

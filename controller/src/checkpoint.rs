@@ -76,14 +76,6 @@ pub struct Latest {
     pub wanted: u64,
 }
 
-/// The name of a tenant's log.
-///
-/// # Errors
-/// [`InvalidOrigin`]; names and domains have no character that it refuses.
-pub fn origin(domain: &TrustDomain, tenant: &TenantName) -> Result<Origin, InvalidOrigin> {
-    Origin::of_tenant(domain, tenant)
-}
-
 /// Whose log it is.
 #[derive(Debug, Clone)]
 pub struct LogOwner {
@@ -106,7 +98,7 @@ impl Checkpoints {
         LogOwner { domain, tenant }: LogOwner,
         file: PathBuf,
     ) -> Result<Self, InvalidOrigin> {
-        let origin = origin(&domain, &tenant)?;
+        let origin = Origin::of_tenant(&domain, &tenant)?;
         Ok(Self {
             store,
             clock,

@@ -176,7 +176,7 @@ impl Lifecycle {
                 return Err(refused.failure);
             }
         };
-        self.refuse_when_full(would_run(verdict.permit()), purpose.most())?;
+        self.refuse_when_full(verdict.permit().would_run_on(), purpose.most())?;
         let approved = match verdict {
             Verdict::Approved(approved) => approved,
             Verdict::Asks(asking) => {
@@ -228,7 +228,7 @@ impl Lifecycle {
         };
         self.judge_health_check(caller, spec, policy, fleet, now, verdict.permit())?;
         let permit = verdict.permit();
-        let running = would_run(permit);
+        let running = permit.would_run_on();
         let asked = Asked { invocations: running + permit.denied().len(), running };
         let counted = self.quotas.take(&policy.set, permit.principal(), permit.via(), asked, now);
         let counted = counted.map_err(|UsedUp { quota, failure }| {
@@ -325,11 +325,6 @@ impl Lifecycle {
             "ask again with the same key; nothing is run twice",
         ))
     }
-}
-
-/// On how many hosts it would run, with consent where that is needed.
-fn would_run(permit: &Permit) -> usize {
-    permit.permitted().len() + permit.asking().len()
 }
 
 fn interrupted() -> Failure {

@@ -8,7 +8,7 @@ use std::{fs, io, path::Path};
 use anyhow::Context as _;
 use lictor_certs::{
     ca::Authority,
-    checkpoint::verifier_key,
+    checkpoint::{Origin, verifier_key},
     rotation::{MAX_ROTATIONS, sign_rotation},
     signer::SigningKey,
 };
@@ -20,7 +20,6 @@ use lictor_runtime::clock::SystemClock;
 use lictor_store::{Change, Store, embedded::EmbeddedStore};
 
 use crate::{
-    checkpoint::origin,
     config::ControllerConfig,
     keys::{ControllerKeys, LOG_KEY_FILE, keys_dir},
 };
@@ -37,7 +36,7 @@ const ROTATIONS_FILE: &str = "audit-rotations.jsonl";
 pub async fn rotate(config: &ControllerConfig) -> anyhow::Result<String> {
     let authority =
         Authority::load(&config.pki, &config.passphrase()?).context("the certificate authority")?;
-    let origin = origin(authority.domain(), &config.tenant)?;
+    let origin = Origin::of_tenant(authority.domain(), &config.tenant)?;
     let state = config.state.clone();
     let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&state)).await??;
     finish_rotation(&config.state, &store).await?;
@@ -122,7 +121,7 @@ pub fn rotations(state: &Path) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use lictor_certs::{checkpoint::Origin, rotation::follow, signer::PublicKey};
+    use lictor_certs::{rotation::follow, signer::PublicKey};
     use lictor_core::clock::Timestamp;
     use lictor_store::memory::MemoryStore;
 

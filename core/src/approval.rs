@@ -152,12 +152,6 @@ impl Approval {
         };
         Some(Outcome::Denied { code, reason }.bounded())
     }
-
-    /// Who of those who have consented counts for which term, with groups as `is_in` knows them.
-    pub fn assign(&self, is_in: impl Fn(&Principal, &GroupName) -> bool) -> Assignment {
-        let people: Vec<&Principal> = self.consents.iter().map(|consent| &consent.by).collect();
-        assign(&self.terms, &people, is_in)
-    }
 }
 
 /// Whether two principals are to be taken for the same person: of one tenant and one name, whatever kind of certificate
@@ -172,7 +166,7 @@ pub fn may_consent(who: &Principal, requester: &Principal) -> bool {
     who.kind == PrincipalKind::User && who.tenant == requester.tenant && !same_person(who, requester)
 }
 
-/// Terms as they hold together: of one group the largest number, and everything within the shortest time.
+/// Terms as they hold together: of one group the largest number.
 pub fn merge<'a>(terms: impl IntoIterator<Item = (&'a GroupName, u32)>) -> Vec<Term> {
     let mut by_group: BTreeMap<&GroupName, u32> = BTreeMap::new();
     for (group, approvals) in terms {

@@ -256,6 +256,10 @@ impl JobSpec {
 // === impl Job ===
 
 impl Job {
+    /// Whether nothing more of it may begin, for good.
+    pub const fn is_stopped(&self) -> bool {
+        self.cancel_requested.is_some() || self.progress.halted.is_some()
+    }
     /// Its state, with these counts of its invocations.
     pub const fn state(&self, counts: &Counts) -> JobState {
         let halted = self.progress.halted.is_some();

@@ -47,6 +47,15 @@ pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
     Digest::from_bytes(hasher.finalize().into())
 }
 
+// === impl TreeHead ===
+
+impl TreeHead {
+    /// The head of a log without records.
+    pub fn empty() -> Self {
+        Self { size: 0, root: Digest::of(&[]) }
+    }
+}
+
 // === impl Frontier ===
 
 impl Frontier {

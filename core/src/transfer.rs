@@ -93,10 +93,18 @@ impl Transfer {
         }
     }
 
-    /// The file on the host.
-    pub const fn path(&self) -> &Directory {
-        match self {
-            Self::Upload { path, .. } | Self::Download { path } => path,
+    /// Whether a command that may be a transfer has what it then needs, and nothing that it cannot have.
+    ///
+    /// # Errors
+    /// [`InvalidTransfer`].
+    pub fn check_command(
+        command: &Command,
+        context: &Context,
+        detached: bool,
+    ) -> Result<(), InvalidTransfer> {
+        match Self::of(command)? {
+            Some(transfer) => transfer.check(context, detached),
+            None => Ok(()),
         }
     }
 
@@ -104,7 +112,7 @@ impl Transfer {
     ///
     /// # Errors
     /// [`InvalidTransfer`].
-    pub fn check(&self, context: &Context, detached: bool) -> Result<(), InvalidTransfer> {
+    fn check(&self, context: &Context, detached: bool) -> Result<(), InvalidTransfer> {
         if context.shapes_process() || detached {
             return Err(InvalidTransfer::new(
                 "a transfer runs as the site's login, and has no environment, working directory, other login or guard",
@@ -125,7 +133,8 @@ impl Transfer {
     }
 }
 
-fn is_reserved(simple: &Simple) -> bool {
+/// Whether its program is one of Lictor's own, which is no program of the host.
+pub fn is_reserved(simple: &Simple) -> bool {
     simple.words().first().is_some_and(|program| program.as_str().starts_with(RESERVED))
 }
 

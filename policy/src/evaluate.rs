@@ -16,7 +16,7 @@ mod terms;
 use lictor_core::{
     command::{Command, Pipeline, Simple},
     name::RuleId,
-    transfer::RESERVED,
+    transfer::is_reserved,
 };
 
 use self::{
@@ -60,7 +60,8 @@ pub fn evaluate(set: &PolicySet, request: &Request<'_>) -> Decision {
             Some(PartVerdict::Deny { rule, why }) => {
                 return denied_by_import(&judging, Some(simple), rule, &why);
             }
-            Some(PartVerdict::Allow { rule }) => Some(rule).filter(|_| !is_transfer(simple)),
+            // Imported rules were written for commands of a shell: what they allow never moves a file.
+            Some(PartVerdict::Allow { rule }) => Some(rule).filter(|_| !is_reserved(simple)),
             Some(PartVerdict::Silent) | None => None,
         };
         let rules = judging.matching(set.permitting(simple), simple);
@@ -77,11 +78,6 @@ pub fn evaluate(set: &PolicySet, request: &Request<'_>) -> Decision {
         Some(decision) => decision,
         None => permitted(&judging, &parts),
     }
-}
-
-/// Imported rules were written for commands of a shell: what they allow never moves a file.
-fn is_transfer(simple: &Simple) -> bool {
-    simple.words().first().is_some_and(|program| program.as_str().starts_with(RESERVED))
 }
 
 /// The rule that is reported: of those that match the first part that has an effect, the first by id.

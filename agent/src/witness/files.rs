@@ -1,4 +1,5 @@
-//! What a witness keeps: the newest head that was proved to it, and the last one that it refused, with its proof.
+//! What a witness keeps: the newest head that was proved to it, and what it refused, with its proof: signed evidence
+//! is not replaced by what is not signed.
 
 use std::{
     fs, io,

@@ -51,7 +51,7 @@ pub fn accept(dir: &Path, origin: &Origin, root: &Digest) -> Result<TreeHead, St
             );
         }
     }
-    let known = kept.as_ref().map_or(TreeHead { size: 0, root: Digest::of(&[]) }, Kept::head);
+    let known = kept.as_ref().map_or_else(TreeHead::empty, Kept::head);
     let resolution = Resolution { known, accepted: shown, by: login() };
     let next = Kept::new(origin, key, refusal.shown_note.clone(), shown, Some(resolution));
     let write = |e: io::Error| format!("{}: {e}", dir.display());

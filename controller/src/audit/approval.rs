@@ -100,12 +100,8 @@ pub(crate) async fn record_request(
 ///
 /// # Errors
 /// [`StoreError`]; then nothing was recorded, the approval was not used, and nothing may start.
-pub(crate) async fn record_use(
-    store: &dyn Store,
-    used: Use,
-    policy_version: u64,
-    now: Timestamp,
-) -> Result<Used, StoreError> {
+pub(crate) async fn record_use(store: &dyn Store, used: Use, now: Timestamp) -> Result<Used, StoreError> {
+    let policy_version = used.approved.permit().policy_version();
     let Use { approved, given, consents, job, version, mut waiting, places } = used;
     let Some(approval) = job.approval.clone() else {
         return Err(StoreError::Conflict { what: format!("the approval of {}", job.id) });

@@ -7,7 +7,7 @@ use lictor_core::{
     job::{CommandInput, Job, JobSpec},
 };
 
-use super::{DecidedHost, Permit, PermittedHost, Refused, decide_command, permit_decided, permitted_host};
+use super::{Permit, Refused, decide_command, permit_decided};
 use crate::{authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
 
 /// Permits what is to be consented to, by the policy, the freezes and the inventory in force now.
@@ -35,23 +35,4 @@ pub(crate) fn permit_recorded(
     };
     let decided = decide_command(job.command.clone(), &caller, &spec, &policy.set, fleet, now)?;
     permit_decided(decided.under(freezes), &caller, &spec, policy)
-}
-
-// === impl Permit ===
-
-impl Permit {
-    /// Every host on which it would run, with consent where that is needed; ordered by host.
-    pub(crate) fn would_run(&self) -> Vec<PermittedHost> {
-        let asking = self.asking.iter().map(|DecidedHost { host, decision, .. }| {
-            permitted_host(std::sync::Arc::clone(host), decision.clone())
-        });
-        let mut all: Vec<PermittedHost> = self.permitted.iter().cloned().chain(asking).collect();
-        all.sort_by(|a, b| a.host.alias.cmp(&b.host.alias));
-        all
-    }
-
-    /// With the consent of everybody whose consent is needed. Only [`crate::approval`] may say so.
-    pub(crate) fn with_consent(self) -> Self {
-        Self { permitted: self.would_run(), asking: Vec::new(), ..self }
-    }
 }

@@ -69,7 +69,7 @@ impl Lifecycle {
     /// Refuses what would make too much wait for consent.
     pub(super) fn refuse_when_many_wait(&self, asking: &Asking) -> Result<(), Failure> {
         let permit = asking.permit();
-        let (mut jobs, mut own, mut invocations) = (0, 0, permit.would_run().len());
+        let (mut jobs, mut own, mut invocations) = (0, 0, permit.would_run_on());
         for (job, counts) in self.waiting() {
             jobs += 1;
             own += usize::from(job.principal == *permit.principal());
@@ -254,7 +254,7 @@ impl Lifecycle {
             }
         });
         let used = Use { approved, given, consents, job: record, version, waiting, places };
-        let used = audit::record_use(&*self.store, used, policy.version, now).await.map_err(of_store)?;
+        let used = audit::record_use(&*self.store, used, now).await.map_err(of_store)?;
         self.begin_in_turn(turn, job, used, version, now);
         Ok(true)
     }

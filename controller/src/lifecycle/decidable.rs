@@ -18,7 +18,7 @@ use crate::{
 /// The approval of a job that waits for consent and still may get it.
 pub(super) fn pending(job: &Job, now: Timestamp) -> Result<&Approval, Failure> {
     let approval = job.approval.as_ref().ok_or_else(|| no_approval(job.id))?;
-    let stopped = job.cancel_requested.is_some() || job.progress.halted.is_some();
+    let stopped = job.is_stopped();
     if !approval.is_pending() || stopped || now > approval.expires_at {
         return Err(no_longer(job));
     }

@@ -251,7 +251,7 @@ impl Lifecycle {
         };
         let turn = Turn::of([job]).await;
         let (record, ..) = job.snapshot();
-        let stopped = record.progress.halted.is_some() || record.cancel_requested.is_some();
+        let stopped = record.is_stopped();
         if stopped || job.has_ended() || record.progress.wave != wave || record.progress.health_job.is_some()
         {
             return Ok(true);

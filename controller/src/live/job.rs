@@ -229,7 +229,7 @@ impl LiveJob {
         state.job = job;
         state.version = version;
         let State { job, invocations, held, .. } = &mut *state;
-        if job.progress.halted.is_some() || job.cancel_requested.is_some() {
+        if job.is_stopped() {
             held.clear();
         } else if job.progress.paused.is_some() {
             for (index, invocation) in invocations.iter_mut().enumerate() {

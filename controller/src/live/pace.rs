@@ -32,7 +32,7 @@ impl LiveJob {
     pub fn approval_is_over(&self, now: Timestamp) -> bool {
         let state = self.state();
         let job = &state.job;
-        let stopped = job.cancel_requested.is_some() || job.progress.halted.is_some();
+        let stopped = job.is_stopped();
         let over = |approval: &Approval| now > approval.expires_at;
         !stopped && job.awaits_approval() && job.approval.as_ref().is_some_and(over)
     }
@@ -72,8 +72,7 @@ impl LiveJob {
     pub fn release(&self, now: Timestamp) -> Vec<(usize, SiteName)> {
         let mut state = self.state();
         let State { job, hosts, tally, held, invocations, .. } = &mut *state;
-        let stopped =
-            job.progress.paused.is_some() || job.progress.halted.is_some() || job.cancel_requested.is_some();
+        let stopped = job.progress.paused.is_some() || job.is_stopped();
         let stopped = stopped || job.awaits_approval();
         if stopped || held.count() == 0 {
             return Vec::new();

@@ -11,11 +11,13 @@ use lictor_certs::{
 };
 use lictor_core::{
     audit::{AuditEvent, WitnessEvent},
-    digest::Digest,
     error::Failure,
     merkle::TreeHead,
 };
-use lictor_proto::{convert::Invalid, pb};
+use lictor_proto::{
+    convert::{Invalid, digest},
+    pb,
+};
 use lictor_store::{Change, KeptAgent, Store, StoreError};
 use tokio::{
     sync::watch,
@@ -129,8 +131,7 @@ impl TryFrom<&pb::WitnessResolution> for Resolution {
 }
 
 fn head(field: &'static str, size: u64, root: &[u8]) -> Result<TreeHead, Invalid> {
-    let root = root.try_into().map_err(|_| Invalid::new(field, "a root has not 32 bytes"))?;
-    Ok(TreeHead { size, root: Digest::from_bytes(root) })
+    Ok(TreeHead { size, root: digest(field, root)? })
 }
 
 // === impl Witnessing ===
@@ -152,7 +153,7 @@ impl Witnessing {
             latest: checkpoints.subscribe(),
             checkpoints,
             key: claim.map(|claim| claim.key),
-            known: known.unwrap_or(TreeHead { size: 0, root: Digest::of(&[]) }),
+            known: known.unwrap_or_else(TreeHead::empty),
             asked: None,
             next_at: Instant::now(),
         };
