@@ -11,6 +11,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use lictor_certs::{
@@ -40,6 +41,8 @@ use crate::admit::{Gate, denied};
 
 /// Longest rotation that is kept with a refusal: four lines with names of the longest kind are less.
 const MAX_ROTATION_BYTES: usize = 4 * 1024;
+/// What could not be written is tried again this long after: often enough that a disk with room again is noticed.
+const WRITE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Longest reason of a refusal that is told, in characters.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -76,6 +79,14 @@ enum Trust {
     Proven,
     /// Its log contradicts what is known.
     Refused(String),
+}
+
+/// What became of writing something down.
+enum Settled {
+    /// It is written, or its session is over.
+    Done,
+    /// It could not be written.
+    Tried(io::Error),
 }
 
 /// A witness that cannot be one.
@@ -261,33 +272,46 @@ impl LogWitness {
         }
     }
 
-    /// Does `work`, which syncs, apart from the session; tells its answer if the session is still the same.
+    /// Does `work`, which syncs, apart from the session, again and again until it succeeds; tells its answer if the session
+    /// is still the same.
     fn settle(
         self: &Arc<Self>,
         session: u64,
-        work: impl FnOnce(&Self) -> io::Result<pb::Cosignature> + Send + 'static,
+        work: impl Fn(&Self) -> io::Result<pb::Cosignature> + Send + Sync + 'static,
     ) {
-        let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let _one = this.writing.lock().unwrap_or_else(PoisonError::into_inner);
-            if this.state().session != session {
-                return;
-            }
-            let done = work(&this);
-            let mut state = this.state();
-            if state.session != session {
-                return;
-            }
-            state.busy = false;
-            match done {
-                Ok(answer) => {
-                    this.answers.send_replace(Some(answer));
+        let (this, work) = (Arc::clone(self), Arc::new(work));
+        tokio::spawn(async move {
+            loop {
+                let (writer, work) = (Arc::clone(&this), Arc::clone(&work));
+                match tokio::task::spawn_blocking(move || writer.settle_once(session, &*work)).await {
+                    Ok(Settled::Tried(error)) => {
+                        tracing::error!(%error, "what is known of the audit log cannot be kept; nothing is cosigned until it can: free or mend the disk that holds state_dir");
+                    }
+                    Ok(Settled::Done) | Err(_) => return,
                 }
-                Err(error) => {
-                    tracing::error!(%error, "what is known of the audit log cannot be kept; nothing is cosigned until it can: free or mend the disk that holds state_dir")
-                }
+                tokio::time::sleep(WRITE_AGAIN_AFTER).await;
             }
         });
+    }
+
+    fn settle_once(&self, session: u64, work: &dyn Fn(&Self) -> io::Result<pb::Cosignature>) -> Settled {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.state().session != session {
+            return Settled::Done;
+        }
+        let done = work(self);
+        let mut state = self.state();
+        if state.session != session {
+            return Settled::Done;
+        }
+        match done {
+            Ok(answer) => {
+                state.busy = false;
+                self.answers.send_replace(Some(answer));
+                Settled::Done
+            }
+            Err(error) => Settled::Tried(error),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

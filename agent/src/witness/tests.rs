@@ -1,7 +1,5 @@
 //! A witness alone: what it cosigns, what it refuses, and what undoes that.
 
-use std::time::Duration;
-
 use lictor_certs::{
     checkpoint::sign_checkpoint,
     cosignature::{WitnessKey, verify_cosignature},
@@ -225,16 +223,28 @@ async fn an_operator_at_the_site_resolves_a_refusal_and_the_next_hello_says_so()
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_is_not_cosigned() {
+async fn what_cannot_be_kept_is_cosigned_once_it_can() {
     let (setting, log) = (Setting::new(), Log::of("a", 60));
     let witness = setting.witness();
     witness.begin_session();
-    std::fs::create_dir(setting.dir.path().join("witness.json.next")).unwrap();
+    let in_the_way = setting.dir.path().join("witness.json.next");
+    std::fs::create_dir(&in_the_way).unwrap();
     let mut answers = witness.answers();
     answers.mark_unchanged();
     witness.examine(&setting.checkpoint(&log, 0, 30));
-    while witness.state().busy {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    assert!(!answers.has_changed().unwrap());
+    let head = setting.checkpoint(&log, 0, 30);
+    let write = |this: &LogWitness| {
+        let (head, key) = judge(&this.origin, None, &head).unwrap();
+        files::save_kept(&this.dir, &Kept::new(&this.origin, key, String::new(), head, None))?;
+        Ok(pb::Cosignature::default())
+    };
+    let session = witness.state().session;
+    assert!(matches!(witness.settle_once(session, &write), Settled::Tried(_)));
+    assert!(!answers.has_changed().unwrap() && witness.state().busy);
+
+    std::fs::remove_dir(&in_the_way).unwrap();
+    answers.changed().await.unwrap();
+    let said = answers.borrow().clone().unwrap();
+    assert!(matches!(said.answer, Some(Answer::Line(_))), "{said:?}");
+    cosigns(&witness, &setting.checkpoint(&log, 30, 40), log.head(40)).await;
 }
