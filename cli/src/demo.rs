@@ -5,6 +5,7 @@
 //!
 //! [`sshd`] is public: whoever needs a real SSH host on a loopback port starts it the same way.
 
+pub mod ports;
 pub mod processes;
 pub mod sshd;
 
@@ -29,7 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{context::Context, trouble::Trouble};
 
 /// Longest time for one step; each takes a few seconds at most.
-const STEP_LIMIT: Duration = Duration::from_secs(30);
+const STEP_LIMIT: Duration = Duration::from_secs(120);
 
 /// Shows everything; with `keep`, leaves it up until it is interrupted; with `built_in`, does without OpenSSH.
 pub(crate) async fn show(keep: bool, built_in: bool, context: &Context) -> Result<Exit, Trouble> {

@@ -13,7 +13,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gibibyte_of_output_and_a_silent_command_leave_every_process_small() {
-    let world = World::start(&["web-1"]).await.unwrap();
+    let world = World::prepare(&["web-1"]).unwrap();
+    world.allow_ten_minutes().unwrap();
+    let world = world.set_up().await.unwrap();
     let mut mcp = world.mcp().await.unwrap();
     mcp.call("ssh_run", json!({"alias": "web-1", "command": "true"})).await.unwrap();
     let ids = [
@@ -44,7 +46,7 @@ async fn a_gibibyte_of_output_and_a_silent_command_leave_every_process_small() {
     let ended = lictor_tests::world::follow(&client, &silent).await.unwrap();
     assert_eq!(ended.invocations()[0].0.outcome, Some(Outcome::TimedOut));
 
-    let call = json!({"alias": "web-1", "command": "head -c 1073741824 /dev/zero", "timeout_seconds": 60});
+    let call = json!({"alias": "web-1", "command": "head -c 1073741824 /dev/zero", "timeout_seconds": 600});
     let answer = mcp.call("ssh_run", call).await.unwrap();
     let result = &answer["structuredContent"];
     assert_eq!(

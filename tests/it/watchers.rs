@@ -20,6 +20,7 @@ use lictor_client::{
     views::Phase,
 };
 use lictor_core::{
+    error::ErrorCode,
     id::JobId,
     job::{JobSpec, JobState},
 };
@@ -66,7 +67,16 @@ async fn open_watchers(world: &World, job: JobId, count: usize) -> Vec<RunStream
             open.push(opening.join_next().await.unwrap().unwrap());
         }
         let client = slow_client(world, &tls);
-        opening.spawn(async move { client.watch(job).await.unwrap() });
+        opening.spawn(async move {
+            loop {
+                match client.watch(job).await {
+                    Ok(stream) => return stream,
+                    // A handshake that waited too long for its turn.
+                    Err(failure) if failure.code == ErrorCode::Unavailable => {}
+                    Err(failure) => panic!("{failure}"),
+                }
+            }
+        });
     }
     open.extend(opening.join_all().await);
     open
@@ -75,7 +85,9 @@ async fn open_watchers(world: &World, job: JobId, count: usize) -> Vec<RunStream
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_watchers_that_hardly_read_slow_no_command_and_fill_no_memory() {
     let count = std::env::var(WATCHERS_VARIABLE).map_or(WATCHERS, |number| number.parse().unwrap());
-    let world = World::start(&["web-1"]).await.unwrap();
+    let world = World::prepare(&["web-1"]).unwrap();
+    world.allow_ten_minutes().unwrap();
+    let world = world.set_up().await.unwrap();
     world.run("web-1", &["true"]).await.unwrap();
     let controller = world.controller.as_ref().unwrap().id();
     let idle = resident_kib(controller).unwrap();
@@ -95,7 +107,7 @@ async fn a_thousand_watchers_that_hardly_read_slow_no_command_and_fill_no_memory
     let script = format!("until test -e '{}'; do sleep 0.1; done; head -c {PRINTED} /dev/zero", go.display());
     let client = world.client().unwrap();
     let asked = JobSpec {
-        timeout: Some(Duration::from_secs(60)),
+        timeout: Some(Duration::from_secs(600)),
         ..spec(&["web-1"], &["sh", "-c", &script]).unwrap()
     };
     let mut quick = client.run(&asked).await.unwrap();

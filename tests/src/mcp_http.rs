@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::TcpListener,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -12,6 +11,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use lictor_cli::demo::ports::free_port;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -141,7 +141,7 @@ impl HttpBridge {
     /// # Errors
     /// When it does not serve.
     pub async fn start(world: &World, issuer: Issuer, tokens: bool) -> anyhow::Result<Self> {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let address = format!("127.0.0.1:{port}");
         let mut text = fs::read_to_string(world.home().join("bridge.yml"))?;
         text +=

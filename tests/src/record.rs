@@ -19,7 +19,7 @@ use lictor_core::{
 use crate::{World, process::within};
 
 /// The file that [`effect`] appends to, on each host.
-const EFFECTS: &str = "effects";
+pub const EFFECTS: &str = "effects";
 /// Most invocations of a job that these tests ask for.
 const PAGE: u32 = 1000;
 

@@ -2,18 +2,17 @@
 
 use std::{
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Output,
     sync::Arc,
 };
 
 use anyhow::Context as _;
-use lictor_cli::demo::sshd::current_user;
+use lictor_cli::demo::{ports::free_pair, sshd::current_user};
 use lictor_client::{
     collect::{Collector, Keep},
     connect::{Client, ClientConfig},
-    operator::{AgentState, Operator},
+    operator::{AgentState, AgentView, Operator},
 };
 use lictor_core::{
     job::{CommandInput, JobSpec, Origin, Target},
@@ -91,6 +90,17 @@ impl World {
         Ok(world)
     }
 
+    /// Lets commands run for ten minutes instead of one, for those that take as long as the machine does.
+    ///
+    /// # Errors
+    /// When the policy cannot be written.
+    pub fn allow_ten_minutes(&self) -> anyhow::Result<()> {
+        let policy = self.home().join("policy.yml");
+        let text = fs::read_to_string(&policy)?;
+        anyhow::ensure!(text.contains("timeout: 60s"), "the policy is another one");
+        Ok(fs::write(&policy, text.replace("timeout: 60s", "timeout: 600s"))?)
+    }
+
     /// The directory and the hosts; nothing of Lictor runs yet and no host key is pinned.
     ///
     /// # Errors
@@ -119,7 +129,7 @@ impl World {
                 logged,
             )?);
         }
-        let address = format!("127.0.0.1:{}", two_free_ports()?);
+        let address = format!("127.0.0.1:{}", free_pair()?);
         let world = Self { dir, hosts, login, controller: None, agent: None, address };
         let home = world.home().display().to_string();
         expect(&world.lictor(&["init", &home, "--listen", &world.address])?)?;
@@ -232,7 +242,13 @@ impl World {
     /// # Errors
     /// When it does not connect.
     pub async fn start_agent(&mut self) -> anyhow::Result<()> {
+        let epoch = |agents: &[AgentView]| agents.iter().map(|agent| agent.epoch).max().unwrap_or(0);
+        let operator = self.operator()?;
+        let before = operator.agents().await.map_or(0, |agents| epoch(&agents));
         self.spawn_agent()?;
+        // A session that has died may still be shown for a moment.
+        let came = async || operator.agents().await.is_ok_and(|agents| epoch(&agents) > before);
+        eventually("the agent comes", came).await.with_context(|| self.logs())?;
         self.agent_connected().await
     }
 
@@ -375,18 +391,6 @@ pub fn expect(output: &Output) -> anyhow::Result<()> {
 /// Never; the names are valid.
 pub fn local() -> anyhow::Result<(SiteName, AgentName)> {
     Ok((SiteName::new("local")?, AgentName::new("local")?))
-}
-
-/// A port that is free, as is the one above it (for agents that join).
-fn two_free_ports() -> anyhow::Result<u16> {
-    for _ in 0..100 {
-        let first = TcpListener::bind(("127.0.0.1", 0))?;
-        let port = first.local_addr()?.port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return Ok(port);
-        }
-    }
-    anyhow::bail!("no two free ports side by side")
 }
 
 /// A folder below `dir` that is searched for `needle` in every file.

@@ -33,9 +33,12 @@ fn place(state: &TempDir, id: &str) -> PathBuf {
 }
 
 async fn until(what: impl Fn() -> bool) {
-    while !what() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let waiting = async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), waiting).await.expect("it never happened");
 }
 
 /// An agent in a process of its own, which can be killed.
@@ -229,7 +232,7 @@ async fn a_detached_command_that_is_stopped_or_out_of_time_is_confirmed_gone() {
         let mut grant =
             detached(&world, &session, &format!("echo begun; setsid sleep {argv} & sleep {argv}; true"));
         if !told {
-            grant.targets[0].limits.timeout = Duration::from_millis(900);
+            grant.targets[0].limits.timeout = Duration::from_secs(8);
         }
         let id = world.offer(&session, &grant).await;
         until(|| alive(&["sleep", &argv])).await;

@@ -124,7 +124,7 @@ async fn when_none_becomes_idle_in_time_a_host_is_unreachable_and_says_why() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_the_jump_host_of_it_after_it() {
     let mut world = World::new().await;
-    configure(&world, "idle_close: 1s\n");
+    configure(&world, "idle_close: 10s\n");
     aliases(&world, &["behind"], ", via: web-1, host_key_alias: behind");
     let line = world.sshd.known_hosts_line("host_ed25519");
     let key = line.split_once(' ').unwrap().1.to_owned();

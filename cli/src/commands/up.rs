@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Time for the local agent to connect: it does so within a second unless its identity is refused.
-const READY_WAIT: Duration = Duration::from_secs(20);
+const READY_WAIT: Duration = Duration::from_secs(60);
 /// How often it is looked at until then.
 const READY_LOOK: Duration = Duration::from_millis(50);
 

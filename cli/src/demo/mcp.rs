@@ -15,7 +15,7 @@ use super::Broken;
 /// The version of the protocol that is spoken.
 const PROTOCOL: &str = "2025-11-25";
 /// Longest wait for an answer.
-const ANSWER_WAIT: Duration = Duration::from_secs(15);
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 /// A connected client; the server ends with it.
 #[derive(Debug)]

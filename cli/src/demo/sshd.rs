@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs::{self, File},
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use std::{
 
 use russh::keys::{PrivateKey, PublicKey, ssh_key::LineEnding};
 
-use super::processes;
+use super::{ports::free_port, processes};
 
 /// Where sshd is looked for; it insists on being started by its full path.
 const PLACES: [&str; 5] = [
@@ -23,7 +23,7 @@ const PLACES: [&str; 5] = [
     "/usr/local/bin/sshd",
 ];
 /// Longest time for it to listen.
-const READY_WAIT: Duration = Duration::from_secs(5);
+const READY_WAIT: Duration = Duration::from_secs(60);
 /// How often it is tried until then.
 const READY_LOOK: Duration = Duration::from_millis(5);
 /// The folder that sshd wants to exist when it is started by root (its privilege separation).
@@ -62,14 +62,6 @@ pub fn find() -> Option<PathBuf> {
         fs::create_dir_all(RUN_FOLDER).ok()?;
     }
     Some(sshd)
-}
-
-/// A loopback port that nobody listens on now.
-///
-/// # Errors
-/// When the system gives none.
-pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// The name of the current user, as whom commands run.

@@ -4,7 +4,7 @@ mod site;
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -20,6 +20,7 @@ use super::{
     Broken, Screen,
     child::Guarded,
     host::{Host, new_key},
+    ports::free_pair,
     processes, sshd,
 };
 use crate::{
@@ -31,11 +32,9 @@ use crate::{
 /// The demo's policy.
 const POLICY: &str = include_str!("policy.yml");
 /// Longest time for something to become ready.
-const READY_WAIT: Duration = Duration::from_secs(15);
+const READY_WAIT: Duration = Duration::from_secs(60);
 /// How often it is looked at until then.
 const READY_LOOK: Duration = Duration::from_millis(15);
-/// Pairs of ports that are tried for the controller; each is very likely free.
-const PORT_TRIES: usize = 20;
 /// Rounds of looking for what is still running at the end; each kills what it finds.
 const SWEEP_ROUNDS: usize = 50;
 
@@ -148,26 +147,15 @@ impl Drop for Stage {
 fn make_home(root: &TempDir) -> Result<Home, Broken> {
     let name = |e: lictor_core::name::InvalidName| Broken(e.to_string());
     let plan = Plan {
-        listen: free_pair().map_err(|e| Broken::doing("no free ports", &e))?,
+        listen: SocketAddr::from((
+            Ipv4Addr::LOCALHOST,
+            free_pair().map_err(|e| Broken::doing("no free ports", &e))?,
+        )),
         advertise: None,
         operator: PrincipalName::new("you").map_err(name)?,
         policy: POLICY.to_owned(),
     };
     Ok(init::create(&root.path().join("lictor"), &plan)?)
-}
-
-/// A loopback port that is free and whose upper neighbour is free too.
-fn free_pair() -> std::io::Result<SocketAddr> {
-    let mut trouble = std::io::Error::other("none was tried");
-    for _ in 0..PORT_TRIES {
-        let one = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = one.local_addr()?;
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, address.port().saturating_add(1))) {
-            Ok(_) => return Ok(address),
-            Err(error) => trouble = error,
-        }
-    }
-    Err(trouble)
 }
 
 /// The key with which agents log in to hosts; it stays at the sites.

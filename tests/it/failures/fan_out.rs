@@ -1,6 +1,7 @@
 //! The controller is killed in the middle of a fan-out.
 
 use lictor_core::rollout::{Rollout, Share};
+use lictor_tests::record::EFFECTS;
 
 use super::*;
 
@@ -35,7 +36,11 @@ async fn a_controller_killed_mid_fan_out_ends_every_invocation_and_starts_none_t
     const NAMES: usize = 200;
     let (mut world, names) = many_names(NAMES).await;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let job = submit(&world, &names, &effect("sleep 0.1")).await;
+    // The first few end at once, all others only after the controller was killed.
+    let go = world.file("go");
+    let wait = format!("while ! test -e {}; do sleep 0.05; done", go.display());
+    let body = format!("test $(wc -l < $HOME/{EFFECTS}) -lt 12 || {wait}");
+    let job = submit(&world, &names, &effect(&body)).await;
     let client = world.client().unwrap();
     let some = async || client.get_job(job, 1, None).await.is_ok_and(|page| page.job.counts.succeeded >= 10);
     eventually("the first have ended", some).await.unwrap();
@@ -44,6 +49,7 @@ async fn a_controller_killed_mid_fan_out_ends_every_invocation_and_starts_none_t
     assert!((10..NAMES).contains(&done), "it was killed in the middle: {done}");
     world.start_controller().await.unwrap();
     world.agent_connected().await.unwrap();
+    fs::write(&go, "").unwrap();
     let ended = world.settle(&[job], LONG).await.unwrap();
     assert_eq!(ended, BTreeMap::from([(Outcome::Succeeded.to_string(), NAMES)]), "{}", world.logs());
     assert!(world.seen().values().all(|seen| (seen.starts, seen.begun, seen.done) == (1, 1, 1)));

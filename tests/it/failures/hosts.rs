@@ -29,9 +29,7 @@ async fn an_ssh_link_that_drops_mid_command_makes_it_unknown_and_the_next_one_wo
 async fn an_ssh_link_that_falls_silent_is_given_up_in_bounded_time() {
     let world = World::prepare(&["web-1"]).unwrap();
     let links = Links::lay(&world).await.unwrap();
-    let policy = world.home().join("policy.yml");
-    let text = fs::read_to_string(&policy).unwrap();
-    fs::write(&policy, text.replace("timeout: 60s", "timeout: 600s")).unwrap();
+    world.allow_ten_minutes().unwrap();
     let world = world.set_up().await.unwrap();
     let go = world.file("never");
     let job = submit_for(&world, &["web-1"], &effect_until(&go), Duration::from_secs(600)).await;

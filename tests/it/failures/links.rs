@@ -1,8 +1,14 @@
 //! The agent's link to its controller breaks while a command runs.
 
+use std::time::Instant;
+
 use lictor_tests::{binaries, links::Links, netns::Netns, proxy::Flow};
 
 use super::*;
+
+/// A connection to a host lives through a silence of this long: its keep-alive gives it up later, and what TCP sends again
+/// arrives in between.
+const SSH_HOLDS: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_is_disconnected_mid_command_goes_on_and_its_result_arrives_once() {
@@ -36,6 +42,7 @@ async fn an_agent_whose_network_is_cut_is_shown_as_such_and_its_result_arrives_o
         Some(network.start(&agent, &["run", "--config", &config], &world.file("agent.log")).unwrap());
     world.agent_connected().await.unwrap();
     let (job, id, go) = running(&world, "web-1").await;
+    let cut = Instant::now();
     network.cut().unwrap();
     // Everything goes over this cable; what runs on the host does not need it.
     finish(&world, &id, &go).await;
@@ -44,7 +51,10 @@ async fn an_agent_whose_network_is_cut_is_shown_as_such_and_its_result_arrives_o
     let view = look(&world, job).await;
     assert_eq!((view.phase, view.outcome), (Phase::Running, None));
     network.heal().unwrap();
+    let late = cut.elapsed() > SSH_HOLDS;
     let ended = world.settle(&[job], LONG).await.unwrap();
-    assert_eq!(ended, tally(&Outcome::Succeeded), "{}", world.logs());
+    // The login to the host went over the same cable: on a machine that stood still it is given up before it is whole.
+    let lost = tally(&Outcome::Unknown(Unknown::ConnectionLost));
+    assert!(ended == tally(&Outcome::Succeeded) || (late && ended == lost), "{ended:?}\n{}", world.logs());
     works(&world, "web-1").await;
 }

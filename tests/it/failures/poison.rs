@@ -19,11 +19,14 @@ fn damage(world: &World, kind: u8, id: &[u8; 16]) {
     value.truncate(VERSION_BYTES + 5);
     tree.insert(&key, value).unwrap();
     db.flush().unwrap();
+    drop((tree, db));
+    let file = fs::File::open(state.join("state/db")).unwrap();
+    reopen(|| file.try_lock());
 }
 
 /// sled's threads let go of its lock a moment after they are dropped.
 fn reopen<T, E: std::fmt::Debug>(mut open: impl FnMut() -> Result<T, E>) -> T {
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         if let Ok(opened) = open() {
             return opened;
         }

@@ -94,7 +94,7 @@ async fn of_two_controllers_that_think_they_own_an_agent_the_one_with_the_lower_
     world.agent_connected().await.unwrap();
 
     let other = {
-        let free = || lictor_cli::demo::sshd::free_port().unwrap();
+        let free = || lictor_cli::demo::ports::free_port().unwrap();
         let (listen, enroll) = (format!("127.0.0.1:{}", free()), format!("127.0.0.1:{}", free()));
         let file = old.join("controller.yml");
         let text = fs::read_to_string(&file).unwrap().replace(world.address(), &listen);

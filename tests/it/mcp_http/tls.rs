@@ -1,12 +1,13 @@
 //! TLS: nothing is served in the clear beside it, and a renewed certificate is used without a restart.
 
-use std::{net::TcpListener, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use lictor_cli::demo::ports::free_port;
 use lictor_tests::{World, binaries, process::Process, process::eventually};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -49,7 +50,7 @@ async fn the_listener_speaks_tls_alone_and_takes_up_a_renewed_certificate() {
     let world = World::prepare(&[]).unwrap();
     let home = world.home();
     let first = issue(&home);
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = free_port().unwrap();
     let address = format!("127.0.0.1:{port}");
     let config = home.join("tls.yml");
     let bridge = std::fs::read_to_string(home.join("bridge.yml")).unwrap();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lictor_cli::demo::sshd::{current_user, free_port};
+use lictor_cli::demo::{ports::free_port, sshd::current_user};
 use lictor_client::{
     connect::Client,
     operator::AgentState,
