@@ -10,6 +10,7 @@ mod lines;
 mod log_key;
 pub(crate) mod part;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub mod verdict;
 pub(crate) mod witnesses;
 

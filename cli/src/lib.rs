@@ -19,6 +19,7 @@ mod audit;
 mod commands;
 mod config;
 mod context;
+mod forward;
 mod home;
 mod init;
 mod output;

@@ -175,6 +175,11 @@ impl AuditFollower {
             self.ready.extend(page.records);
         }
     }
+
+    /// The next record if it is here already, so that several can be taken together.
+    pub fn next_ready(&mut self) -> Option<AuditRecord> {
+        self.ready.pop_front()
+    }
 }
 
 // === impl AuditExport ===

@@ -94,7 +94,7 @@ impl KeysUrl {
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let path = uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
         let (tls, default_port) = match uri.scheme_str() {
-            Some("https") => (Some(tls(ca_file)?), 443),
+            Some("https") => (Some(web_tls(ca_file)?), 443),
             Some("http") if is_loopback(&host) => (None, 80),
             _ => return Err(refused()),
         };
@@ -159,7 +159,11 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, InvalidUrl> {
+/// TLS 1.3 towards servers of others: `ca_file` has the authorities that may vouch for them, instead of the system's.
+///
+/// # Errors
+/// [`InvalidUrl`], when there are no authorities.
+pub fn web_tls(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, InvalidUrl> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca_file {
         let unreadable =

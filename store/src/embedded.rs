@@ -14,6 +14,7 @@ mod outputs;
 mod plan;
 mod reserve;
 mod room;
+mod summaries;
 mod table;
 
 use std::{
@@ -25,6 +26,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
+    audit::query::Query,
     digest::Digest,
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
@@ -43,6 +45,7 @@ use self::{
     journal::{Journal, Position},
     outputs::{FileName, OutputFiles},
     plan::Planned,
+    summaries::Summarizer,
     table::{Layer, Table, save_tree},
 };
 use crate::{
@@ -61,6 +64,8 @@ const WRITE_BACK_MS: u64 = 500;
 
 /// A store in a directory.
 pub struct EmbeddedStore {
+    // Ends before the table is closed.
+    _summarizer: Summarizer,
     table: Arc<Table>,
     committer: Committer,
     outputs: OutputFiles,
@@ -144,7 +149,21 @@ impl EmbeddedStore {
         nodes::complete(&table, frontier.size()).map_err(damaged)?;
         let committer =
             Committer::start(Arc::clone(&table), &dir.join("state"), journal, frontier, Arc::clone(&head));
-        Ok(Self { table, committer, outputs, head, _lock: lock })
+        let summarizer = Summarizer::start(Arc::clone(&table), head.subscribe());
+        Ok(Self { _summarizer: summarizer, table, committer, outputs, head, _lock: lock })
+    }
+
+    /// Makes the summaries of all complete blocks of the audit log that have none, and says how many it made. A thread does
+    /// this by itself while little is written; whoever wants figures need not wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when records cannot be read, or the disk has no room.
+    pub fn summarize(&self) -> Result<u64, StoreError> {
+        let mut made = 0;
+        while summaries::make_next(&self.table, self.head.borrow().size)? {
+            made += 1;
+        }
+        Ok(made)
     }
 
     fn record<R: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
@@ -321,6 +340,10 @@ impl Store for EmbeddedStore {
             return Err(corrupt(format!("audit record {next} is missing")));
         }
         Ok(page)
+    }
+
+    async fn audit_may_match(&self, block: u64, query: &Query) -> Result<bool, StoreError> {
+        Ok(summaries::get(&self.table, block)?.is_none_or(|summary| summary.may_match(query)))
     }
 
     async fn audit_head(&self) -> Result<TreeHead, StoreError> {

@@ -18,6 +18,7 @@ pub mod record;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
+    audit::query::Query,
     digest::Digest,
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
@@ -126,6 +127,11 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// At most `limit` audit records from index `from` on.
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Whether a record of the block with this number, of [`BLOCK`](record::summary::BLOCK) records, may fit `query`: `false`
+    /// is certain. A store that has no summaries always says so.
+    async fn audit_may_match(&self, _block: u64, _query: &Query) -> Result<bool, StoreError> {
+        Ok(true)
+    }
     /// Size and root of the audit log.
     async fn audit_head(&self) -> Result<TreeHead, StoreError>;
     /// Size and root of the audit log, as they change.

@@ -12,6 +12,7 @@ mod invocation;
 mod job;
 mod policy;
 mod rollout;
+pub mod summary;
 
 use std::fmt::Display;
 

@@ -2,7 +2,9 @@
 
 mod exports;
 mod format;
+mod forward;
 mod mutations;
+mod reports;
 mod samples;
 
 use std::{fs, path::Path, process::Command};

@@ -1,6 +1,7 @@
 //! Benchmarks: what they share.
 
 pub mod asyncssh;
+pub mod audit;
 pub mod bare;
 pub mod fanout;
 pub mod fleet;

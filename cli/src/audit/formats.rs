@@ -48,6 +48,15 @@ pub(crate) struct Formatter {
     ocsf: Ocsf,
 }
 
+// === impl Format ===
+
+impl Format {
+    /// The name, as arguments have it.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 // === impl Formatter ===
 
 impl Formatter {

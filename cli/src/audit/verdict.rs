@@ -8,7 +8,7 @@ use lictor_certs::{
 };
 use lictor_core::{
     audit::query::Query,
-    merkle::{Frontier, leaf_hash},
+    merkle::{Frontier, TreeHead, leaf_hash},
 };
 use lictor_store::record::AuditFacts;
 
@@ -72,6 +72,37 @@ pub fn write<W: io::Write>(
         }
     }
     writer.finish()
+}
+
+/// A whole log on its way into a file, record by record: for logs that are larger than memory.
+#[derive(Debug)]
+pub struct Exporter<W>(Writer<W>);
+
+// === impl Exporter ===
+
+impl<W: io::Write> Exporter<W> {
+    /// Begins with the checkpoint of `head`, signed with `key`.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn begin(out: W, head: TreeHead, origin: &Origin, key: &SigningKey) -> io::Result<Self> {
+        let note = sign_checkpoint(origin, &head, key);
+        Writer::begin(out, &note, (0, head.size), None).map(Self)
+    }
+    /// Adds the record with this index.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn record(&mut self, index: u64, content: &[u8]) -> io::Result<()> {
+        self.0.record(index, content)
+    }
+    /// Ends it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
+    }
 }
 
 /// Whether a part holds this record.

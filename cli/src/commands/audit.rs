@@ -3,6 +3,8 @@
 mod bounds;
 pub(crate) mod export;
 mod fork;
+mod forward;
+mod report;
 mod search;
 mod show;
 pub(crate) mod stats;
@@ -66,6 +68,8 @@ enum Verb {
         fork: Option<PathBuf>,
     },
     Export(export::Arguments),
+    Forward(forward::Arguments),
+    Report(report::Arguments),
 }
 
 /// Which keys vouch for an exported log.
@@ -108,5 +112,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
             }
         }
         Verb::Export(arguments) => export::run(arguments, context).await,
+        Verb::Forward(arguments) => forward::run(arguments, context).await,
+        Verb::Report(arguments) => report::run(arguments, context).await,
     }
 }

@@ -1,6 +1,6 @@
 //! AuditService: decode, call, encode. Reading is itself recorded.
 
-mod search;
+pub mod search;
 
 use std::{
     collections::HashMap,

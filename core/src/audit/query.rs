@@ -5,6 +5,8 @@
 
 use std::{fmt, str::FromStr};
 
+pub mod needs;
+
 /// Longest query, in bytes: more than a person writes, and small in a record that says who searched for what.
 pub const MAX_QUERY_BYTES: usize = 1024;
 /// Most terms of a query: each is held against each record.

@@ -23,6 +23,8 @@ pub(super) const FREEZE: &[u8] = b"f";
 pub(super) const HOST: &[u8] = b"h";
 pub(super) const OPEN: &[u8] = b"o";
 pub(super) const POLICY: &[u8] = b"p";
+/// Summaries of blocks of the audit log, by number.
+pub(super) const SUMMARY: &[u8] = b"S";
 
 /// Length of the key of an audit record.
 pub(super) const AUDIT_BYTES: usize = 9;
@@ -102,6 +104,13 @@ pub(super) fn node(level: u32, index: u64) -> Vec<u8> {
 }
 pub(super) fn checkpoint(size: u64) -> Vec<u8> {
     [CHECKPOINT, &size.to_be_bytes()].concat()
+}
+pub(super) fn summary(block: u64) -> Vec<u8> {
+    [SUMMARY, &block.to_be_bytes()].concat()
+}
+/// The number in the key of a summary.
+pub(super) fn summary_block(key: &[u8]) -> Result<u64, StoreError> {
+    audit_index(key)
 }
 pub(super) fn after_audit() -> Vec<u8> {
     vec![b'b']

@@ -251,6 +251,15 @@ impl Table {
         Ok(save_tree(&self.shared.db, &self.shared.state_dir)?)
     }
 
+    /// Writes what can be made again beside the journal, unless the disk has no room for it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it has not, or sled cannot take it.
+    pub(super) fn put_derived(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.shared.reserve.renew(key.len() + value.len())?;
+        self.shared.tree.insert(key, value).map(drop).map_err(corrupt)
+    }
+
     /// sled itself, for what is written beside the journal because it can be made again.
     pub(super) fn tree(&self) -> &sled::Tree {
         &self.shared.tree

@@ -5,7 +5,7 @@
 
 use lictor_tests::{
     bench::{
-        fanout, latency,
+        audit, fanout, latency,
         options::{Options, Part},
         policy, store,
     },
@@ -18,6 +18,11 @@ fn main() -> anyhow::Result<()> {
     raise_file_limit()?;
     if options.wants(Part::Policy) {
         policy::measure()?;
+    }
+    if options.wants(Part::Audit) {
+        // Producers need both cores, as in a controller.
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(audit::measure(options.records()))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

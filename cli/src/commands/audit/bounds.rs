@@ -1,6 +1,6 @@
 //! From when to when, or from which record to which, as people type it; and queries of such arguments.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use clap::Args;
 use lictor_core::{
@@ -80,6 +80,30 @@ impl FromStr for Bound {
             Err(_) => moment(text).map(Self::Moment).map_err(|e| format!("{e}, nor the index of a record")),
         }
     }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "record {index}"),
+            Self::Moment(at) => at.fmt(f),
+        }
+    }
+}
+
+/// The records from one bound to before another: a range of indices, and terms for moments.
+pub(super) fn between(from: Option<Bound>, to: Option<Bound>) -> Result<((u64, u64), Vec<Term>), Trouble> {
+    let mut range = (0, u64::MAX);
+    let mut terms = Vec::new();
+    for (bound, slot, what) in [(from, &mut range.0, What::Since), (to, &mut range.1, What::Until)] {
+        match bound {
+            Some(Bound::Index(index)) => *slot = index,
+            Some(Bound::Moment(at)) => terms.push(Term::new(what, &at.to_string())),
+            None => {}
+        }
+    }
+    let terms = terms.into_iter().collect::<Result<Vec<_>, _>>();
+    Ok((range, terms.map_err(|e| Trouble::usage(e.to_string(), "leave a bound out"))?))
 }
 
 /// A moment: some time ago, or as RFC 3339.

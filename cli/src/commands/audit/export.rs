@@ -7,23 +7,20 @@ use std::{
 };
 
 use clap::Args;
-use lictor_core::{
-    audit::query::{Query, Term, What},
-    merkle::TreeHead,
-};
+use lictor_core::{audit::query::Query, merkle::TreeHead};
 use lictor_runtime::exit::Exit;
 use lictor_store::record::AuditFacts;
 use serde::Serialize;
 
 use super::{
     KeyArguments,
-    bounds::Bound,
+    bounds::{Bound, between},
     verify::{Signed, each_record, pinned, signed_head, verify_file},
 };
 use crate::{
     Done,
     audit::{
-        Verified,
+        Verified, anchor,
         bundle::{self, Writer},
         formats::{Format, Formatter},
         keys::Keys,
@@ -215,19 +212,8 @@ async fn range(arguments: &Arguments, connected: &Connected, head: TreeHead) -> 
 
 /// Writes a line a record.
 async fn lines<W: Write>(arguments: &Arguments, mut out: W, context: &Context) -> Result<(u64, W), Trouble> {
-    let mut range = (0, u64::MAX);
-    let mut terms = Vec::new();
-    for (bound, slot, what) in
-        [(arguments.from, &mut range.0, What::Since), (arguments.to, &mut range.1, What::Until)]
-    {
-        match bound {
-            Some(Bound::Index(index)) => *slot = index,
-            Some(Bound::Moment(at)) => terms.push(Term::new(what, &at.to_string())),
-            None => {}
-        }
-    }
-    let filter = arguments.filter.clone().unwrap_or_default();
-    let filter = terms.into_iter().collect::<Result<Vec<_>, _>>().and_then(|terms| filter.and(terms));
+    let (range, terms) = between(arguments.from, arguments.to)?;
+    let filter = arguments.filter.clone().unwrap_or_default().and(terms);
     let filter = filter.map_err(|e| Trouble::usage(e.to_string(), "leave a term out"))?;
     let mut formatter = Formatter::new(arguments.format, "lictor");
     let mut written = 0;
@@ -268,8 +254,9 @@ pub(super) async fn each_verified(
     let connected = context.connect()?;
     let keys = keys.map_or_else(|| pinned(&connected.settings), Ok)?;
     let log = connected.settings.origin()?.to_string();
-    let Signed { note, head, signer, .. } = signed_head(&connected, &keys).await?;
-    let mut replay = Replay::new(None);
+    let Signed { note, head, signer, keys } = signed_head(&connected, &keys).await?;
+    let known = anchor::load(&connected.home.checkpoint(), &connected.settings.origin()?, &keys.log)?;
+    let mut replay = Replay::new(known);
     each_record(&connected, head, |index, content| {
         replay.push(index, content)?;
         take(&log, index, content)
@@ -280,7 +267,7 @@ pub(super) async fn each_verified(
 }
 
 /// Half a file is not kept: somebody might take it for a whole one.
-fn discard(file: &Path) {
+pub(super) fn discard(file: &Path) {
     // Why it is not whole is told; that it cannot be removed either would say nothing more.
     let _ = std::fs::remove_file(file);
 }

@@ -1,28 +1,36 @@
-//! Looking through the log from its end: block by block, up to a bound, without an index.
+//! Looking through the log from its end: block by block, up to a bound. Of most blocks a summary says that nothing in them fits.
 //!
 //! Most records are passed over without being parsed: a query knows text that every record that fits must have.
 
 use lictor_core::audit::query::Query;
-use lictor_store::{AuditEntry, Store, StoreError, record::AuditFacts};
+use lictor_store::{
+    AuditEntry, Store, StoreError,
+    record::{AuditFacts, summary},
+};
 
 /// Records read at a time: a few hundred KiB, and short enough a task between two chances for others.
 const BLOCK: u64 = 500;
+/// Looking at the summary of a block is about as much work as looking at so many records.
+const SUMMARY_WORK: u64 = 16;
 /// Most records that one call looks at: well below a second, so that a caller can show how far it is, and stop.
 const MOST: u64 = 100_000;
 
 /// What was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub struct Found {
     /// Newest first.
-    pub(super) entries: Vec<AuditEntry>,
+    pub entries: Vec<AuditEntry>,
     /// The lowest index that was looked at; 0: nothing is left.
-    pub(super) next: u64,
-    /// How many records were looked at.
-    pub(super) looked_at: u64,
+    pub next: u64,
+    /// How many records were looked at, or passed over because of their block's summary.
+    pub looked_at: u64,
 }
 
 /// At most `limit` records below `before` that fit `query`.
-pub(super) async fn newest_first(
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn newest_first(
     store: &dyn Store,
     query: &Query,
     before: u64,
@@ -30,9 +38,17 @@ pub(super) async fn newest_first(
 ) -> Result<Found, StoreError> {
     let mut entries = Vec::new();
     let mut next = before;
-    let end = before.saturating_sub(MOST);
-    while next > end && entries.len() < limit {
-        let from = next.saturating_sub(BLOCK).max(end);
+    let mut work = MOST;
+    while next > 0 && work > 0 && entries.len() < limit {
+        let block = (next - 1) / summary::BLOCK;
+        let first = block * summary::BLOCK;
+        if !store.audit_may_match(block, query).await? {
+            next = first;
+            work = work.saturating_sub(SUMMARY_WORK);
+            continue;
+        }
+        let from = next.saturating_sub(BLOCK.min(work)).max(first);
+        work -= next - from;
         let count = usize::try_from(next - from).unwrap_or(usize::MAX);
         for entry in store.audit(from, count).await?.into_iter().rev() {
             if entries.len() >= limit {
@@ -55,8 +71,13 @@ fn fits(query: &Query, content: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lictor_core::{audit::AuditEvent, clock::Timestamp};
-    use lictor_store::{Change, memory::MemoryStore};
+    use lictor_core::{
+        audit::AuditEvent,
+        clock::Timestamp,
+        name::{PrincipalName, TenantName},
+        principal::{Principal, PrincipalKind},
+    };
+    use lictor_store::{Change, embedded::EmbeddedStore, memory::MemoryStore};
 
     use super::*;
 
@@ -81,6 +102,67 @@ mod tests {
             indices.extend(found.entries.iter().map(|e| e.index));
         }
         assert_eq!(indices, (0..1_203).rev().collect::<Vec<_>>());
+    }
+
+    /// The indices of all that fit, page by page.
+    async fn all(store: &dyn Store, query: &str, page: usize) -> Vec<u64> {
+        let query: Query = query.parse().unwrap();
+        let mut before = store.audit_head().await.unwrap().size;
+        let mut indices = Vec::new();
+        while before > 0 {
+            let found = newest_first(store, &query, before, page).await.unwrap();
+            assert!(found.next < before && found.looked_at == before - found.next);
+            before = found.next;
+            indices.extend(found.entries.iter().map(|e| e.index));
+        }
+        indices
+    }
+
+    #[tokio::test]
+    async fn with_summaries_the_same_is_found_in_one_call() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(dir.path()).unwrap();
+        let read = |n: u64| AuditEvent::AuditRead {
+            by: Principal {
+                tenant: TenantName::new("default").unwrap(),
+                kind: PrincipalKind::User,
+                name: PrincipalName::new(if n == 1_500 { "mallory" } else { "ops" }).unwrap(),
+            },
+            from: n,
+            count: 1,
+            query: None,
+        };
+        // Blocks of 1,024 records: five, and a part of a sixth.
+        for first in (0..5_300u64).step_by(100) {
+            let change = Change::new(Timestamp::from_micros(first), read(first));
+            let _ =
+                store.commit((first + 1..first + 100).map(read).fold(change, Change::event)).await.unwrap();
+        }
+        let queries =
+            ["who:user:mallory", "who:*allor*", "who:user:ops kind:audit_read", "kind:freeze_set", ""];
+        let mut plain = Vec::new();
+        for query in queries {
+            plain.push(all(&store, query, 300).await);
+        }
+        assert_eq!(
+            (plain[0].as_slice(), plain[1].as_slice(), plain[2].len()),
+            (&[1_500][..], &[1_500][..], 5_299)
+        );
+        assert!(store.summarize().unwrap() <= 5);
+        assert_eq!(store.summarize().unwrap(), 0);
+        let mallory: Query = queries[0].parse().unwrap();
+        let mut may = Vec::new();
+        for block in 0..6 {
+            may.push(store.audit_may_match(block, &mallory).await.unwrap());
+        }
+        assert_eq!(
+            may,
+            [false, true, false, false, false, true],
+            "the block of the record, and the one that is not complete"
+        );
+        for (query, plain) in queries.into_iter().zip(plain) {
+            assert_eq!(all(&store, query, 300).await, plain, "{query}");
+        }
     }
 
     #[tokio::test]
