@@ -8,29 +8,30 @@ use lictor_store::{AuditEntry, Store, StoreError, record::AuditFacts};
 /// Records read at a time: a few hundred KiB, and short enough a task between two chances for others.
 const BLOCK: u64 = 500;
 /// Most records that one call looks at: well below a second, so that a caller can show how far it is, and stop.
-const MOST: u64 = 100_000;
+pub(super) const MOST: u64 = 100_000;
 
 /// What was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(in crate::api) struct Found {
     /// Newest first.
-    pub(super) entries: Vec<AuditEntry>,
+    pub(in crate::api) entries: Vec<AuditEntry>,
     /// The lowest index that was looked at; 0: nothing is left.
-    pub(super) next: u64,
+    pub(in crate::api) next: u64,
     /// How many records were looked at.
-    pub(super) looked_at: u64,
+    pub(in crate::api) looked_at: u64,
 }
 
-/// At most `limit` records below `before` that fit `query`.
-pub(super) async fn newest_first(
+/// At most `limit` records below `before` that fit `query`, of at most `most` that are looked at.
+pub(in crate::api) async fn newest_first(
     store: &dyn Store,
     query: &Query,
     before: u64,
     limit: usize,
+    most: u64,
 ) -> Result<Found, StoreError> {
     let mut entries = Vec::new();
     let mut next = before;
-    let end = before.saturating_sub(MOST);
+    let end = before.saturating_sub(most);
     while next > end && entries.len() < limit {
         let from = next.saturating_sub(BLOCK).max(end);
         let count = usize::try_from(next - from).unwrap_or(usize::MAX);
@@ -75,7 +76,7 @@ mod tests {
         let query: Query = "kind:controller_started".parse().unwrap();
         let (mut before, mut indices) = (1_203, Vec::new());
         while before > 0 {
-            let found = newest_first(&store, &query, before, 100).await.unwrap();
+            let found = newest_first(&store, &query, before, 100, MOST).await.unwrap();
             assert_eq!(found.looked_at, before - found.next);
             before = found.next;
             indices.extend(found.entries.iter().map(|e| e.index));
@@ -87,10 +88,10 @@ mod tests {
     async fn what_does_not_fit_is_passed_over_to_the_beginning_and_nothing_comes_from_before_it() {
         let store = store(10).await;
         let query: Query = "since:1970-01-01T00:00:00.000007Z".parse().unwrap();
-        let found = newest_first(&store, &query, 10, 100).await.unwrap();
+        let found = newest_first(&store, &query, 10, 100, MOST).await.unwrap();
         assert_eq!(found.entries.iter().map(|e| e.index).collect::<Vec<_>>(), [9, 8, 7]);
         assert_eq!((found.next, found.looked_at), (0, 10));
-        let found = newest_first(&store, &"host:none".parse().unwrap(), 0, 100).await.unwrap();
+        let found = newest_first(&store, &"host:none".parse().unwrap(), 0, 100, MOST).await.unwrap();
         assert!(found.entries.is_empty() && found.next == 0);
     }
 }
