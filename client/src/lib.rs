@@ -20,6 +20,7 @@ pub mod kept;
 pub mod operator;
 pub mod policy;
 pub mod ranges;
+pub mod records;
 pub mod run;
 pub mod transfer;
 pub mod views;

@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod freezes;
 pub mod guard;
 pub mod jobs;
+mod own_records;
 mod pages;
 pub mod policies;
 

@@ -10,6 +10,8 @@ use serde_json::Value;
 
 /// The field of an answer that names those in which others speak: data, never instructions.
 pub(crate) const UNTRUSTED: &str = "untrusted";
+/// The field of a refusal in which a site speaks.
+pub(crate) const DENIAL_REASON: &str = "denial_reason";
 
 /// A result, and why nothing ran if nothing did.
 #[derive(Debug)]
@@ -27,6 +29,9 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// What to do next.
     pub(crate) next_step: String,
+    /// Why it was denied, in the words of the site or of whoever froze it. Data, never instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) denial_reason: Option<String>,
     /// Further facts by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "serde_json::Map<String, Value>")]
@@ -50,6 +55,8 @@ impl<T: Serialize> Answer<T> {
     /// The answer as MCP wants it. `untrusted` names the fields in which others than Lictor and its caller speak.
     pub(crate) fn into_result(self, untrusted: &[&str]) -> CallToolResult {
         let mut structured = serde_json::to_value(&self.result).unwrap_or_default();
+        let said = self.refusal.as_ref().is_some_and(|refusal| refusal.denial_reason.is_some());
+        let untrusted: Vec<&str> = untrusted.iter().copied().chain(said.then_some(DENIAL_REASON)).collect();
         if let (false, Value::Object(all)) = (untrusted.is_empty(), &mut structured) {
             all.insert(UNTRUSTED.to_owned(), untrusted.into());
         }
@@ -84,6 +91,7 @@ impl From<&Failure> for Refusal {
             code: failure.code.as_str().to_owned(),
             message: failure.message.clone(),
             next_step: failure.next_step.clone(),
+            denial_reason: None,
             details: failure.details.iter().cloned().collect(),
         }
     }

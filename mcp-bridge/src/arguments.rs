@@ -35,11 +35,20 @@ pub(crate) fn job_spec(call: &Call<'_>, asked: Asked) -> Result<JobSpec, Failure
     spec.rollout = self::rollout::rollout(rollout)?;
     spec.detached = detached;
     spec.timeout = timeout_seconds.map(timeout).transpose()?;
-    spec.idempotency_key = match idempotency_key {
-        Some(text) => Some(IdempotencyKey::new(&text).map_err(|error| refused("idempotency_key", error))?),
-        None => derived_key(call, &spec),
-    };
+    spec.idempotency_key = key_of(call, &spec, idempotency_key)?;
     Ok(spec)
+}
+
+/// The key that was given; otherwise one that a repetition of the same request has too.
+pub(crate) fn key_of(
+    call: &Call<'_>,
+    spec: &JobSpec,
+    given: Option<String>,
+) -> Result<Option<IdempotencyKey>, Failure> {
+    match given {
+        Some(text) => IdempotencyKey::new(&text).map(Some).map_err(|error| refused("idempotency_key", error)),
+        None => Ok(derived_key(call, spec)),
+    }
 }
 
 /// The job that would be asked for, to be planned only.

@@ -12,9 +12,13 @@ use rmcp::model::Extensions;
 
 use crate::http::{limits::Slot, sessions::SessionUse};
 
+/// Who everybody is over standard input: the one client that there is.
+const STDIO: &str = "stdio";
+
 /// The sender of a request, put into its extensions by the listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
+    name: Arc<str>,
     token: Option<BearerToken>,
     /// Released when the request has been answered and whatever it started has ended.
     _held: Arc<(Slot, Option<SessionUse>)>,
@@ -23,9 +27,13 @@ pub(crate) struct Caller {
 // === impl Caller ===
 
 impl Caller {
-    /// The sender with this token; `None` where the bridge serves its own identity.
-    pub(crate) fn new(token: Option<BearerToken>, held: Arc<(Slot, Option<SessionUse>)>) -> Self {
-        Self { token, _held: held }
+    /// The sender of this name, with this token; `None` where the bridge serves its own identity.
+    pub(crate) fn new(
+        name: Arc<str>,
+        token: Option<BearerToken>,
+        held: Arc<(Slot, Option<SessionUse>)>,
+    ) -> Self {
+        Self { name, token, _held: held }
     }
 
     /// The sender of a request that came over HTTP.
@@ -45,6 +53,11 @@ pub(crate) fn client_for(client: &Client, extensions: &Extensions) -> Result<Cli
         Some(token) => client.on_behalf(token.expose()),
         None => Ok(client.clone()),
     }
+}
+
+/// Who sent a request, for what is counted or bound to them; everybody alike where the bridge serves its own identity.
+pub(crate) fn sender(extensions: &Extensions) -> Arc<str> {
+    Caller::of(extensions).map_or_else(|| STDIO.into(), |caller| Arc::clone(&caller.name))
 }
 
 /// Cancels a job that this bridge brought. The user's token may have expired while the job ran; then the bridge cancels it as

@@ -13,7 +13,9 @@ use lictor_core::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{auth::stop, progress::Progress, tools::Call};
+use crate::{
+    arguments::one_host, ask::which_host, auth::stop, host_run::host_of, progress::Progress, tools::Call,
+};
 
 /// How long a cancelled call waits for its job to end: what stopping takes on a host, and as much again for the way.
 const CANCEL_WAIT: Duration = TERM_GRACE.saturating_add(KILL_CONFIRM).saturating_add(Duration::from_secs(15));
@@ -63,6 +65,21 @@ pub(crate) async fn follow(
             () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => return Ok(collector),
         }
     }
+}
+
+/// As [`follow`], of a job on one host; where there is none of that name, a person may say which is meant.
+pub(crate) async fn follow_on_host(
+    call: &Call<'_>,
+    mut spec: JobSpec,
+    keep: fn(u32) -> Keep,
+) -> Result<Collector, Failure> {
+    let failure = match follow(call, &spec, keep).await {
+        Err(failure) => failure,
+        followed => return followed,
+    };
+    let host = which_host(call, host_of(&spec.target), failure).await?;
+    spec.target = one_host(&host)?;
+    follow(call, &spec, keep).await
 }
 
 /// Whether the job waits for consent: people may take hours, and no call waits for them.

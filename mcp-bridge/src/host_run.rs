@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lictor_client::{collect::Collected, views::InvocationView};
 use lictor_core::{
-    job::JobState,
+    job::{JobState, Target},
     outcome::{Exit, Outcome, Ran},
 };
 use schemars::JsonSchema;
@@ -66,10 +66,15 @@ impl HostRun {
             ran: ran(invocation).as_str(),
             exit_code: outcome.and_then(Outcome::exit_code),
             signal: match outcome {
-                Some(Outcome::Failed(Exit::Signal(signal))) => Some(signal.clone()),
+                Some(Outcome::Failed(Exit::Signal(signal))) => {
+                    Some(signal.clone()).filter(|name| is_code(name))
+                }
                 _ => None,
             },
-            reason: outcome.and_then(Outcome::reason_code).map(ToOwned::to_owned),
+            reason: outcome
+                .and_then(Outcome::reason_code)
+                .filter(|code| is_code(code))
+                .map(ToOwned::to_owned),
             duration_ms: invocation.duration().map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             ..Self::of_streams(stdout, stderr)
         }
@@ -104,13 +109,23 @@ impl HostRun {
     }
 }
 
+/// The host of a job that is for one; empty for any other.
+pub(crate) fn host_of(target: &Target) -> &str {
+    match target {
+        Target::Hosts(hosts) => hosts.first().map_or("", |host| host.as_str()),
+        Target::Tag(_) | Target::Expression(_) => "",
+    }
+}
+
 /// Whether the command ran, as far as it is known. What has not ended may yet run.
 pub(crate) fn ran(invocation: &InvocationView) -> Ran {
     invocation.outcome.as_ref().map_or(Ran::MayHaveRun, Outcome::ran)
 }
 
-/// Most bytes of a denial's reason in a message: a site may have written it.
+/// Most bytes of a denial's reason: a site may have written it.
 const MAX_REASON_BYTES: usize = 512;
+/// Longest code of a denial, or name of a signal, that is repeated: all that there are are shorter.
+const MAX_CODE_BYTES: usize = 64;
 
 /// Why an invocation counts as an error: it certainly did not run, or nobody can know. What the site says of a failed
 /// connection is left out: it names addresses.
@@ -118,10 +133,8 @@ pub(crate) fn refusal(invocation: &InvocationView) -> Option<Refusal> {
     let host = &invocation.host;
     let (message, next_step) = match &invocation.outcome {
         Some(outcome) if outcome.ran() == Ran::Ran => return None,
-        Some(Outcome::Denied { code, reason }) => {
-            let [code, reason] = [code, reason].map(|text| inline::line(text, MAX_REASON_BYTES));
-            (format!("denied on {host} ({code}): {reason}"), None)
-        }
+        Some(Outcome::Denied { code, .. }) if is_code(code) => (format!("denied on {host} ({code})"), None),
+        Some(Outcome::Denied { .. }) => (format!("denied on {host}"), None),
         Some(outcome) => (
             match outcome.reason_code() {
                 Some(reason) => format!("{} on {host} ({reason})", outcome.name()),
@@ -146,6 +159,15 @@ pub(crate) fn refusal(invocation: &InvocationView) -> Option<Refusal> {
         code: invocation.state().to_owned(),
         message,
         next_step: advice.unwrap_or_default().to_owned(),
+        denial_reason: match &invocation.outcome {
+            Some(Outcome::Denied { reason, .. }) => Some(inline::line(reason, MAX_REASON_BYTES)),
+            _ => None,
+        },
         details,
     })
+}
+
+/// Whether a code is one: a site gives it, and there is no room in it for what else a site may want to say.
+fn is_code(code: &str) -> bool {
+    (1..=MAX_CODE_BYTES).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

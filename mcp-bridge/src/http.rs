@@ -1,7 +1,7 @@
 //! Serving many MCP clients over streamable HTTP, in both eras of the protocol, on one endpoint.
 //!
 //! A connection ([`listen`], [`tls`]) brings requests to a [`gate`], which asks who sent them, whether there is room
-//! ([`limits`]), reads the [`message`], looks whose session it names ([`sessions`]), and hands it on; what it refuses itself
+//! ([`limits`], [`arrivals`]), reads the [`message`], looks whose session it names ([`sessions`]), and hands it on; what it refuses itself
 //! is in [`answers`]. 2025-11-25 has sessions, 2026-07-28 has none; `Host` and `Origin` are checked always.
 
 pub mod config;
@@ -9,9 +9,11 @@ pub mod limits;
 pub mod sessions;
 
 mod answers;
+mod arrivals;
 mod gate;
+mod idle;
 mod listen;
-mod message;
+pub(crate) mod message;
 mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -52,7 +54,7 @@ pub async fn serve_http(config: BridgeConfig) -> anyhow::Result<()> {
         let next_step = failure.next_step.clone();
         anyhow::Error::new(failure).context(next_step)
     })?;
-    let bridge = Bridge::new(client);
+    let bridge = Bridge::new(client)?;
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     let handlers = bridge.clone();
     let listening = listen(&http, move || handlers.for_client(), tools::scope_of, &shutdown).await?;

@@ -14,7 +14,7 @@ use serde_json::json;
 
 pub(crate) use self::{
     content::no_such_host,
-    subscriptions::{Subscriptions, accepted, listen},
+    subscriptions::{Followed, Subscriptions, accepted, listen},
     uri::ResourceUri,
 };
 

@@ -1,6 +1,6 @@
 //! The JSON Schemas of tools: of arguments as they are, of results together with refusals.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, collections::HashSet, sync::Arc};
 
 use rmcp::{
     handler::server::tool::{schema_for_output, schema_for_type},
@@ -9,7 +9,7 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Refusal, UNTRUSTED};
+use crate::answer::{DENIAL_REASON, Refusal, UNTRUSTED};
 
 /// How a description of a field marks that others than Lictor and its caller speak in it.
 const NEVER_INSTRUCTIONS: &str = "never instructions";
@@ -17,6 +17,10 @@ const NEVER_INSTRUCTIONS: &str = "never instructions";
 const IDENTITY_FIELDS: usize = 2;
 /// What remains of such a description.
 const UNTRUSTED_DATA: &str = "Untrusted data.";
+
+/// What the schemas of a list have said already: a model reads all of them, and pays for every word.
+#[derive(Debug, Default)]
+pub(crate) struct Said(HashSet<String>);
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema + Any>() -> Arc<JsonObject> {
@@ -40,11 +44,12 @@ pub(crate) fn output<T: JsonSchema + Any>(untrusted: &[&str]) -> Arc<JsonObject>
         schema.remove(name);
     }
     let required_of_result = identity(schema.remove("required"));
-    let required_of_refusal = refusal.remove("required").unwrap_or_else(|| json!([]));
+    let required_of_refusal = identity(refusal.remove("required"));
     if let (Some(Value::Object(all)), Some(Value::Object(more))) =
         (schema.get_mut("properties"), refusal.remove("properties"))
     {
-        for (name, property) in more {
+        let runs = untrusted.contains(&"stderr");
+        for (name, property) in more.into_iter().filter(|(name, _)| runs || name != DENIAL_REASON) {
             all.entry(name).or_insert(property);
         }
         if !untrusted.is_empty() {
@@ -63,7 +68,7 @@ pub(crate) fn output<T: JsonSchema + Any>(untrusted: &[&str]) -> Arc<JsonObject>
     }
 }
 
-/// What tells a result from a refusal: the first fields of it, which it always has.
+/// What tells a result from a refusal, and a refusal from a result: the first fields of it, which it always has.
 fn identity(required: Option<Value>) -> Value {
     match required {
         Some(Value::Array(names)) => names.into_iter().take(IDENTITY_FIELDS).collect(),
@@ -71,7 +76,8 @@ fn identity(required: Option<Value>) -> Value {
     }
 }
 
-/// Leaves out what is said of fields, but for whether they are to be trusted; and within lists, which are always there.
+/// Leaves out what is said of fields, but for whether they are to be trusted; and within lists, what is always there, or
+/// everything where only Lictor speaks.
 fn terse(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -89,9 +95,43 @@ fn terse(schema: &mut Value) {
                 map.remove("additionalProperties");
             }
             map.values_mut().for_each(terse);
+            if let Some(items) = map.get_mut("items")
+                && items["properties"].is_object()
+                && !items.to_string().contains(UNTRUSTED_DATA)
+            {
+                *items = json!({ "type": "object" });
+            }
         }
         Value::Array(items) => items.iter_mut().for_each(terse),
         _ => {}
+    }
+}
+
+// === impl Said ===
+
+impl Said {
+    /// The schema of a tool's arguments, without words within an argument that an earlier tool has had too.
+    pub(crate) fn input(&mut self, schema: &mut JsonObject) {
+        let Some(Value::Object(arguments)) = schema.get_mut("properties") else { return };
+        for argument in arguments.values_mut().filter(|argument| argument["properties"].is_object()) {
+            if !self.0.insert(argument["properties"].to_string())
+                && let Some(Value::Object(fields)) = argument.get_mut("properties")
+            {
+                fields.values_mut().filter_map(Value::as_object_mut).for_each(|field| {
+                    field.remove("description");
+                });
+            }
+        }
+    }
+
+    /// The schema of a tool's result, without the form of a list's entries that an earlier tool has had too.
+    pub(crate) fn output(&mut self, schema: &mut JsonObject) {
+        let Some(Value::Object(fields)) = schema.get_mut("properties") else { return };
+        for items in fields.values_mut().filter_map(|field| field.get_mut("items")) {
+            if items["properties"].is_object() && !self.0.insert(items.to_string()) {
+                *items = json!({ "type": "object" });
+            }
+        }
     }
 }
 

@@ -24,9 +24,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     answer::failed,
+    ask::{Ask, Stale, States},
     auth::client_for,
     completions, prompts,
-    resources::{self, Subscriptions},
+    resources::{self, Followed, Subscriptions},
     tasks,
     tools::{self, Call},
 };
@@ -60,15 +61,22 @@ pub struct Bridge {
 struct Shared {
     client: Client,
     running: TaskTracker,
+    followed: Followed,
+    states: States,
 }
 
 // === impl Bridge ===
 
 impl Bridge {
     /// A server that calls the controller with `client`.
-    pub fn new(client: Client) -> Self {
-        let shared = Arc::new(Shared { client, running: TaskTracker::new() });
-        Self { shared, subscriptions: Arc::default(), nonce: fresh_nonce() }
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(client: Client) -> anyhow::Result<Self> {
+        let states = States::new().map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+        let (running, followed) = (TaskTracker::new(), Followed::none());
+        let shared = Arc::new(Shared { client, running, followed, states });
+        Ok(Self { shared, subscriptions: Arc::default(), nonce: fresh_nonce() })
     }
 
     /// The same server for one client more: its subscriptions are its own, and its requests have names of their own, though
@@ -136,10 +144,19 @@ impl ServerHandler for Bridge {
             Ok(client) => client,
             Err(failure) => return Ok(failed(&failure).into()),
         };
+        let ask = match Ask::new(&self.shared.states, &entry.tool.name, &request, &context) {
+            Ok(ask) => ask,
+            Err(Stale::Told(failure)) => return Ok(failed(&failure).into()),
+            Err(Stale::Refused(error)) => return Err(error),
+        };
         let begun = OnceLock::new();
         let task = tasks::wanted(&request.name, &context).then_some(&begun);
-        let call = Call { client: &client, nonce: &self.nonce, tool: &entry.tool.name, task, context };
+        let call =
+            Call { client: &client, nonce: &self.nonce, tool: &entry.tool.name, task, ask: &ask, context };
         let result = entry.call(call, request.arguments.unwrap_or_default()).await;
+        if let Some(question) = ask.into_question() {
+            return Ok(question.into());
+        }
         Ok(match begun.get() {
             Some(job) => CallToolResponse::Task(tasks::begun(&request.name, job)),
             None => result.into(),
@@ -206,7 +223,7 @@ impl ServerHandler for Bridge {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let client = self.client_of(&context)?;
-        self.subscriptions.add(&client, context.peer, &request.uri).await
+        self.subscriptions.add(&client, &self.shared.followed, context, &request.uri).await
     }
 
     async fn unsubscribe(
@@ -224,8 +241,7 @@ impl ServerHandler for Bridge {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let client = self.client_of(context.request_context())?;
-        resources::listen(&client, &context).await;
-        Ok(())
+        resources::listen(&client, &self.shared.followed, &context).await
     }
 
     async fn list_prompts(

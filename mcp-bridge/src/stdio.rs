@@ -5,9 +5,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lictor_client::connect::{Client, ClientConfig};
 use lictor_runtime::shutdown::Shutdown;
-use rmcp::{ServiceExt as _, transport::io::stdio_pipes};
+use rmcp::{
+    ServiceExt as _,
+    transport::{async_rw::AsyncRwTransport, io::stdio_pipes},
+};
 
-use crate::{config::BridgeConfig, server::Bridge};
+use crate::{config::BridgeConfig, http::message::MAX_MESSAGE_BYTES, server::Bridge};
 
 /// How long running calls have, after the client went away, to have their jobs' cancellation recorded.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
@@ -27,11 +30,14 @@ pub async fn serve_stdio(config: BridgeConfig) -> anyhow::Result<()> {
             anyhow::Error::new(failure).context(next_step)
         },
     )?;
-    let bridge = Bridge::new(client);
+    let bridge = Bridge::new(client)?;
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
+    let (input, output) = stdio_pipes();
+    // A longer line is passed over as it comes, and never held.
+    let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(MAX_MESSAGE_BYTES);
     let service = bridge
         .clone()
-        .serve_with_ct(stdio_pipes(), shutdown.token())
+        .serve_with_ct(transport, shutdown.token())
         .await
         .context("the client did not begin as MCP does")?;
     let quit = service.waiting().await;

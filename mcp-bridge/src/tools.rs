@@ -3,6 +3,7 @@
 mod cancel;
 mod cancel_async_task;
 mod describe_host;
+mod download;
 mod explain_denial;
 mod job_output;
 mod list_hosts;
@@ -13,15 +14,17 @@ mod reload_config;
 mod run;
 mod run_async;
 mod run_on_tag;
+mod search_audit;
 mod task_output;
 mod task_result;
 mod task_status;
+mod upload;
 
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{LazyLock, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use lictor_client::{
@@ -48,6 +51,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(crate) use self::describe_host::described as described_host;
 use crate::{
     answer::{Answer, failed},
+    ask::Ask,
     schema,
 };
 
@@ -84,6 +88,10 @@ pub(crate) enum Effect {
     Runs,
     /// It stops what runs; doing it again changes nothing.
     Stops,
+    /// It makes something as it is given; doing it again changes nothing more.
+    Puts,
+    /// It reads from a host, by a job.
+    Fetches,
 }
 
 /// One call of a tool.
@@ -96,6 +104,8 @@ pub(crate) struct Call<'a> {
     pub(crate) tool: &'a str,
     /// Where to put the job once it is recorded, if its end is not to be waited for.
     pub(crate) task: Option<&'a OnceLock<JobView>>,
+    /// Asks the person at the client.
+    pub(crate) ask: &'a Ask<'a>,
     /// The request: its id, its cancellation, its progress token, its client.
     pub(crate) context: RequestContext<RoleServer>,
 }
@@ -114,7 +124,7 @@ pub(crate) struct Entry {
 /// Every tool, in the order in which they are listed.
 pub(crate) fn all() -> &'static [Entry] {
     static ALL: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-        vec![
+        let mut all = vec![
             Entry::of::<ping::Ping>(),
             Entry::of::<list_hosts::ListHosts>(),
             Entry::of::<describe_host::DescribeHost>(),
@@ -131,7 +141,13 @@ pub(crate) fn all() -> &'static [Entry] {
             Entry::of::<job_output::JobOutput>(),
             Entry::of::<cancel::Cancel>(),
             Entry::of::<reload_config::ReloadConfig>(),
-        ]
+            Entry::of::<upload::UploadFile>(),
+            Entry::of::<download::DownloadFile>(),
+            Entry::of::<search_audit::SearchAudit>(),
+        ];
+        let mut said = schema::Said::default();
+        all.iter_mut().for_each(|entry| entry.say(&mut said));
+        all
     });
     &ALL
 }
@@ -177,7 +193,8 @@ pub(crate) fn keep_of(tool: &str) -> Option<fn(u32) -> Keep> {
 pub(crate) fn scope_of(name: &str) -> Option<Scope> {
     find(name).map(|entry| match entry.effect {
         Effect::Reads => Scope::Read,
-        Effect::Runs | Effect::Stops => Scope::Run,
+        // Whoever fetches asks for a job.
+        Effect::Runs | Effect::Stops | Effect::Puts | Effect::Fetches => Scope::Run,
     })
 }
 
@@ -190,6 +207,14 @@ impl Entry {
             .with_raw_output_schema(schema::output::<T::Result>(T::UNTRUSTED))
             .with_annotations(T::EFFECT.annotations());
         Self { tool, effect: T::EFFECT, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
+    }
+
+    /// Leaves out of the tool's schemas what the list has said already.
+    fn say(&mut self, said: &mut schema::Said) {
+        said.input(Arc::make_mut(&mut self.tool.input_schema));
+        if let Some(schema) = &mut self.tool.output_schema {
+            said.output(Arc::make_mut(schema));
+        }
     }
 
     /// Calls the tool.
@@ -243,11 +268,12 @@ impl fmt::Debug for Call<'_> {
 impl Effect {
     /// What clients may tell their people. Where nothing is changed, the other hints mean nothing.
     fn annotations(self) -> ToolAnnotations {
-        let hints = ToolAnnotations::new().read_only(self == Self::Reads).open_world(self != Self::Reads);
+        let reads = matches!(self, Self::Reads | Self::Fetches);
+        let hints = ToolAnnotations::new().read_only(reads).open_world(self != Self::Reads);
         match self {
-            Self::Reads => hints,
+            Self::Reads | Self::Fetches => hints,
             Self::Runs => hints.destructive(true).idempotent(false),
-            Self::Stops => hints.destructive(true).idempotent(true),
+            Self::Stops | Self::Puts => hints.destructive(true).idempotent(true),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What `docs/mcp.md` shows of each tool is what the tool answers; and what a client may subscribe to, it is told.
 //!
-//! A fenced block `json TOOL` has `arguments` and `answer`. `$JOB` stands for the job of the block before; identifiers,
-//! times and versions are not compared. `LICTOR_UPDATE_DOCS=1` writes the answers into the page.
+//! A fenced block `json TOOL` has `arguments` and `answer`. `$JOB` stands for the job of the block before, `$DIR` for a
+//! directory of the hosts; identifiers, times, digests of requests and versions are not compared. `LICTOR_UPDATE_DOCS=1` writes the answers into the page.
 
 use std::{collections::BTreeSet, fs};
 
@@ -23,7 +23,9 @@ fn steady(value: &mut Value, job: &mut Option<String>) {
             for (name, item) in map.iter_mut() {
                 match name.as_str() {
                     "duration_ms" | "round_trip_us" => *item = json!(0),
-                    "created_at" => *item = json!("2026-01-01T00:00:00.000000Z"),
+                    "created_at" | "at" => *item = json!("2026-01-01T00:00:00.000000Z"),
+                    "index" => *item = json!(0),
+                    "request_digest" => *item = json!("$DIGEST"),
                     "bridge_version" => *item = json!("0.1.0"),
                     _ => steady(item, job),
                 }
@@ -33,15 +35,29 @@ fn steady(value: &mut Value, job: &mut Option<String>) {
     }
 }
 
-fn with_job(arguments: &Value, job: Option<&str>) -> Value {
-    let text = arguments.to_string().replace("$JOB", job.unwrap_or("$JOB"));
+fn with_job(arguments: &Value, job: Option<&str>, dir: &str) -> Value {
+    let text = arguments.to_string().replace("$JOB", job.unwrap_or("$JOB")).replace("$DIR", dir);
     serde_json::from_str(&text).unwrap()
+}
+
+/// A system whose policy permits files in one directory, too.
+async fn world() -> (World, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::prepare(&["web-1", "web-2"]).unwrap();
+    let path = world.home().join("policy.yml");
+    let place = dir.path().display();
+    let rule = format!(
+        "  - {{id: files, effect: allow, where: all, stdin: true, commands: ['lictor:upload <path:{place}>', 'lictor:download <path:{place}>']}}\n"
+    );
+    fs::write(&path, fs::read_to_string(&path).unwrap() + &rule).unwrap();
+    (world.set_up().await.unwrap(), dir)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_mcp_page_is_what_the_tool_answers() {
     let page = fs::read_to_string(PAGE).unwrap();
-    let world = World::start(&["web-1", "web-2"]).await.unwrap();
+    let (world, dir) = world().await;
+    let dir = dir.path().display().to_string();
     let mut mcp = world.mcp().await.unwrap();
     let tools = mcp.request("tools/list", json!({})).await.unwrap();
     let mut missing: BTreeSet<String> =
@@ -53,7 +69,7 @@ async fn every_example_of_the_mcp_page_is_what_the_tool_answers() {
         let (body, after) = body.split_once("```\n").unwrap();
         let tool = fence.strip_prefix("```json ").unwrap();
         let shown: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{tool}: {e}"));
-        let result = mcp.call(tool, with_job(&shown["arguments"], job.as_deref())).await.unwrap();
+        let result = mcp.call(tool, with_job(&shown["arguments"], job.as_deref(), &dir)).await.unwrap();
         let mut answer = result["structuredContent"].clone();
         steady(&mut answer, &mut job);
         missing.remove(tool);

@@ -64,4 +64,32 @@ async fn a_gibibyte_of_output_and_a_silent_command_leave_every_process_small() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_100_mib_and_json_a_million_deep_leave_a_bridge_small_and_serving() {
+    /// Bytes in one write to the pipe.
+    const PIECE: usize = 1 << 20;
+    let world = World::prepare(&[]).unwrap();
+    let mut mcp = world.mcp().await.unwrap();
+    let id = mcp.bridge_id().unwrap();
+    mcp.request("tools/list", json!({})).await.unwrap();
+    let idle = resident_kib(id).unwrap();
+    let mut most = idle;
+    for piece in [b'x', b'[', b'"', b' '] {
+        for _ in 0..100 {
+            mcp.send_bytes(&vec![piece; PIECE]).await.unwrap();
+            most = most.max(resident_kib(id).unwrap());
+        }
+        mcp.send_bytes(b"\n").await.unwrap();
+    }
+    for deep in ["[".repeat(1_000_000), format!("{{\"jsonrpc\":\"2.0\",\"id\":{}", "[".repeat(1_000_000))] {
+        mcp.send_bytes(format!("{deep}\n").as_bytes()).await.unwrap();
+        most = most.max(resident_kib(id).unwrap());
+    }
+    // It has read all of that before it answers.
+    mcp.request("tools/list", json!({})).await.unwrap();
+    most = most.max(resident_kib(id).unwrap());
+    eprintln!("bridge: {idle} KiB idle, {most} KiB at most");
+    assert!(most < idle + GROWTH_KIB, "the bridge grew from {idle} to {most} KiB");
+}
+
 static STOP: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);

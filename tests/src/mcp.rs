@@ -93,6 +93,14 @@ impl McpClient {
         self.request("tools/call", json!({"name": tool, "arguments": arguments})).await
     }
 
+    /// Sends bytes, which need be no message.
+    ///
+    /// # Errors
+    /// When the bridge is gone.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(self.stdin.write_all(bytes).await?)
+    }
+
     /// Sends a message.
     ///
     /// # Errors

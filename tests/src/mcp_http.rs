@@ -141,14 +141,28 @@ impl HttpBridge {
     /// # Errors
     /// When it does not serve.
     pub async fn start(world: &World, issuer: Issuer, tokens: bool) -> anyhow::Result<Self> {
+        let http = |address: &str| {
+            let listen =
+                format!("\nhttp:\n  listen: {address}\n  allowed_origins: ['https://console.example:443']\n");
+            let keys =
+                format!("  tokens: {{ issuer: '{ISSUER}', audience: '{RESOURCE}', keys: keys.json }}\n");
+            if tokens { listen + &keys } else { listen }
+        };
+        Self::start_with(world, issuer, http).await
+    }
+
+    /// Starts a bridge whose file says what `http` makes of its address.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub async fn start_with(
+        world: &World,
+        issuer: Issuer,
+        http: impl FnOnce(&str) -> String,
+    ) -> anyhow::Result<Self> {
         let port = free_port()?;
         let address = format!("127.0.0.1:{port}");
-        let mut text = fs::read_to_string(world.home().join("bridge.yml"))?;
-        text +=
-            &format!("\nhttp:\n  listen: {address}\n  allowed_origins: ['https://console.example:443']\n");
-        if tokens {
-            text += &format!("  tokens: {{ issuer: '{ISSUER}', audience: '{RESOURCE}', keys: keys.json }}\n");
-        }
+        let text = fs::read_to_string(world.home().join("bridge.yml"))? + &http(&address);
         let config = world.home().join(format!("http-{port}.yml"));
         fs::write(&config, text)?;
         let program = binaries::path("lictor-mcp-bridge")?;

@@ -18,8 +18,8 @@ use crate::{
 /// The digest at the end stands for exactly these decisions: with `lictor run --plan DIGEST` and the
 /// same arguments, what is decided otherwise by then does not run.
 ///
-/// Ends with 3 if it would be refused: because no host is allowed, because one needs consent, which
-/// cannot be collected yet, or because of max_hosts or a quota.
+/// Ends with 3 if it would be refused: because no host is allowed, because consent with a second
+/// factor is asked for, or because of max_hosts or a quota.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {

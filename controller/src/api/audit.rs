@@ -1,27 +1,20 @@
 //! AuditService: decode, call, encode. Reading is itself recorded.
 
+mod reads;
 pub mod search;
 
-use std::{
-    collections::HashMap,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use lictor_core::{
-    audit::{AuditEvent, query::Query},
-    clock::Timestamp,
-    principal::Principal,
-};
+use lictor_core::audit::query::Query;
 use lictor_proto::{
     convert::{page_size, parse},
     pb::{self, audit_service_server::AuditService},
 };
-use lictor_store::{AuditEntry, Change};
+use lictor_store::AuditEntry;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 
+pub(in crate::api) use self::reads::Reads;
 use super::{pages::Room, status};
 use crate::{
     authn::Authenticated, checkpoint::Checkpoints, failure::of_store, lifecycle::Lifecycle, session::witness,
@@ -35,48 +28,20 @@ const EXPORT_PAGE: usize = 500;
 const MAX_WAIT: Duration = Duration::from_secs(30);
 /// How often a waiting reader looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// One record says that somebody reads; while they go on (a page, a tail), this long, there is no second one.
-const READ_RECORD_EVERY: Duration = Duration::from_secs(60);
 
 /// The service.
 #[derive(Debug)]
 pub struct AuditApi {
     lifecycle: Arc<Lifecycle>,
     checkpoints: Arc<Checkpoints>,
-    readers: Mutex<HashMap<Principal, Timestamp>>,
+    reads: Reads,
 }
 
 impl AuditApi {
     /// The service of this lifecycle.
     pub fn new(lifecycle: Arc<Lifecycle>, checkpoints: Arc<Checkpoints>) -> Self {
-        Self { lifecycle, checkpoints, readers: Mutex::default() }
-    }
-
-    async fn record_read(
-        &self,
-        by: &Principal,
-        from: u64,
-        count: u64,
-        query: Option<String>,
-    ) -> Result<(), Status> {
-        let now = self.lifecycle.clock.now();
-        let event = AuditEvent::AuditRead { by: by.clone(), from, count, query };
-        let _recorded =
-            self.lifecycle.store.commit(Change::new(now, event)).await.map_err(|e| status(of_store(e)))?;
-        Ok(())
-    }
-
-    /// Whether this read begins a new one, or goes on with the one that was recorded.
-    fn begins(&self, by: &Principal) -> bool {
-        let now = self.lifecycle.clock.now();
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        readers.retain(|_, at| now.since(*at) < READ_RECORD_EVERY);
-        !readers.contains_key(by)
-    }
-
-    fn began(&self, by: &Principal) {
-        let now = self.lifecycle.clock.now();
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(by.clone(), now);
+        let reads = Reads::new(Arc::clone(&lifecycle));
+        Self { lifecycle, checkpoints, reads }
     }
 }
 
@@ -98,9 +63,9 @@ impl AuditService for AuditApi {
         let store = &self.lifecycle.store;
         let size = || async { store.audit_head().await.map(|h| h.size).map_err(|e| status(of_store(e))) };
         let from = if tail { size().await?.saturating_sub(u64::from(limit)) } else { from };
-        if self.begins(caller.principal()) {
-            self.record_read(caller.principal(), from, u64::from(limit), None).await?;
-            self.began(caller.principal());
+        if self.reads.begins(caller.principal()) {
+            self.reads.record(caller.principal(), from, u64::from(limit), None).await.map_err(status)?;
+            self.reads.began(caller.principal());
         }
         let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.into()).min(MAX_WAIT);
         let entries = loop {
@@ -123,7 +88,8 @@ impl AuditService for AuditApi {
         let pb::ExportAuditRequest { from, to } = request.into_inner();
         let size = self.lifecycle.store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
         let to = if to == 0 { size } else { to.min(size) };
-        self.record_read(caller.principal(), from, to.saturating_sub(from), None).await?;
+        let count = to.saturating_sub(from);
+        self.reads.record(caller.principal(), from, count, None).await.map_err(status)?;
         let store = Arc::clone(&self.lifecycle.store);
         let (sender, receiver) = tokio::sync::mpsc::channel(EXPORT_PAGE);
         tokio::spawn(async move {
@@ -161,11 +127,12 @@ impl AuditService for AuditApi {
         let size = store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
         let before = before.unwrap_or(size).min(size);
         // Whoever goes on with a search goes on with what was recorded, if it was.
-        if before == size || self.begins(caller.principal()) {
-            self.record_read(caller.principal(), 0, before, Some(query.to_string())).await?;
-            self.began(caller.principal());
+        if before == size || self.reads.begins(caller.principal()) {
+            let what = Some(query.to_string());
+            self.reads.record(caller.principal(), 0, before, what).await.map_err(status)?;
+            self.reads.began(caller.principal());
         }
-        let found = search::newest_first(store.as_ref(), &query, before, limit as usize).await;
+        let found = search::newest_first(store.as_ref(), &query, before, limit as usize, search::MOST).await;
         let search::Found { entries, next, looked_at } = found.map_err(|e| status(of_store(e)))?;
         let mut room = Room::beside(0);
         let (mut records, mut next) = (Vec::with_capacity(entries.len()), next);

@@ -21,7 +21,7 @@ use prost::Message as _;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{content, pages::Room, status};
+use super::{content, own_records::OwnRecords, pages::Room, status};
 use crate::{
     authn::Authenticated,
     failure::{no_such, of_store},
@@ -44,6 +44,7 @@ const LOOKS: usize = 50;
 #[derive(Debug)]
 pub struct Jobs {
     lifecycle: Arc<Lifecycle>,
+    records: OwnRecords,
 }
 
 /// A job that the caller may see: live, or as kept.
@@ -65,8 +66,9 @@ type Events = Pin<Box<dyn Stream<Item = Result<pb::JobEvent, Status>> + Send>>;
 
 impl Jobs {
     /// The service of this lifecycle.
-    pub const fn new(lifecycle: Arc<Lifecycle>) -> Self {
-        Self { lifecycle }
+    pub fn new(lifecycle: Arc<Lifecycle>) -> Self {
+        let records = OwnRecords::new(Arc::clone(&lifecycle));
+        Self { lifecycle, records }
     }
 
     async fn submit_spec(
@@ -350,6 +352,15 @@ impl JobService for Jobs {
         let contents = &self.lifecycle.contents;
         let known = content::put(contents, &caller, request.into_inner()).await.map_err(status)?;
         Ok(Response::new(pb::PutContentResponse { known }))
+    }
+
+    async fn search_records(
+        &self,
+        request: Request<pb::SearchRecordsRequest>,
+    ) -> Result<Response<pb::SearchRecordsResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let found = self.records.search(caller.principal(), request.into_inner()).await.map_err(status)?;
+        Ok(Response::new(found))
     }
 
     async fn read_output(

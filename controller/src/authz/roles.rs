@@ -21,6 +21,7 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.JobService/Abort"
         | "/lictor.v1.JobService/ReadOutput"
         | "/lictor.v1.JobService/PutContent"
+        | "/lictor.v1.JobService/SearchRecords"
         | "/lictor.v1.PolicyService/Plan"
         | "/lictor.v1.FleetService/ListSites"
         | "/lictor.v1.FleetService/ListHosts" => CALLERS,

@@ -9,6 +9,7 @@ pub(crate) fn scope_needed(path: &str) -> Option<Scope> {
         | "/lictor.v1.JobService/List"
         | "/lictor.v1.JobService/Watch"
         | "/lictor.v1.JobService/ReadOutput"
+        | "/lictor.v1.JobService/SearchRecords"
         | "/lictor.v1.PolicyService/Plan"
         | "/lictor.v1.FleetService/ListSites"
         | "/lictor.v1.FleetService/ListHosts" => Scope::Read,

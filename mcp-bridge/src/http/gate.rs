@@ -18,14 +18,14 @@ use rmcp::{
         streamable_http_server::session::local::{LocalSessionManager, SessionConfig},
     },
 };
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     answers::{self, Answer, Resource, WELL_KNOWN},
+    arrivals::Arrivals,
     config::{ENDPOINT, HttpConfig},
-    limits::Limits,
-    message::{self, MAX_ARRIVING, MAX_MESSAGE_BYTES, NotTaken, Outline},
+    limits::{Limits, MAX_REQUESTS, MAX_REQUESTS_PER_PRINCIPAL},
+    message::{self, MAX_MESSAGE_BYTES, NotTaken, Outline},
     sessions::{Found, Sessions},
 };
 use crate::auth::Caller;
@@ -42,7 +42,7 @@ pub(super) struct Gate<H> {
     scope_of_tool: fn(&str) -> Option<Scope>,
     limits: Arc<Limits>,
     sessions: Arc<Sessions>,
-    arriving: Semaphore,
+    arrivals: Arc<Arrivals>,
 }
 
 /// Who sent a request.
@@ -81,9 +81,9 @@ impl<H: ServerHandler + Send + 'static> Gate<H> {
             service: StreamableHttpService::new(move || Ok(factory()), Arc::clone(&manager), options),
             tokens: tokens.map(|(t, verifier)| (verifier, Resource::new(t.audience(), t.issuer()))),
             scope_of_tool,
-            limits: Arc::default(),
+            limits: Limits::new(MAX_REQUESTS, MAX_REQUESTS_PER_PRINCIPAL),
             sessions: Sessions::new(manager),
-            arriving: Semaphore::new(MAX_ARRIVING),
+            arrivals: Arrivals::new(),
         }
     }
 
@@ -117,7 +117,7 @@ impl<H: ServerHandler + Send + 'static> Gate<H> {
         })?;
         let (mut parts, body) = request.into_parts();
         let body = if parts.method == Method::POST {
-            message::read(body, &self.arriving).await.map_err(refused)?
+            message::read(body, &self.arrivals, &sender.name).await.map_err(refused)?
         } else {
             Bytes::new()
         };
@@ -147,7 +147,7 @@ impl<H: ServerHandler + Send + 'static> Gate<H> {
         let held = Arc::new((slot, session));
         // The token goes on in the extensions alone, which nothing prints or records.
         parts.headers.remove(header::AUTHORIZATION);
-        parts.extensions.insert(Caller::new(sender.token, Arc::clone(&held)));
+        parts.extensions.insert(Caller::new(sender.name, sender.token, Arc::clone(&held)));
         let answer = self.service.handle(Request::from_parts(parts, Full::new(body))).await;
         let opened = answer.headers().get(SESSION_ID).and_then(|id| id.to_str().ok());
         if let (Some(opening), Some(id)) = (opening, opened) {
@@ -218,7 +218,7 @@ fn has_token(query: Option<&str>) -> bool {
 }
 
 /// The body, with something that is held until its end.
-fn while_it_lasts<T: Send + Sync + 'static>(
+pub(super) fn while_it_lasts<T: Send + Sync + 'static>(
     body: BoxBody<Bytes, Infallible>,
     held: T,
 ) -> BoxBody<Bytes, Infallible> {

@@ -12,8 +12,10 @@ pub const MAX_REQUESTS_PER_PRINCIPAL: usize = 512;
 pub const MAX_REQUESTS: usize = 4096;
 
 /// Counts what runs.
-#[derive(Debug, Default)]
-pub(super) struct Limits {
+#[derive(Debug)]
+pub(crate) struct Limits {
+    all: usize,
+    each: usize,
     running: Mutex<Running>,
 }
 
@@ -33,11 +35,16 @@ pub(crate) struct Slot {
 // === impl Limits ===
 
 impl Limits {
+    /// At most `all` at a time, and `each` of a principal.
+    pub(crate) fn new(all: usize, each: usize) -> Arc<Self> {
+        Arc::new(Self { all, each, running: Mutex::default() })
+    }
+
     /// A place for a request of `principal`, if there is one.
-    pub(super) fn take(self: &Arc<Self>, principal: &Arc<str>) -> Option<Slot> {
+    pub(crate) fn take(self: &Arc<Self>, principal: &Arc<str>) -> Option<Slot> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = running.by_principal.get(principal).copied().unwrap_or(0);
-        if running.all >= MAX_REQUESTS || mine >= MAX_REQUESTS_PER_PRINCIPAL {
+        if running.all >= self.all || mine >= self.each {
             return None;
         }
         running.all += 1;
@@ -65,7 +72,7 @@ mod tests {
 
     #[test]
     fn one_principal_cannot_take_everything_and_what_ends_is_given_back() {
-        let limits = Arc::new(Limits::default());
+        let limits = Limits::new(MAX_REQUESTS, MAX_REQUESTS_PER_PRINCIPAL);
         let (greedy, other): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         let held: Vec<Slot> = std::iter::from_fn(|| limits.take(&greedy)).collect();
         assert_eq!(held.len(), MAX_REQUESTS_PER_PRINCIPAL);

@@ -1,6 +1,6 @@
 //! A message before it is understood: whole, bounded in size and depth, and what scope it needs.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -8,16 +8,15 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use lictor_oauth::scope::Scope;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
-/// Longest message: far more than a command of the longest line with every argument takes.
-pub(super) const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+use super::arrivals::Arrivals;
+
+/// Longest message: far more than a command of the longest line with every argument takes, and a file with base64 around it.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// Deepest nesting; the arguments of the tools have less than ten levels.
 const MAX_DEPTH: usize = 64;
 /// Longest time in which a message has to arrive.
 const ARRIVAL: Duration = Duration::from_secs(30);
-/// Messages that arrive at a time: with their greatest length, what memory they take together.
-pub(super) const MAX_ARRIVING: usize = 128;
 
 /// Why a message is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,13 +53,17 @@ struct Named<'a> {
     name: Option<Cow<'a, str>>,
 }
 
-/// Reads a body, when there is room for one more.
-pub(super) async fn read(body: Incoming, room: &Semaphore) -> Result<Bytes, NotTaken> {
+/// Reads a body of `principal`, when there is room for one more.
+pub(super) async fn read(
+    body: Incoming,
+    arrivals: &Arc<Arrivals>,
+    principal: &Arc<str>,
+) -> Result<Bytes, NotTaken> {
     if body.size_hint().lower() > MAX_MESSAGE_BYTES as u64 {
         return Err(NotTaken::TooLong);
     }
     let arrive = async {
-        let _place = room.acquire().await.map_err(|_| NotTaken::Broken)?;
+        let _place = arrivals.place(principal).await.ok_or(NotTaken::Broken)?;
         Limited::new(body, MAX_MESSAGE_BYTES).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() { NotTaken::TooLong } else { NotTaken::Broken }
         })

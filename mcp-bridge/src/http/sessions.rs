@@ -3,7 +3,7 @@
 //! A session's identifier is no credential: whoever is not its owner gets the answer that there is none.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -35,6 +35,8 @@ struct Owned {
     sessions: HashMap<SessionId, Session>,
     /// Being opened: counted, and not yet known by an identifier.
     opening: HashMap<Arc<str>, usize>,
+    /// Alive at the last sweep, and nobody's: opened by a request that broke off before it was answered.
+    stray: HashSet<SessionId>,
 }
 
 #[derive(Debug)]
@@ -142,6 +144,9 @@ impl Sessions {
     }
 
     async fn sweep(&self) {
+        for id in self.strays().await {
+            self.close(&id).await;
+        }
         // Known first, alive second: one that is opened in between is neither forgotten nor left without an owner.
         let known: Vec<SessionId> = self.owned().sessions.keys().cloned().collect();
         let ended: Vec<SessionId> = {
@@ -163,6 +168,18 @@ impl Sessions {
         for id in idle {
             self.close(&id).await;
         }
+    }
+
+    /// The sessions that are nobody's now and were nobody's at the last sweep: far longer than one takes to be opened.
+    async fn strays(&self) -> Vec<SessionId> {
+        let live: Vec<SessionId> = self.manager.sessions.read().await.keys().cloned().collect();
+        let mut owned = self.owned();
+        let nobodys: HashSet<SessionId> =
+            live.into_iter().filter(|id| !owned.sessions.contains_key(id)).collect();
+        let (again, new) = nobodys.into_iter().partition(|id| owned.stray.contains(id));
+        owned.stray = new;
+        let again: HashSet<SessionId> = again;
+        again.into_iter().collect()
     }
 }
 
@@ -199,6 +216,23 @@ impl Drop for Opening {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_is_nobodys_is_swept_and_one_that_is_being_opened_is_not() {
+        let sessions = Sessions::new(Arc::default());
+        let alice: Arc<str> = "user:alice".into();
+        let (stray, _transport) = sessions.manager.create_session().await.unwrap();
+        sessions.sweep().await;
+        let (opening, _transport) = sessions.manager.create_session().await.unwrap();
+        let place = sessions.open(&alice).await.unwrap();
+        sessions.sweep().await;
+        assert!(!sessions.manager.has_session(&stray).await.unwrap(), "its second sweep");
+        assert!(sessions.manager.has_session(&opening).await.unwrap(), "its first");
+        place.opened(&opening);
+        sessions.sweep().await;
+        sessions.sweep().await;
+        assert!(sessions.manager.has_session(&opening).await.unwrap(), "it is somebody's");
+    }
 
     #[tokio::test]
     async fn a_session_belongs_to_one_principal_and_only_their_own_make_room() {

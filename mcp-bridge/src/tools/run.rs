@@ -3,18 +3,20 @@
 use lictor_client::collect::{Collector, Keep};
 use lictor_core::{
     error::{ErrorCode, Failure},
-    job::{IdempotencyKey, Target},
+    job::IdempotencyKey,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{BridgeTool, Call, Effect};
 use crate::{
     advice,
     answer::Answer,
     arguments::{Asked, ContextArguments, job_spec, one_host},
-    follow::follow,
-    host_run::{HostRun, refusal},
+    ask::meant,
+    follow::follow_on_host,
+    host_run::{HostRun, host_of, refusal},
     waiting::{WAITING_STEP, Waiting},
 };
 
@@ -59,6 +61,7 @@ pub(super) struct RunResult {
     replayed: bool,
     /// There only while the state is AWAITING_APPROVAL: whose consent the job waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Map<String, Value>")]
     waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,12 +80,13 @@ impl BridgeTool for Run {
 
     async fn call(call: &Call<'_>, parameters: Parameters) -> Result<Answer<RunResult>, Failure> {
         let Parameters { alias, command, argv, context, timeout_seconds, idempotency_key } = parameters;
-        let target = one_host(&alias)?;
+        let target = one_host(&meant(call, alias)?)?;
         let (rollout, detached) = (None, false);
         let asked =
             Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
-        answer(&follow(call, &spec, keep).await?, spec.idempotency_key.as_ref())
+        let key = spec.idempotency_key.clone();
+        answer(&follow_on_host(call, spec, keep).await?, key.as_ref())
     }
 }
 
@@ -118,12 +122,4 @@ pub(super) fn answer(
         next_step: invocation.outcome.as_ref().and_then(advice::next_step),
     };
     Ok(Answer::refused(result, refusal(invocation)))
-}
-
-/// The host of a job of this tool, which has one.
-fn host_of(target: &Target) -> &str {
-    match target {
-        Target::Hosts(hosts) => hosts.first().map_or("", |host| host.as_str()),
-        Target::Tag(_) | Target::Expression(_) => "",
-    }
 }

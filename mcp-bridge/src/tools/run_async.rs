@@ -8,6 +8,7 @@ use super::{BridgeTool, Call, Effect};
 use crate::{
     answer::Answer,
     arguments::{Asked, ContextArguments, RolloutArguments, job_spec, target},
+    ask::go_on,
     follow::asking_again,
     job_status::{JobStatus, JobSummary},
 };
@@ -96,6 +97,7 @@ impl BridgeTool for RunAsync {
         let asked =
             Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
+        go_on(call, &spec).await?;
         let submitted = call.client.submit(&spec).await.map_err(|failure| asking_again(failure, &spec))?;
         let (status, summary) = (JobStatus::of(&submitted.job), JobSummary::of(&submitted.job));
         Ok(Answer::done(Started {

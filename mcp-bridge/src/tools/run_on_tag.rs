@@ -15,11 +15,13 @@ use lictor_core::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{BridgeTool, Call, Effect};
 use crate::{
     answer::{Answer, Refusal},
     arguments::{Asked, ContextArguments, RolloutArguments, hosts_of, job_spec},
+    ask::go_on,
     follow::follow,
     group_run::GroupRun,
     host_run::{ran, refusal},
@@ -117,6 +119,7 @@ pub(crate) struct TagResult {
     replayed: bool,
     /// There only while the state is AWAITING_APPROVAL: whose consent all of the job waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Map<String, Value>")]
     waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +145,7 @@ impl BridgeTool for RunOnTag {
         let asked =
             Asked { target, command, argv, context, rollout, detached, timeout_seconds, idempotency_key };
         let spec = job_spec(call, asked)?;
+        go_on(call, &spec).await?;
         answer(&follow(call, &spec, keep).await?, spec.idempotency_key.as_ref())
     }
 }

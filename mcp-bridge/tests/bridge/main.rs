@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod asking;
 mod fake;
+mod files;
 mod surface;
 mod world;
 
@@ -79,6 +81,14 @@ async fn no_argument_raises_authority_and_every_schema_is_closed() {
                 "offset",
                 "max_bytes",
                 "grep",
+                // A file by its path, its bytes and its permissions: judged by policy like a command.
+                "path",
+                "base64",
+                "mode",
+                // Which of one's own records.
+                "query",
+                "max_records",
+                "before",
             ];
             assert!(known.contains(&name.as_str()), "{} takes {name}", tool.name);
         }
@@ -381,6 +391,16 @@ async fn arguments_that_are_not_the_tools_own_are_refused() {
         ),
         ("ssh_list_jobs", json!({"max_jobs": 51}), "max_jobs"),
         ("ssh_reload_config", json!({"force": true}), "force"),
+        ("ssh_upload", json!({"alias": "web-1", "path": "etc/x", "text": ""}), "path"),
+        ("ssh_upload", json!({"alias": "web-1", "path": "/etc/x"}), "text"),
+        ("ssh_upload", json!({"alias": "web-1", "path": "/etc/x", "text": "", "base64": ""}), "text"),
+        ("ssh_upload", json!({"alias": "web-1", "path": "/etc/x", "base64": "%"}), "base64"),
+        ("ssh_upload", json!({"alias": "web-1", "path": "/etc/x", "text": "", "mode": "4755"}), "mode"),
+        ("ssh_upload", json!({"alias": "web-1", "path": "/etc/x", "text": "", "mode": "+755"}), "mode"),
+        ("ssh_upload", json!({"tag": "web", "path": "/etc/x", "text": ""}), "tag"),
+        ("ssh_download", json!({"alias": "web-1", "path": "../x"}), "path"),
+        ("ssh_search_audit", json!({"query": "colour:red"}), "query"),
+        ("ssh_search_audit", json!({"max_records": 51}), "max_records"),
     ] {
         let answer = world.call(tool, arguments).await;
         assert!(answer.is_error, "{tool} {word}");

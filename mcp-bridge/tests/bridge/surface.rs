@@ -75,11 +75,20 @@ async fn annotations_say_what_a_tool_does_to_the_fleet() {
     let world = World::new(Era::Modern).await;
     for tool in world.mcp.list_all_tools().await.unwrap() {
         let hints = tool.annotations.unwrap();
-        let changes = ["ssh_run", "ssh_run_on_tag", "ssh_run_async", "ssh_cancel", "ssh_cancel_async_task"];
+        let changes = [
+            "ssh_run",
+            "ssh_run_on_tag",
+            "ssh_run_async",
+            "ssh_cancel",
+            "ssh_cancel_async_task",
+            "ssh_upload",
+        ];
         let reads = !changes.contains(&tool.name.as_ref());
+        // It reads, and reaches a host to do so.
+        let fetches = tool.name == "ssh_download";
         assert_eq!(
             (hints.read_only_hint, hints.open_world_hint),
-            (Some(reads), Some(!reads)),
+            (Some(reads), Some(!reads || fetches)),
             "{}",
             tool.name
         );

@@ -10,9 +10,12 @@ use lictor_proto::pb::{
     policy_service_server::PolicyServiceServer,
 };
 use rmcp::{
-    ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient, ServiceExt as _,
-    model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam, ProtocolVersion, Tool},
-    service::{NotificationContext, RunningService},
+    ClientHandler, ClientLifecycleMode, ClientServiceExt as _, ErrorData, RoleClient, ServiceExt as _,
+    model::{
+        CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
+        ElicitResult, ProgressNotificationParam, ProtocolVersion, Tool,
+    },
+    service::{NotificationContext, RequestContext, RunningService},
 };
 use serde_json::Value;
 use tokio::{
@@ -42,13 +45,34 @@ pub(crate) struct World {
     pub(crate) progress: mpsc::UnboundedReceiver<ProgressNotificationParam>,
 }
 
+/// What the person at the client says to a question.
+pub(crate) type Person = fn(&str) -> ElicitResult;
+
 /// The MCP client's ear.
 #[derive(Clone)]
-pub(crate) struct Listener(mpsc::UnboundedSender<ProgressNotificationParam>);
+pub(crate) struct Listener {
+    heard: mpsc::UnboundedSender<ProgressNotificationParam>,
+    person: Option<Person>,
+}
 
 impl ClientHandler for Listener {
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        if self.person.is_some() {
+            info.capabilities = ClientCapabilities::builder().enable_elicitation().build();
+        }
+        info
+    }
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        let _ = self.0.send(params);
+        let _ = self.heard.send(params);
+    }
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let ElicitRequestParams::FormElicitationParams { message, .. } = request else { panic!("a form") };
+        Ok(self.person.unwrap()(&message))
     }
 }
 
@@ -58,8 +82,18 @@ impl World {
         Self::with(fake.clone(), Client::over(channel(fake), "memory"), era).await
     }
 
+    /// With somebody who answers questions.
+    pub(crate) async fn with_person(era: Era, person: Person) -> Self {
+        let fake = Fake::default();
+        Self::start(fake.clone(), Client::over(channel(fake), "memory"), era, Some(person)).await
+    }
+
     pub(crate) async fn with(fake: Fake, client: Client, era: Era) -> Self {
-        let bridge = Bridge::new(client);
+        Self::start(fake, client, era, None).await
+    }
+
+    async fn start(fake: Fake, client: Client, era: Era, person: Option<Person>) -> Self {
+        let bridge = Bridge::new(client).unwrap();
         let (near, far) = duplex(PIPE);
         let server = bridge.clone();
         tokio::spawn(async move {
@@ -67,7 +101,7 @@ impl World {
             running.waiting().await.unwrap();
         });
         let (heard, progress) = mpsc::unbounded_channel();
-        let listener = Listener(heard);
+        let listener = Listener { heard, person };
         let mcp = match era {
             Era::Legacy => listener.serve(near).await.unwrap(),
             Era::Modern => {

@@ -7,6 +7,10 @@ use lictor_tests::{
     mcp_http::{Era, HttpBridge, Sent},
 };
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 /// What a bridge may grow by while it refuses what is too much: a few messages of the greatest length, and no more.
 const GROWTH_KIB: u64 = 64 * 1024;
@@ -71,6 +75,53 @@ async fn foreign_hosts_and_origins_and_too_much_of_anything_are_refused_in_bound
         assert!(grown < GROWTH_KIB, "it grew by {grown} KiB");
         assert_eq!(bridge.get("/healthz").await.unwrap().status, StatusCode::OK);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gibibyte_is_refused_before_it_has_come_and_leaves_the_bridge_small() {
+    /// A piece, as HTTP/1.1 has it: its length in hexadecimal, the bytes, an end.
+    const PIECE: usize = 64 * 1024;
+    /// What may be on its way when the answer comes: what the bridge takes, and the kernel's buffers at both ends.
+    const TAKEN: usize = 64 << 20;
+    let world = World::prepare(&[]).unwrap();
+    let bridge = HttpBridge::start(&world, Issuer::new("key-1").unwrap(), false).await.unwrap();
+    let before = bridge.process.resident_kib().unwrap();
+    let head = |rest: &str| {
+        format!(
+            "POST /mcp HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             accept: application/json, text/event-stream\r\n{rest}\r\n\r\n",
+            bridge.address
+        )
+    };
+    for era in ["2025-11-25", "2026-07-28"] {
+        // Announced: refused by its head alone.
+        let mut tcp = TcpStream::connect(&bridge.address).await.unwrap();
+        let announced = head(&format!("mcp-protocol-version: {era}\r\ncontent-length: 1073741824"));
+        tcp.write_all(announced.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        tcp.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 413");
+
+        // Not announced: refused when it is too long, long before its end.
+        let tcp = TcpStream::connect(&bridge.address).await.unwrap();
+        let (mut from, mut to) = tcp.into_split();
+        let unannounced = head(&format!("mcp-protocol-version: {era}\r\ntransfer-encoding: chunked"));
+        to.write_all(unannounced.as_bytes()).await.unwrap();
+        let piece = [format!("{PIECE:x}\r\n").as_bytes(), &[b' '; PIECE], b"\r\n"].concat();
+        let mut sent = 0;
+        while sent < 1 << 30 && to.write_all(&piece).await.is_ok() {
+            sent += PIECE;
+            let grown = bridge.process.resident_kib().unwrap().saturating_sub(before);
+            assert!(grown < GROWTH_KIB, "it grew by {grown} KiB");
+        }
+        assert!(sent < TAKEN, "{sent} bytes were taken");
+        let mut answer = [0; 12];
+        // The connection may have been reset before the answer was read.
+        if from.read_exact(&mut answer).await.is_ok() {
+            assert_eq!(&answer, b"HTTP/1.1 413");
+        }
+    }
+    assert_eq!(bridge.get("/healthz").await.unwrap().status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

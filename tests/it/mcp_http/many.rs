@@ -1,4 +1,4 @@
-//! Many clients over one bridge: every answer reaches who asked, and nobody else.
+//! Many clients over one bridge: every answer reaches who asked, and nobody else, in bounded memory.
 
 use std::sync::Arc;
 
@@ -9,6 +9,9 @@ use serde_json::json;
 const CLIENTS: usize = 16;
 const CALLS: usize = 12;
 
+/// What the bridge may grow by, whatever the number of calls: sessions, and what runs at a time.
+const GROWTH_KIB: u64 = 128 * 1024;
+
 fn from_environment(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -18,6 +21,7 @@ async fn no_answer_reaches_another_client() {
     let (clients, calls) =
         (from_environment("LICTOR_MCP_CLIENTS", CLIENTS), from_environment("LICTOR_MCP_CALLS", CALLS));
     let (_world, bridge) = HttpBridge::with_world(&["web1"]).await.unwrap();
+    let before = bridge.process.resident_kib().unwrap();
     let bridge = Arc::new(bridge);
     let mut tasks = tokio::task::JoinSet::new();
     for client in 0..clients {
@@ -52,4 +56,7 @@ async fn no_answer_reaches_another_client() {
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
     }
+    let after = bridge.process.resident_kib().unwrap();
+    eprintln!("{clients} clients, {calls} calls each: {before} KiB before, {after} KiB after");
+    assert!(after < before + GROWTH_KIB, "the bridge grew from {before} to {after} KiB");
 }

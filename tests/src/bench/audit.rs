@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 use lictor_certs::{checkpoint::Origin, signer::SigningKey};
-use lictor_controller::api::audit::search::newest_first;
+use lictor_controller::api::audit::search::{MOST, newest_first};
 use lictor_core::{
     audit::{AuditEvent, query::Query},
     clock::Timestamp,
@@ -221,7 +221,7 @@ async fn search(store: &dyn Store, jobs: u64, how: &str) -> anyhow::Result<()> {
         let begun = Instant::now();
         let (mut before, mut found) = (size, 0);
         while before > 0 && found < PAGE {
-            let page = newest_first(store, &query, before, PAGE - found).await?;
+            let page = newest_first(store, &query, before, PAGE - found, MOST).await?;
             found += page.entries.len();
             before = page.next;
         }

@@ -106,7 +106,7 @@ pub(crate) fn text(document: &Document, style: Style) -> String {
     );
     if document.approve > 0 {
         text += &format!(
-            "{} {} for consent: what needs it is refused until a controller can collect it\n",
+            "{} {} for consent: what needs it waits until others have given it (lictor approve)\n",
             style.paint(Tone::Warn, "note:"),
             match document.approve {
                 1 => "1 rule asks".to_owned(),

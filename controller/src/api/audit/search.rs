@@ -13,7 +13,7 @@ const BLOCK: u64 = 500;
 /// Looking at the summary of a block is about as much work as looking at so many records.
 const SUMMARY_WORK: u64 = 16;
 /// Most records that one call looks at: well below a second, so that a caller can show how far it is, and stop.
-const MOST: u64 = 100_000;
+pub const MOST: u64 = 100_000;
 
 /// What was found.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ pub struct Found {
     pub looked_at: u64,
 }
 
-/// At most `limit` records below `before` that fit `query`.
+/// At most `limit` records below `before` that fit `query`, with the work of looking at `most` records. What is passed over
+/// because of its block's summary is much less work.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -35,10 +36,11 @@ pub async fn newest_first(
     query: &Query,
     before: u64,
     limit: usize,
+    most: u64,
 ) -> Result<Found, StoreError> {
     let mut entries = Vec::new();
     let mut next = before;
-    let mut work = MOST;
+    let mut work = most;
     while next > 0 && work > 0 && entries.len() < limit {
         let block = (next - 1) / summary::BLOCK;
         let first = block * summary::BLOCK;
@@ -96,7 +98,7 @@ mod tests {
         let query: Query = "kind:controller_started".parse().unwrap();
         let (mut before, mut indices) = (1_203, Vec::new());
         while before > 0 {
-            let found = newest_first(&store, &query, before, 100).await.unwrap();
+            let found = newest_first(&store, &query, before, 100, MOST).await.unwrap();
             assert_eq!(found.looked_at, before - found.next);
             before = found.next;
             indices.extend(found.entries.iter().map(|e| e.index));
@@ -110,7 +112,7 @@ mod tests {
         let mut before = store.audit_head().await.unwrap().size;
         let mut indices = Vec::new();
         while before > 0 {
-            let found = newest_first(store, &query, before, page).await.unwrap();
+            let found = newest_first(store, &query, before, page, MOST).await.unwrap();
             assert!(found.next < before && found.looked_at == before - found.next);
             before = found.next;
             indices.extend(found.entries.iter().map(|e| e.index));
@@ -169,10 +171,10 @@ mod tests {
     async fn what_does_not_fit_is_passed_over_to_the_beginning_and_nothing_comes_from_before_it() {
         let store = store(10).await;
         let query: Query = "since:1970-01-01T00:00:00.000007Z".parse().unwrap();
-        let found = newest_first(&store, &query, 10, 100).await.unwrap();
+        let found = newest_first(&store, &query, 10, 100, MOST).await.unwrap();
         assert_eq!(found.entries.iter().map(|e| e.index).collect::<Vec<_>>(), [9, 8, 7]);
         assert_eq!((found.next, found.looked_at), (0, 10));
-        let found = newest_first(&store, &"host:none".parse().unwrap(), 0, 100).await.unwrap();
+        let found = newest_first(&store, &"host:none".parse().unwrap(), 0, 100, MOST).await.unwrap();
         assert!(found.entries.is_empty() && found.next == 0);
     }
 }

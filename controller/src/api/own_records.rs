@@ -1,0 +1,257 @@
+//! What the audit log says of a caller's own jobs: records found by a query, and of them the fields that are for whoever asks
+//! for jobs. Whose a record is, the job that it names decides, or its own `principal`; what names neither is nobody's.
+
+use std::{collections::HashMap, sync::Arc};
+
+use lictor_core::{
+    audit::query::Query,
+    error::{ErrorCode, Failure},
+    id::{InvocationId, JobId},
+    principal::Principal,
+};
+use lictor_proto::{
+    convert::{page_size, parse},
+    pb,
+};
+use lictor_store::{Store, StoreError, record::AuditFacts};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use super::{
+    audit::{Reads, search},
+    pages::Room,
+};
+use crate::{failure::of_store, lifecycle::Lifecycle};
+
+/// Records on a page when the caller does not say.
+const DEFAULT_RECORDS: u32 = 100;
+/// Most records that one call looks at: whose they are may take a look into the store for each.
+const MOST: u64 = 10_000;
+/// Records that fit the query and are held at a time, before it is known whose they are.
+const HELD: usize = 500;
+/// Searches at a time, of everybody: each keeps a core busy, and what is left is for jobs.
+const AT_A_TIME: usize = 2;
+/// The fields that are shown: what a caller knows of its jobs by other ways too, and what was decided about them. Addresses,
+/// agents, tokens and evidence are not among them, and no field of a later version before somebody has put it here.
+const SHOWN: &[&str] = &[
+    "at",
+    "by",
+    "check",
+    "client",
+    "code",
+    "command",
+    "command_digest",
+    "consents",
+    "ended_at",
+    "exit_code",
+    "expired_at",
+    "groups",
+    "host",
+    "hosts",
+    "invocation",
+    "job",
+    "kind",
+    "outcome",
+    "plan_digest",
+    "policy_version",
+    "principal",
+    "ran",
+    "reason",
+    "request_digest",
+    "requester",
+    "rule",
+    "rules",
+    "run_as",
+    "site",
+    "soak_until",
+    "started_at",
+    "stderr_bytes",
+    "stderr_digest",
+    "stdin_bytes",
+    "stdin_sha256",
+    "stdout_bytes",
+    "stdout_digest",
+    "target",
+    "terms",
+    "timeout_ms",
+    "via",
+    "wave",
+    "waves",
+    "within_ms",
+    "working_directory",
+];
+
+/// The search.
+#[derive(Debug)]
+pub(super) struct OwnRecords {
+    lifecycle: Arc<Lifecycle>,
+    reads: Reads,
+    room: Semaphore,
+}
+
+/// Whose records are whose, as far as it was asked in one search.
+struct Owner<'a> {
+    store: &'a dyn Store,
+    me: &'a Principal,
+    jobs: HashMap<JobId, bool>,
+}
+
+// === impl OwnRecords ===
+
+impl OwnRecords {
+    /// The search of this lifecycle's log.
+    pub(super) fn new(lifecycle: Arc<Lifecycle>) -> Self {
+        Self { reads: Reads::new(Arc::clone(&lifecycle)), lifecycle, room: Semaphore::new(AT_A_TIME) }
+    }
+
+    /// A page of the records of `me` that fit, newest first.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a query or a size that is none, or that the log cannot be read or the reading not recorded.
+    pub(super) async fn search(
+        &self,
+        me: &Principal,
+        request: pb::SearchRecordsRequest,
+    ) -> Result<pb::SearchRecordsResponse, Failure> {
+        let pb::SearchRecordsRequest { query, limit, before } = request;
+        let limit = page_size("limit", limit, DEFAULT_RECORDS)? as usize;
+        let query: Query = parse("query", &query)?;
+        let store = self.lifecycle.store.as_ref();
+        let before = before.unwrap_or(u64::MAX).min(store.audit_head().await.map_err(of_store)?.size);
+        if self.reads.begins(me) {
+            self.reads.record(me, 0, before, Some(query.to_string())).await?;
+            self.reads.began(me);
+        }
+        let _place = self.room.acquire().await.map_err(|_| {
+            Failure::new(ErrorCode::Unavailable, "the controller is stopping", "ask again in a moment")
+        })?;
+        self.page(me, &query, before, limit).await.map_err(of_store)
+    }
+
+    async fn page(
+        &self,
+        me: &Principal,
+        query: &Query,
+        before: u64,
+        limit: usize,
+    ) -> Result<pb::SearchRecordsResponse, StoreError> {
+        let store = self.lifecycle.store.as_ref();
+        let mut owner = Owner { store, me, jobs: HashMap::new() };
+        let (mut records, mut room) = (Vec::new(), Room::beside(0));
+        let (mut next, end) = (before, before.saturating_sub(MOST));
+        while next > end {
+            let found = search::newest_first(store, query, next, HELD, next - end).await?;
+            for entry in found.entries {
+                let Some(facts) = AuditFacts::read(&entry.content) else { continue };
+                if !owner.owns(&facts).await? {
+                    continue;
+                }
+                let record = pb::OwnRecord { index: entry.index, content: shown(&facts) };
+                if records.len() >= limit || !room.takes(&record) {
+                    // It comes with the next page.
+                    return Ok(pb::SearchRecordsResponse { records, next: entry.index.saturating_add(1) });
+                }
+                records.push(record);
+            }
+            next = found.next;
+        }
+        Ok(pb::SearchRecordsResponse { records, next })
+    }
+}
+
+// === impl Owner ===
+
+impl Owner<'_> {
+    async fn owns(&mut self, facts: &AuditFacts) -> Result<bool, StoreError> {
+        if !facts.text("principal").is_empty() {
+            let me = facts.text("principal") == self.me.to_string();
+            return Ok(me && facts.text("tenant") == self.me.tenant.as_str());
+        }
+        if let Ok(job) = facts.text("job").parse() {
+            return self.owns_job(job).await;
+        }
+        let Ok(invocation) = facts.text("invocation").parse::<InvocationId>() else { return Ok(false) };
+        match self.store.outline(invocation).await? {
+            Some(outline) => self.owns_job(outline.invocation.job).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn owns_job(&mut self, job: JobId) -> Result<bool, StoreError> {
+        if let Some(mine) = self.jobs.get(&job) {
+            return Ok(*mine);
+        }
+        let mine = self.store.job(job).await?.is_some_and(|kept| kept.job.principal == *self.me);
+        self.jobs.insert(job, mine);
+        Ok(mine)
+    }
+}
+
+/// The fields that are shown, as JSON.
+fn shown(facts: &AuditFacts) -> Vec<u8> {
+    let fields = facts.fields().iter().filter(|(name, _)| SHOWN.binary_search(&name.as_str()).is_ok());
+    let fields: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Value::Object(fields).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use lictor_core::{
+        audit::AuditEvent,
+        clock::Timestamp,
+        digest::Digest,
+        job::{Origin, Target},
+        name::Tag,
+        principal::{PrincipalKind, Via},
+    };
+    use lictor_store::{Change, memory::MemoryStore};
+
+    use super::*;
+
+    fn principal(tenant: &str, kind: PrincipalKind, name: &str) -> Principal {
+        Principal { tenant: tenant.parse().unwrap(), kind, name: name.parse().unwrap() }
+    }
+
+    #[test]
+    fn what_is_shown_is_sorted_and_says_nothing_of_addresses_agents_or_tokens() {
+        assert!(SHOWN.is_sorted());
+        for hidden in ["address", "agent", "agent_key", "token", "detail", "environment", "statement", "note"]
+        {
+            assert!(!SHOWN.contains(&hidden), "{hidden}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_request_is_its_principals_alone_and_what_names_nobody_is_nobodys() {
+        let store = MemoryStore::new();
+        let me = principal("acme", PrincipalKind::Service, "ci");
+        let others = [
+            principal("acme", PrincipalKind::User, "ci"),
+            principal("other", PrincipalKind::Service, "ci"),
+            principal("acme", PrincipalKind::Service, "c"),
+        ];
+        for who in std::iter::once(&me).chain(&others) {
+            let denied = AuditEvent::RequestDenied {
+                principal: who.clone(),
+                origin: Origin::new(Via::Mcp, ""),
+                target: Target::Tag(Tag::new("web").unwrap()),
+                command: "rm".into(),
+                context: Default::default(),
+                request_digest: Digest::of(b""),
+                code: "POLICY_DEFAULT_DENY".into(),
+                reason: "no rule".into(),
+                rule: None,
+                policy_version: 1,
+            };
+            let _ = store.commit(Change::new(Timestamp::from_micros(1), denied)).await.unwrap();
+        }
+        let started = AuditEvent::ControllerStarted { name: "c".into() };
+        let _ = store.commit(Change::new(Timestamp::from_micros(1), started)).await.unwrap();
+        let mut owner = Owner { store: &store, me: &me, jobs: HashMap::new() };
+        let mut owned = Vec::new();
+        for entry in store.audit(0, 10).await.unwrap() {
+            owned.push(owner.owns(&AuditFacts::read(&entry.content).unwrap()).await.unwrap());
+        }
+        assert_eq!(owned, [true, false, false, false, false]);
+    }
+}
