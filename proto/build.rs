@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".lictor.v1.PutContentRequest.data")
         .bytes(".lictor.v1.FetchContentResponse.data")
         .bytes(".lictor.v1.AuditRecord.content")
+        .bytes(".lictor.v1.AuditRecord.payload")
         .compile_fds(descriptors)?;
     Ok(())
 }

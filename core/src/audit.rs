@@ -20,6 +20,7 @@ use crate::{
 
 mod approval;
 mod fields;
+pub mod payload;
 pub mod query;
 mod refusal;
 mod witness;

@@ -73,6 +73,9 @@ pub enum Write {
     PutFreeze(Freeze),
     /// A freeze that must exist.
     RemoveFreeze(FreezeId),
+    /// The payloads of the audit records in these ranges of indices, each from the first to before the second: they are
+    /// gone for good once the change is acknowledged.
+    ErasePayloads(Vec<(u64, u64)>),
 }
 
 /// Proof that a change is durable. Only a store can make one, and only after its sync returned.

@@ -17,6 +17,7 @@ macro_rules! conformance {
             invocations_are_listed_by_host_in_pages,
             large_and_binary_output_comes_back_byte_for_byte,
             every_change_is_in_the_audit_in_order_and_in_the_tree,
+            an_erased_payload_is_gone_and_the_log_is_what_it_was,
             concurrent_changes_of_one_thing_let_exactly_one_through,
             an_approval_is_kept_with_its_job_and_two_decisions_at_once_are_one,
             policies_are_kept_by_version,

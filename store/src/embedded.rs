@@ -11,6 +11,7 @@ mod journal;
 mod keys;
 mod nodes;
 mod outputs;
+mod payloads;
 mod plan;
 mod reserve;
 mod room;
@@ -42,6 +43,7 @@ use self::{
     committer::Committer,
     journal::{Journal, Position},
     outputs::{FileName, OutputFiles},
+    payloads::{End, PayloadFiles},
     plan::Planned,
     table::{Layer, Table, save_tree},
 };
@@ -130,17 +132,26 @@ impl EmbeddedStore {
         let damaged = |source| open_error(dir, source);
         let applied = read_applied(&tree).map_err(damaged)?;
         let journal_dir = dir.join("journal");
+        let payloads = read_payloads_end(&tree).and_then(|end| PayloadFiles::open(dir.join("payloads"), end));
+        let payloads = payloads.map_err(damaged)?;
+        let mut erases = false;
         let end = Journal::replay(&journal_dir, applied, |frame, position| {
-            Layer::of(batch::decode(frame)?, position).sink(&tree)
+            let ops = batch::decode(frame)?;
+            erases |= ops.iter().any(|op| op.key.starts_with(keys::ERASED));
+            Layer::of(ops, position).sink(&tree, &payloads)
         })
         .map_err(damaged)?;
         // Once the tree is safe, the files just read are not needed: a start that fails later leaves none behind.
         save_tree(&db, &dir.join("state")).map_err(damaged)?;
-        let journal = Journal::start(&journal_dir, end).map_err(damaged)?;
+        let mut journal = Journal::start(&journal_dir, end).map_err(damaged)?;
+        if erases {
+            // Ends what was interrupted: the frames just read still have what was erased.
+            journal.forget().map_err(damaged)?;
+        }
         let frontier = read_frontier(&tree).map_err(damaged)?;
         let head = Arc::new(watch::Sender::new(frontier.head()));
         let outputs = OutputFiles::open(dir.join("output")).map_err(io)?;
-        let table = Arc::new(Table::new(db, tree, dir.join("state")));
+        let table = Arc::new(Table::new(db, tree, dir.join("state"), payloads));
         nodes::complete(&table, frontier.size()).map_err(damaged)?;
         let committer =
             Committer::start(Arc::clone(&table), &dir.join("state"), journal, frontier, Arc::clone(&head));
@@ -184,6 +195,10 @@ fn open_error(dir: &Path, source: StoreError) -> OpenError {
 
 fn read_applied(tree: &sled::Tree) -> Result<Option<Position>, StoreError> {
     tree.get(keys::APPLIED).map_err(corrupt)?.map(|bytes| Position::decode(&bytes)).transpose()
+}
+
+fn read_payloads_end(tree: &sled::Tree) -> Result<End, StoreError> {
+    tree.get(keys::PAYLOADS).map_err(corrupt)?.map_or_else(|| Ok(End::default()), |bytes| End::decode(&bytes))
 }
 
 fn read_frontier(tree: &sled::Tree) -> Result<Frontier, StoreError> {

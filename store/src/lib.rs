@@ -38,6 +38,7 @@ pub use self::{
     kept::{KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
     outline::{KeptOutput, KeptStream, Outline},
 };
+use self::record::{AuditFacts, Missing};
 
 /// One record of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct AuditEntry {
     pub index: u64,
     /// What was hashed: one JSON object.
     pub content: Bytes,
+    /// What the record commits to: one JSON object. Empty: it commits to nothing, or its payload was erased.
+    pub payload: Bytes,
 }
 
 /// Why a store did not do what it was asked.
@@ -63,6 +66,19 @@ pub enum StoreError {
     /// What is kept cannot be read.
     #[error("the store holds something it cannot read: {0}")]
     Corrupt(String),
+}
+
+// === impl AuditEntry ===
+
+impl AuditEntry {
+    /// Whether the record may commit to a payload that is not there any more: a quick look, never wrong when it says no.
+    pub fn may_be_erased(&self) -> bool {
+        self.payload.is_empty() && record::mentions_payload(&self.content)
+    }
+    /// The record with its payload, as it is read.
+    pub fn facts(&self) -> Option<AuditFacts> {
+        AuditFacts::read_with(&self.content, &self.payload, Missing::Erased)
+    }
 }
 
 /// What is kept. Reads see exactly the changes that were acknowledged.

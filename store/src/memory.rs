@@ -6,7 +6,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use lictor_core::{
     clock::Timestamp,
     digest::Digest,
@@ -23,7 +22,8 @@ use tokio::sync::watch;
 
 use crate::{
     AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
-    KeptToken, MAX_CHECKPOINTS, Recorded, Store, StoreError, Write, hour_of, record::encode_event,
+    KeptToken, MAX_CHECKPOINTS, Recorded, Store, StoreError, Write, hour_of,
+    record::{SealedEvent, seal_event},
 };
 
 /// A store in memory.
@@ -46,7 +46,7 @@ struct State {
     policies: BTreeMap<u64, KeptPolicy>,
     shadow: Option<KeptShadow>,
     freezes: BTreeMap<FreezeId, Freeze>,
-    audit: Vec<Bytes>,
+    audit: Vec<SealedEvent>,
     frontier: Frontier,
     checkpoints: BTreeMap<u64, KeptCheckpoint>,
 }
@@ -143,6 +143,15 @@ impl State {
             Write::RemoveFreeze(id) => {
                 expect(self.freezes.remove(&id).is_some(), || format!("freeze {id}"))?;
             }
+            Write::ErasePayloads(ranges) => {
+                for (from, to) in ranges {
+                    let place = |index| usize::try_from(index).unwrap_or(usize::MAX).min(self.audit.len());
+                    let (from, to) = (place(from), place(to));
+                    for record in self.audit.get_mut(from..to).unwrap_or_default() {
+                        record.payload = Vec::new();
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -178,9 +187,9 @@ impl Store for MemoryStore {
         let first = next.frontier.size();
         let events = change.events.len() as u64;
         for event in &change.events {
-            let content = encode_event(at, event);
-            next.frontier.push(leaf_hash(&content));
-            next.audit.push(content.into());
+            let sealed = seal_event(at, event, rand::random());
+            next.frontier.push(leaf_hash(&sealed.content));
+            next.audit.push(sealed);
         }
         *state = next;
         self.head.send_replace(state.frontier.head());
@@ -261,7 +270,12 @@ impl Store for MemoryStore {
         let state = self.state();
         let first = usize::try_from(from).unwrap_or(usize::MAX);
         let page = state.audit.iter().skip(first).take(limit);
-        Ok(page.zip(from..).map(|(content, index)| AuditEntry { index, content: content.clone() }).collect())
+        let entry = |(SealedEvent { content, payload }, index): (SealedEvent, u64)| AuditEntry {
+            index,
+            content: content.into(),
+            payload: payload.into(),
+        };
+        Ok(page.cloned().zip(from..).map(entry).collect())
     }
 
     async fn audit_head(&self) -> Result<TreeHead, StoreError> {
@@ -281,8 +295,8 @@ impl Store for MemoryStore {
             let under =
                 under.ok_or_else(|| StoreError::Corrupt("a hash of records that are not there".into()))?;
             let mut subtree = Frontier::default();
-            for content in under {
-                subtree.push(leaf_hash(content));
+            for record in under {
+                subtree.push(leaf_hash(&record.content));
             }
             Ok(subtree.head().root)
         };

@@ -10,6 +10,7 @@ mod fleet;
 mod freeze;
 mod invocation;
 mod job;
+mod payload;
 mod policy;
 mod rollout;
 
@@ -18,10 +19,12 @@ use std::fmt::Display;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{
-    audit::{MAX_RECORD_BYTES, encode_event},
+    audit::{MAX_RECORD_BYTES, SealedEvent, seal_event},
     facts::AuditFacts,
+    payload::{Commitment, Missing, SALT_BYTES, reveal},
 };
 pub(crate) use self::{
+    payload::mentions_payload,
     checkpoint::CheckpointRecord,
     fleet::{AgentRecord, HostRecord, TokenRecord},
     freeze::FreezeRecord,

@@ -274,7 +274,7 @@ impl World {
 
     pub(crate) async fn audit(&self) -> Vec<serde_json::Value> {
         let entries = self.store.audit(0, 10_000).await.unwrap();
-        entries.iter().map(|e| serde_json::from_slice(&e.content).unwrap()).collect()
+        entries.iter().map(|e| e.facts().unwrap().fields().clone().into()).collect()
     }
 
     pub(crate) async fn kinds(&self) -> Vec<String> {

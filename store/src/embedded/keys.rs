@@ -13,6 +13,10 @@ use crate::{StoreError, memory::key_owner, record::corrupt};
 pub(super) const APPLIED: &[u8] = b"m/applied";
 /// The edge of the audit tree.
 pub(super) const FRONTIER: &[u8] = b"m/frontier";
+/// How far the files of payloads were written.
+pub(super) const PAYLOADS: &[u8] = b"m/payloads";
+/// Payloads that are to be erased; passes through the journal and is not kept.
+pub(super) const ERASED: &[u8] = b"x";
 /// The policy that is proposed.
 pub(super) const SHADOW: &[u8] = b"m/shadow";
 pub(super) const AUDIT: &[u8] = b"a";
@@ -96,6 +100,15 @@ pub(super) fn audit(index: u64) -> Vec<u8> {
 pub(super) fn audit_index(key: &[u8]) -> Result<u64, StoreError> {
     let index = key.get(1..).and_then(|bytes| bytes.try_into().ok());
     index.map(u64::from_be_bytes).ok_or_else(|| corrupt("an audit key of the wrong length"))
+}
+/// Erases payloads of audit records from this index on.
+pub(super) fn erased(from: u64) -> Vec<u8> {
+    [ERASED, &from.to_be_bytes()].concat()
+}
+/// From which index to before which payloads are erased.
+pub(super) fn erased_range(key: &[u8], to: &[u8]) -> Result<(u64, u64), StoreError> {
+    let to = to.try_into().map_err(|_| corrupt("an erasure without an end"))?;
+    Ok((audit_index(key)?, u64::from_be_bytes(to)))
 }
 pub(super) fn node(level: u32, index: u64) -> Vec<u8> {
     [b"N".as_slice(), &level.to_be_bytes(), &index.to_be_bytes()].concat()

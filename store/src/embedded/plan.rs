@@ -7,12 +7,13 @@ use lictor_core::{clock::Timestamp, digest::Digest, invocation::Invocation, merk
 use super::{
     batch::{self, Op, value},
     keys,
+    table::entry,
 };
 use crate::{
     Change, KeptKey, StoreError, Write,
     record::{
         AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace,
-        PolicyRecord, ShadowRecord, TokenRecord, encode, encode_event, outputs_to_bytes,
+        PolicyRecord, ShadowRecord, TokenRecord, encode, outputs_to_bytes, seal_event,
     },
 };
 
@@ -41,7 +42,9 @@ pub(super) struct Expectation {
 pub(super) struct Planned {
     pub(super) expectations: Vec<Expectation>,
     pub(super) ops: Vec<Op>,
-    /// Audit records with their leaf hashes; their indices are the committer's to give.
+    /// Payloads are erased: the change is written by itself, and nothing older is left in the journal behind it.
+    pub(super) erases: bool,
+    /// Values of audit records with their leaf hashes; their indices are the committer's to give.
     pub(super) leaves: Vec<(Vec<u8>, Digest)>,
     /// Kept output that goes to files before the commit.
     pub(super) files: HashMap<Digest, Vec<u8>>,
@@ -56,9 +59,9 @@ impl Planned {
             planned.write(write, change.at)?;
         }
         for event in &change.events {
-            let content = encode_event(change.at, event);
-            let hash = leaf_hash(&content);
-            planned.leaves.push((content, hash));
+            let sealed = seal_event(change.at, event, rand::random());
+            let hash = leaf_hash(&sealed.content);
+            planned.leaves.push((entry::encode(sealed.content, &sealed.payload), hash));
         }
         Ok(planned)
     }
@@ -166,6 +169,15 @@ impl Planned {
                     what: format!("freeze {id}"),
                 });
                 self.ops.push(Op { key, value: None });
+                Ok(())
+            }
+            Write::ErasePayloads(ranges) => {
+                self.erases = true;
+                let op = |(from, to): (u64, u64)| Op {
+                    key: keys::erased(from),
+                    value: Some(to.to_be_bytes().to_vec()),
+                };
+                self.ops.extend(ranges.into_iter().map(op));
                 Ok(())
             }
         }
