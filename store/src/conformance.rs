@@ -21,6 +21,7 @@ macro_rules! conformance {
             concurrent_changes_of_one_thing_let_exactly_one_through,
             an_approval_is_kept_with_its_job_and_two_decisions_at_once_are_one,
             policies_are_kept_by_version,
+            erasures_that_wait_and_holds_are_kept_until_each_ends_once,
             a_freeze_is_kept_until_it_is_lifted_once,
             a_proposed_policy_is_kept_until_it_is_replaced_or_removed,
             proofs_hold_for_every_earlier_head,

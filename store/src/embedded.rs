@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
     digest::Digest,
+    erasure::{Erasure, Hold},
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
@@ -45,14 +46,14 @@ use self::{
     outputs::{FileName, OutputFiles},
     payloads::{End, PayloadFiles},
     plan::Planned,
-    table::{Layer, Table, save_tree},
+    table::{Replayed, Table, save_tree},
 };
 use crate::{
     AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
     KeptToken, Outline, Recorded, Store, StoreError, outline,
     record::{
-        AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, PolicyRecord,
-        ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
+        AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
+        KeyRecord, PolicyRecord, ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
     },
 };
 
@@ -134,13 +135,10 @@ impl EmbeddedStore {
         let journal_dir = dir.join("journal");
         let payloads = read_payloads_end(&tree).and_then(|end| PayloadFiles::open(dir.join("payloads"), end));
         let payloads = payloads.map_err(damaged)?;
-        let mut erases = false;
-        let end = Journal::replay(&journal_dir, applied, |frame, position| {
-            let ops = batch::decode(frame)?;
-            erases |= ops.iter().any(|op| op.key.starts_with(keys::ERASED));
-            Layer::of(ops, position).sink(&tree, &payloads)
-        })
-        .map_err(damaged)?;
+        let mut replayed = Replayed::new(&tree, &payloads);
+        let replay = |frame: &[u8], position| replayed.take(batch::decode(frame)?, position);
+        let end = Journal::replay(&journal_dir, applied, replay).map_err(damaged)?;
+        let erases = replayed.finish().map_err(damaged)?;
         // Once the tree is safe, the files just read are not needed: a start that fails later leaves none behind.
         save_tree(&db, &dir.join("state")).map_err(damaged)?;
         let mut journal = Journal::start(&journal_dir, end).map_err(damaged)?;
@@ -325,6 +323,14 @@ impl Store for EmbeddedStore {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
         self.scan::<FreezeRecord, _>(keys::FREEZE)
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
+        self.scan::<ErasureRecord, _>(keys::ERASURE)
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        self.scan::<HoldRecord, _>(keys::HOLD)
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

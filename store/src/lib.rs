@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
     digest::Digest,
+    erasure::{Erasure, Hold},
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
@@ -33,12 +34,12 @@ use lictor_core::{
 };
 use tokio::sync::watch;
 
+use self::record::{AuditFacts, Missing};
 pub use self::{
     change::{Change, Recorded, Write},
     kept::{KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
     outline::{KeptOutput, KeptStream, Outline},
 };
-use self::record::{AuditFacts, Missing};
 
 /// One record of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +140,10 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError>;
     /// Every freeze that was not lifted.
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
+    /// Every erasure that was neither done nor ended, by identifier.
+    async fn erasures(&self) -> Result<Vec<Erasure>, StoreError>;
+    /// Every hold that was not lifted, by identifier.
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError>;
 
     /// At most `limit` audit records from index `from` on.
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;

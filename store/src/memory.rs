@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use lictor_core::{
     clock::Timestamp,
     digest::Digest,
+    erasure::{Erasure, Hold},
     freeze::Freeze,
-    id::{FreezeId, InvocationId, JobId, TokenId},
+    id::{ErasureId, FreezeId, HoldId, InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
     merkle::{Frontier, Node, TreeHead, leaf_hash},
@@ -46,6 +47,8 @@ struct State {
     policies: BTreeMap<u64, KeptPolicy>,
     shadow: Option<KeptShadow>,
     freezes: BTreeMap<FreezeId, Freeze>,
+    erasures: BTreeMap<ErasureId, Erasure>,
+    holds: BTreeMap<HoldId, Hold>,
     audit: Vec<SealedEvent>,
     frontier: Frontier,
     checkpoints: BTreeMap<u64, KeptCheckpoint>,
@@ -142,6 +145,22 @@ impl State {
             }
             Write::RemoveFreeze(id) => {
                 expect(self.freezes.remove(&id).is_some(), || format!("freeze {id}"))?;
+            }
+            Write::PutErasure(erasure) => {
+                expect(!self.erasures.contains_key(&erasure.id), || format!("erasure {}", erasure.id))?;
+                self.erasures.insert(erasure.id, erasure);
+            }
+            Write::RemoveErasure(id) => {
+                expect(self.erasures.remove(&id).is_some(), || format!("erasure {id}"))?;
+            }
+            Write::PutHold(hold) => {
+                let kept = self.holds.get(&hold.id).map_or(0, |kept| kept.version);
+                expect(kept + 1 == hold.version, || format!("hold {}", hold.id))?;
+                self.holds.insert(hold.id, hold);
+            }
+            Write::RemoveHold(hold) => {
+                let kept = self.holds.remove(&hold.id).map(|kept| kept.version);
+                expect(kept == Some(hold.version), || format!("hold {}", hold.id))?;
             }
             Write::ErasePayloads(ranges) => {
                 for (from, to) in ranges {
@@ -264,6 +283,14 @@ impl Store for MemoryStore {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
         Ok(self.state().freezes.values().cloned().collect())
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
+        Ok(self.state().erasures.values().cloned().collect())
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        Ok(self.state().holds.values().cloned().collect())
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

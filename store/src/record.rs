@@ -5,6 +5,7 @@ mod approval;
 mod audit;
 mod checkpoint;
 mod context;
+mod erasure;
 mod facts;
 mod fleet;
 mod freeze;
@@ -24,12 +25,13 @@ pub use self::{
     payload::{Commitment, Missing, SALT_BYTES, reveal},
 };
 pub(crate) use self::{
-    payload::mentions_payload,
     checkpoint::CheckpointRecord,
+    erasure::{ErasureRecord, HoldRecord},
     fleet::{AgentRecord, HostRecord, TokenRecord},
     freeze::FreezeRecord,
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
     job::{JobRecord, KeyRecord},
+    payload::mentions_payload,
     policy::{PolicyRecord, ShadowRecord},
 };
 use crate::StoreError;

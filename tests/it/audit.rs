@@ -1,8 +1,10 @@
 //! Promises about the audit log outside of Lictor: exports, two verifiers that agree, searches, and the page of the format.
 
+mod erasures;
 mod exports;
 mod format;
 mod mutations;
+mod payloads;
 mod samples;
 
 use std::{fs, path::Path, process::Command};

@@ -293,11 +293,18 @@ def check_payload(committed, payload):
 def whole(content, payload, payloads):
     """The record with the fields of its payload in their places; `payloads`: the file has those that are there."""
     record = json.loads(content.decode())
-    committed = commitment(content) if isinstance(record, dict) else None
+    try:
+        committed = commitment(content) if isinstance(record, dict) else None
+    except ValueError:
+        committed = None
     if committed is None:
         return record
     del record["payload"]
-    held = json.loads(payload.decode()) if payload else {}
+    try:
+        held = json.loads(payload.decode())
+    except (UnicodeDecodeError, ValueError):
+        held = None
+    held = held if isinstance(held, dict) else {}
     for name in committed[0]:
         record.setdefault(name, held.get(name, MARKS[payloads]))
     return record

@@ -96,11 +96,7 @@ pub(crate) struct Writer<W> {
 
 impl Writer<BufWriter<File>> {
     /// Begins the new file `path`; a file that is there is not touched.
-    pub(crate) fn create(
-        path: &Path,
-        note: &str,
-        selection: &Selection<'_>,
-    ) -> Result<Self, Trouble> {
+    pub(crate) fn create(path: &Path, note: &str, selection: &Selection<'_>) -> Result<Self, Trouble> {
         let failed = |e: io::Error| Trouble::file("write", path, &e);
         let file = File::create_new(path).map_err(failed)?;
         Self::begin(BufWriter::new(file), note, selection).map_err(failed)

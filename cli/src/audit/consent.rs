@@ -153,7 +153,7 @@ impl Asked {
 }
 
 /// The name of a principal, whatever kind it is of and however it is written.
-fn name(principal: &str) -> String {
+pub(super) fn name(principal: &str) -> String {
     principal.split_once(':').map_or(principal, |(_, name)| name).to_ascii_lowercase()
 }
 

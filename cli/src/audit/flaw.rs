@@ -174,7 +174,10 @@ impl std::fmt::Display for Flaw {
             Self::Outside(why) => f.write_str(why),
             Self::Payload(why) => write!(f, "the payload is not what the record commits to: {why}"),
             Self::PayloadMissing { index } => {
-                write!(f, "the payload of record {index} is missing, and nothing in the log says that it was erased")
+                write!(
+                    f,
+                    "the payload of record {index} is missing, and nothing in the log says that it was erased"
+                )
             }
             Self::At { line, index: Some(index), flaw } => write!(f, "line {line}, record {index}: {flaw}"),
             Self::At { line, index: None, flaw } => write!(f, "line {line}: {flaw}"),

@@ -6,7 +6,7 @@ use lictor_client::audit::AuditRecord;
 use lictor_store::record::{Commitment, Missing, reveal};
 use serde::{Deserialize, Serialize};
 
-use super::flaw::Flaw;
+use super::{consent::name, flaw::Flaw};
 
 /// The kind of record that says which payloads were erased.
 pub(super) const ERASED: &str = "payloads_erased";
@@ -36,6 +36,8 @@ pub(super) struct Payloads {
 /// What matters here of the record of an erasure.
 #[derive(Debug, Deserialize)]
 struct Erasure {
+    by: String,
+    consented_by: String,
     ranges: Vec<String>,
 }
 
@@ -68,6 +70,10 @@ impl Payloads {
     /// Takes the record of an erasure.
     pub(super) fn erased(&mut self, index: u64, content: &[u8]) -> Result<(), Flaw> {
         let erasure: Erasure = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
+        if name(&erasure.by) == name(&erasure.consented_by) {
+            let why = format!("{} consented to their own erasure", erasure.consented_by);
+            return Err(Flaw::Consent { index, why });
+        }
         for text in &erasure.ranges {
             let range = range(text).filter(|(from, to)| from < to && *to <= index);
             self.erased.push(range.ok_or(Flaw::NotARecord(index))?);
@@ -125,7 +131,8 @@ mod tests {
     }
 
     fn erasure(ranges: &str) -> Vec<u8> {
-        format!(r#"{{"kind":"payloads_erased","ranges":[{ranges}]}}"#).into_bytes()
+        format!(r#"{{"kind":"payloads_erased","by":"user:a","consented_by":"user:b","ranges":[{ranges}]}}"#)
+            .into_bytes()
     }
 
     #[test]
@@ -153,6 +160,12 @@ mod tests {
         for bad in [r#""2-10""#, r#""10""#, r#""02""#, r#""3-2""#, r#""""#, "7"] {
             assert_eq!(finish(&[bad], true), Err(Flaw::NotARecord(10)), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_erasure_that_nobody_else_consented_to_is_found() {
+        let own = br#"{"kind":"payloads_erased","by":"user:a","consented_by":"user:A","ranges":["0"]}"#;
+        assert!(matches!(Payloads::default().erased(3, own), Err(Flaw::Consent { index: 3, .. })));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Going through a log from its first record: the tree is computed again, and the first promise is checked on the way.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use lictor_certs::evidence;
 use lictor_core::{
@@ -91,8 +91,12 @@ impl Replay {
         self.agrees_with_anchor()?;
         let record: Record = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
         let is_readable = self.payloads.take(index, content, payload)?;
-        let whole = reveal(content, payload.unwrap_or_default(), Missing::Erased);
-        self.consent_precedes(index, &record, if is_readable { &whole } else { content }, is_readable)?;
+        let is_about_payload = record.kind.starts_with("approval_") || record.kind == "grant_refused";
+        let whole = match payload.filter(|_| is_about_payload && is_readable) {
+            Some(payload) => reveal(content, payload, Missing::Erased),
+            None => Cow::Borrowed(content),
+        };
+        self.consent_precedes(index, &record, &whole, is_readable)?;
         self.intent_precedes(index, &record)?;
         if record.kind == "grant_refused" && is_readable {
             let refusal = serde_json::from_slice(&whole).map_err(|_| Flaw::NotARecord(index))?;
@@ -200,7 +204,18 @@ impl Replay {
         let payloads = self.payloads.finish(self.is_whole)?;
         let Self { anchor, times, started, refused, enrolled, rotated_to, .. } = self;
         let (note, enrolled) = (String::new(), enrolled.keys());
-        Ok(Verified { head, anchor, times, started, refused, payloads, part: None, note, enrolled, rotated_to })
+        Ok(Verified {
+            head,
+            anchor,
+            times,
+            started,
+            refused,
+            payloads,
+            part: None,
+            note,
+            enrolled,
+            rotated_to,
+        })
     }
 }
 

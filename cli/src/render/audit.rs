@@ -72,7 +72,8 @@ fn tone(kind: &str, outcome: &str) -> Tone {
         "request_denied" | "call_refused" | "result_conflict" | "witness_refused" => Tone::Bad,
         "invocation_ended" => Tone::of_state(outcome),
         "policy_changed" | "join_token_issued" | "agent_enrolled" | "cancel_requested" | "freeze_set"
-        | "freeze_lifted" | "witness_enrolled" | "witness_resolved" | "log_key_rotated" => Tone::Warn,
+        | "freeze_lifted" | "witness_enrolled" | "witness_resolved" | "log_key_rotated"
+        | "erasure_requested" | "payloads_erased" | "hold_set" | "hold_lifted" => Tone::Warn,
         _ => Tone::Plain,
     }
 }

@@ -138,6 +138,12 @@ impl Store for HeldStore {
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
         self.inner.freezes().await
     }
+    async fn erasures(&self) -> Result<Vec<lictor_core::erasure::Erasure>, StoreError> {
+        self.inner.erasures().await
+    }
+    async fn holds(&self) -> Result<Vec<lictor_core::erasure::Hold>, StoreError> {
+        self.inner.holds().await
+    }
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.inner.audit(from, limit).await
     }

@@ -8,11 +8,12 @@
 pub fn is_payload(kind: &str, field: &str) -> bool {
     match field {
         // Typed by people, or said by the program that they used.
-        "client" | "command" | "environment" | "health_check" | "note" | "query" | "working_directory" => true,
-        // Guessable from what they are digests of.
-        "command_digest" | "plan_digest" | "request_digest" | "stderr_digest" | "stdin_sha256" | "stdout_digest" => {
+        "client" | "command" | "environment" | "health_check" | "note" | "query" | "working_directory" => {
             true
         }
+        // Guessable from what they are digests of.
+        "command_digest" | "plan_digest" | "request_digest" | "stderr_digest" | "stdin_sha256"
+        | "stdout_digest" => true,
         // What hosts and agents answered, in words.
         "detail" | "recorded" | "reported" | "why" => true,
         // Elsewhere one of a few words of Lictor's own.

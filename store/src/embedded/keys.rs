@@ -1,7 +1,7 @@
 //! Keys of the one tree: a letter for the kind, then what identifies the thing. One tree, so one batch is atomic.
 
 use lictor_core::{
-    id::{FreezeId, InvocationId, JobId, TokenId},
+    id::{ErasureId, FreezeId, HoldId, InvocationId, JobId, TokenId},
     job::IdempotencyKey,
     name::{AgentName, HostAlias, SiteName},
     principal::Principal,
@@ -23,7 +23,9 @@ pub(super) const AUDIT: &[u8] = b"a";
 /// Checkpoints of the audit log, by size.
 pub(super) const CHECKPOINT: &[u8] = b"C";
 pub(super) const AGENT: &[u8] = b"g";
+pub(super) const ERASURE: &[u8] = b"e";
 pub(super) const FREEZE: &[u8] = b"f";
+pub(super) const HOLD: &[u8] = b"l";
 pub(super) const HOST: &[u8] = b"h";
 pub(super) const OPEN: &[u8] = b"o";
 pub(super) const POLICY: &[u8] = b"p";
@@ -83,6 +85,12 @@ pub(super) fn agent(site: &SiteName, name: &AgentName) -> Vec<u8> {
 }
 pub(super) fn host(alias: &HostAlias) -> Vec<u8> {
     key(b'h', &[alias.as_str().as_bytes()])
+}
+pub(super) fn erasure(id: ErasureId) -> Vec<u8> {
+    key(b'e', &[id.as_bytes()])
+}
+pub(super) fn hold(id: HoldId) -> Vec<u8> {
+    key(b'l', &[id.as_bytes()])
 }
 pub(super) fn freeze(id: FreezeId) -> Vec<u8> {
     key(b'f', &[id.as_bytes()])

@@ -12,8 +12,9 @@ use super::{
 use crate::{
     Change, KeptKey, StoreError, Write,
     record::{
-        AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace,
-        PolicyRecord, ShadowRecord, TokenRecord, encode, outputs_to_bytes, seal_event,
+        AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
+        KeyRecord, OutputPlace, PolicyRecord, ShadowRecord, TokenRecord, encode, outputs_to_bytes,
+        seal_event,
     },
 };
 
@@ -161,15 +162,19 @@ impl Planned {
                 let (key, record) = (keys::freeze(freeze.id), FreezeRecord::from(&freeze));
                 self.put(key, Expected::Absent, IN_FORCE, &record, || format!("freeze {}", freeze.id))
             }
-            Write::RemoveFreeze(id) => {
-                let (key, expected) = (keys::freeze(id), Expected::Version(IN_FORCE));
-                self.expectations.push(Expectation {
-                    key: key.clone(),
-                    expected,
-                    what: format!("freeze {id}"),
-                });
-                self.ops.push(Op { key, value: None });
-                Ok(())
+            Write::RemoveFreeze(id) => self.remove(keys::freeze(id), IN_FORCE, format!("freeze {id}")),
+            Write::PutErasure(erasure) => {
+                let (key, record) = (keys::erasure(erasure.id), ErasureRecord::from(&erasure));
+                self.put(key, Expected::Absent, IN_FORCE, &record, || format!("erasure {}", erasure.id))
+            }
+            Write::RemoveErasure(id) => self.remove(keys::erasure(id), IN_FORCE, format!("erasure {id}")),
+            Write::PutHold(hold) => {
+                let expected = if hold.version == 1 { Expected::Absent } else { replaces(hold.version) };
+                let (key, record) = (keys::hold(hold.id), HoldRecord::from(&hold));
+                self.put(key, expected, hold.version, &record, || format!("hold {}", hold.id))
+            }
+            Write::RemoveHold(hold) => {
+                self.remove(keys::hold(hold.id), hold.version, format!("hold {}", hold.id))
             }
             Write::ErasePayloads(ranges) => {
                 self.erases = true;
@@ -200,6 +205,13 @@ impl Planned {
         })
     }
 
+    /// Removes what must be there in this version.
+    fn remove(&mut self, key: Vec<u8>, version: u64, what: String) -> Result<(), StoreError> {
+        self.expectations.push(Expectation { key: key.clone(), expected: Expected::Version(version), what });
+        self.ops.push(Op { key, value: None });
+        Ok(())
+    }
+
     fn put<R: serde::Serialize>(
         &mut self,
         key: Vec<u8>,
@@ -220,7 +232,7 @@ impl Planned {
 const UNVERSIONED: u64 = 0;
 /// Version of a token that nobody has spent.
 const UNSPENT: u64 = 1;
-/// Version of a freeze; it never changes.
+/// Version of a freeze or an erasure; it never changes.
 const IN_FORCE: u64 = 1;
 /// Version of a token that has been spent.
 const SPENT: u64 = 2;

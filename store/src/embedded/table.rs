@@ -22,6 +22,7 @@ use std::{
 use bytes::Bytes;
 use sled::IVec;
 
+pub(super) use self::sink::Replayed;
 use self::{
     merged::{Fresh, Merged},
     sink::pack_with,
@@ -89,13 +90,6 @@ pub(super) struct Layer {
 // === impl Layer ===
 
 impl Layer {
-    /// The changes of one frame.
-    pub(super) fn of(ops: Vec<Op>, position: Position) -> Self {
-        let mut layer = Self::default();
-        layer.put(ops, position);
-        layer
-    }
-
     fn put(&mut self, ops: Vec<Op>, position: Position) {
         for Op { key, value } in ops {
             self.bytes += ENTRY_OVERHEAD + key.len() + value.as_ref().map_or(0, Vec::len);

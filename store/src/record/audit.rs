@@ -196,7 +196,10 @@ mod tests {
     fn a_record_without_payload_is_what_it_always_was() {
         let event = AuditEvent::ControllerStarted { name: "c".into() };
         let sealed = seal_event(AT, &event, [1; SALT_BYTES]);
-        assert_eq!(sealed.content, br#"{"at":"1970-01-01T00:00:00.000000Z","kind":"controller_started","name":"c","v":1}"#);
+        assert_eq!(
+            sealed.content,
+            br#"{"at":"1970-01-01T00:00:00.000000Z","kind":"controller_started","name":"c","v":1}"#
+        );
         assert!(sealed.payload.is_empty());
     }
 

@@ -74,7 +74,8 @@ impl Commitment {
         if Digest::of(payload).to_string() != self.sha256 {
             return Err("it does not fit the digest in the record");
         }
-        let object: Map<String, Value> = serde_json::from_slice(payload).map_err(|_| "it is no JSON object")?;
+        let object: Map<String, Value> =
+            serde_json::from_slice(payload).map_err(|_| "it is no JSON object")?;
         let is_salt = |text: &str| {
             text.len() == 2 * SALT_BYTES && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         };
@@ -134,7 +135,8 @@ mod tests {
     #[test]
     fn a_record_reads_as_one_with_its_payload_and_says_why_it_has_none() {
         let record = record(r#""command""#);
-        let text = |payload: &[u8], missing| String::from_utf8(reveal(&record, payload, missing).to_vec()).unwrap();
+        let text =
+            |payload: &[u8], missing| String::from_utf8(reveal(&record, payload, missing).to_vec()).unwrap();
         assert_eq!(text(PAYLOAD, Missing::Erased), r#"{"at":"x","command":"df -h","kind":"k","v":2}"#);
         assert_eq!(text(b"", Missing::Erased), r#"{"at":"x","command":"(erased)","kind":"k","v":2}"#);
         assert_eq!(text(b"", Missing::LeftOut), r#"{"at":"x","command":"(left out)","kind":"k","v":2}"#);

@@ -9,7 +9,13 @@ use lictor_core::{
 use lictor_runtime::exit::Exit;
 
 use super::search;
-use crate::{Done, audit::{formats::json, payloads}, context::Context, render::audit, trouble::Trouble};
+use crate::{
+    Done,
+    audit::{formats::json, payloads},
+    context::Context,
+    render::audit,
+    trouble::Trouble,
+};
 
 /// Records of one call.
 const PAGE: u32 = 1000;

@@ -32,7 +32,11 @@ use serde_json::Value;
 
 use self::fleet::{Fleet, UNKNOWN_SITE};
 use super::circumstances::now;
-use crate::{audit::{bundle, payloads}, context::Context, trouble::Trouble};
+use crate::{
+    audit::{bundle, payloads},
+    context::Context,
+    trouble::Trouble,
+};
 
 /// Most jobs that are remembered until their hosts come: those follow in the same commit, so that a few would do.
 const MAX_JOBS: usize = 10_000;

@@ -51,7 +51,10 @@ pub async fn an_erased_payload_is_gone_and_the_log_is_what_it_was<F: Fixture>(mu
             let facts = is.facts().unwrap();
             let query = if erased { "(erased)".to_owned() } else { format!("command:secret-{}", is.index) };
             assert!(is.index == 6 || facts.text("query") == query, "{facts:?}");
-            assert!(!String::from_utf8_lossy(&reveal(&is.content, &is.payload, Missing::Erased)).contains("payload"));
+            assert!(
+                !String::from_utf8_lossy(&reveal(&is.content, &is.payload, Missing::Erased))
+                    .contains("payload")
+            );
         }
     }
 }

@@ -2,12 +2,55 @@
 
 use super::{
     super::{
+        batch::Op,
+        journal::Position,
         keys,
         payloads::{PayloadFiles, Place},
     },
-    Layer, entry, pack,
+    Layer, SINK_BYTES, entry, pack,
 };
 use crate::{StoreError, record::corrupt};
+
+/// What a crash left in the journal, on its way: frame after frame, many at a time.
+pub(in crate::embedded) struct Replayed<'a> {
+    tree: &'a sled::Tree,
+    payloads: &'a PayloadFiles,
+    layer: Layer,
+    erases: bool,
+}
+
+// === impl Replayed ===
+
+impl<'a> Replayed<'a> {
+    pub(in crate::embedded) fn new(tree: &'a sled::Tree, payloads: &'a PayloadFiles) -> Self {
+        Self { tree, payloads, layer: Layer::default(), erases: false }
+    }
+
+    /// Takes the changes of the next frame.
+    pub(in crate::embedded) fn take(&mut self, ops: Vec<Op>, position: Position) -> Result<(), StoreError> {
+        let erases = ops.iter().any(|op| op.key.starts_with(keys::ERASED));
+        if erases {
+            // What it erases is in its files then.
+            self.sink()?;
+        }
+        self.erases |= erases;
+        self.layer.put(ops, position);
+        if erases || self.layer.bytes >= SINK_BYTES { self.sink() } else { Ok(()) }
+    }
+
+    /// Everything has been taken. Answers whether payloads were erased.
+    pub(in crate::embedded) fn finish(mut self) -> Result<bool, StoreError> {
+        self.sink()?;
+        Ok(self.erases)
+    }
+
+    fn sink(&mut self) -> Result<(), StoreError> {
+        let layer = std::mem::take(&mut self.layer);
+        if layer.since.is_some() { layer.sink(self.tree, self.payloads) } else { Ok(()) }
+    }
+}
+
+// === impl Layer ===
 
 impl Layer {
     /// Brings everything to sled in one batch, together with how far the journal has been applied; and payloads of audit
@@ -15,7 +58,7 @@ impl Layer {
     ///
     /// # Errors
     /// [`StoreError`] when they cannot take it.
-    pub(in crate::embedded) fn sink(&self, tree: &sled::Tree, payloads: &PayloadFiles) -> Result<(), StoreError> {
+    pub(super) fn sink(&self, tree: &sled::Tree, payloads: &PayloadFiles) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         let mut packer = pack::Packer::default();
         let records = self.values.range(keys::AUDIT.to_vec()..keys::after_audit());
