@@ -4,13 +4,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "lictor/v1/common.proto",
     "lictor/v1/approvals.proto",
     "lictor/v1/jobs.proto",
     "lictor/v1/policy.proto",
     "lictor/v1/fleet.proto",
     "lictor/v1/audit.proto",
+    "lictor/v1/erasures.proto",
     "lictor/v1/freeze.proto",
     "lictor/v1/enroll.proto",
     "lictor/v1/agent_link.proto",
@@ -26,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".lictor.v1.PutContentRequest.data")
         .bytes(".lictor.v1.FetchContentResponse.data")
         .bytes(".lictor.v1.AuditRecord.content")
+        .bytes(".lictor.v1.AuditRecord.payload")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -9,6 +9,7 @@ pub(crate) mod keys;
 mod lines;
 mod log_key;
 pub(crate) mod part;
+pub(crate) mod payloads;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub mod verdict;
@@ -21,7 +22,7 @@ use lictor_certs::{
 };
 use lictor_core::merkle::TreeHead;
 
-use self::{flaw::Flaw, keys::Keys, part::Part};
+use self::{flaw::Flaw, keys::Keys, part::Part, payloads::PayloadCounts};
 
 /// What was found true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(crate) struct Verified {
     pub(crate) started: u64,
     /// Refusals by sites, each signed by the agent that refused.
     pub(crate) refused: u64,
+    /// What became of payloads.
+    pub(crate) payloads: PayloadCounts,
     /// Which part of the log was there; `None`: all of it.
     pub(crate) part: Option<Part>,
     /// The signed note of the head, with cosignatures.

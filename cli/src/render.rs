@@ -3,6 +3,7 @@
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod bytes;
+pub(crate) mod erasures;
 pub(crate) mod failure;
 pub(crate) mod fleet;
 pub(crate) mod freezes;

@@ -28,6 +28,8 @@ pub struct AuditRecord {
     pub index: u64,
     /// The record as it was hashed: one JSON object.
     pub content: Bytes,
+    /// What the record commits to: one JSON object. Empty: it commits to nothing, or its payload was erased.
+    pub payload: Bytes,
 }
 
 /// A page of the log.
@@ -199,6 +201,6 @@ impl AuditExport {
 
 impl From<pb::AuditRecord> for AuditRecord {
     fn from(wire: pb::AuditRecord) -> Self {
-        Self { index: wire.index, content: wire.content }
+        Self { index: wire.index, content: wire.content, payload: wire.payload }
     }
 }

@@ -12,8 +12,9 @@ use lictor_proto::{
     limits::{MAX_MESSAGE_BYTES, MAX_POLICY_MESSAGE_BYTES},
     pb::{
         approval_service_client::ApprovalServiceClient, audit_service_client::AuditServiceClient,
-        fleet_service_client::FleetServiceClient, freeze_service_client::FreezeServiceClient,
-        job_service_client::JobServiceClient, policy_service_client::PolicyServiceClient,
+        erasure_service_client::ErasureServiceClient, fleet_service_client::FleetServiceClient,
+        freeze_service_client::FreezeServiceClient, job_service_client::JobServiceClient,
+        policy_service_client::PolicyServiceClient,
     },
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -168,6 +169,11 @@ impl Client {
         PolicyServiceClient::new(self.wire())
             .max_decoding_message_size(MAX_POLICY_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_POLICY_MESSAGE_BYTES)
+    }
+    pub(crate) fn erasure_service(&self) -> ErasureServiceClient<Wire> {
+        ErasureServiceClient::new(self.wire())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
     pub(crate) fn freeze_service(&self) -> FreezeServiceClient<Wire> {
         FreezeServiceClient::new(self.wire())

@@ -1,7 +1,8 @@
 //! Calls that only operators may make: agents and join tokens, in [`approvals`] consent, in [`freeze`] the emergency freeze,
-//! and in [`policy`] those about the policy. Those about the audit are in [`audit`](crate::audit).
+//! in [`erasure`] erasing payloads of the audit log and holding them, and in [`policy`] those about the policy. Those about the audit are in [`audit`](crate::audit).
 
 pub mod approvals;
+pub mod erasure;
 pub mod freeze;
 pub mod policy;
 

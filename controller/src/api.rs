@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod audit;
 mod content;
 pub mod enroll;
+pub mod erasures;
 pub mod fleet;
 pub mod freezes;
 pub mod guard;
@@ -60,6 +61,8 @@ pub struct Services {
     pub audit: audit::AuditApi,
     /// Consent.
     pub approvals: approvals::ApprovalApi,
+    /// Erasing payloads.
+    pub erasures: erasures::ErasureApi,
     /// Freezes.
     pub freezes: freezes::FreezeApi,
     /// Agents' sessions.
@@ -98,7 +101,7 @@ pub async fn serve(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .build_v1()?;
-    let Services { jobs, policies, fleet, audit, approvals, freezes, link } = services;
+    let Services { jobs, policies, fleet, audit, approvals, erasures, freezes, link } = services;
     Server::builder()
         .layer(guard)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
@@ -109,6 +112,7 @@ pub async fn serve(
         .add_service(bounded(pb::fleet_service_server::FleetServiceServer::new(fleet)))
         .add_service(bounded(pb::audit_service_server::AuditServiceServer::new(audit)))
         .add_service(bounded(pb::approval_service_server::ApprovalServiceServer::new(approvals)))
+        .add_service(bounded(pb::erasure_service_server::ErasureServiceServer::new(erasures)))
         .add_service(bounded(pb::freeze_service_server::FreezeServiceServer::new(freezes)))
         .add_service(
             pb::agent_link_server::AgentLinkServer::new(link)
@@ -161,6 +165,7 @@ bounded! {
     fleet_service_server::FleetServiceServer<fleet::FleetApi>: MAX_MESSAGE_BYTES,
     audit_service_server::AuditServiceServer<audit::AuditApi>: MAX_MESSAGE_BYTES,
     approval_service_server::ApprovalServiceServer<approvals::ApprovalApi>: MAX_MESSAGE_BYTES,
+    erasure_service_server::ErasureServiceServer<erasures::ErasureApi>: MAX_MESSAGE_BYTES,
     freeze_service_server::FreezeServiceServer<freezes::FreezeApi>: MAX_MESSAGE_BYTES,
     enroll_service_server::EnrollServiceServer<enroll::Enroll>: MAX_MESSAGE_BYTES,
 }

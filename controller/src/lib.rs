@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod contents;
 pub mod dispatch;
+pub mod erasures;
 pub mod failure;
 pub mod fleet;
 pub mod freezes;
@@ -49,6 +50,7 @@ use self::{
         approvals::ApprovalApi,
         audit::AuditApi,
         enroll::Enroll,
+        erasures::ErasureApi,
         fleet::FleetApi,
         freezes::FreezeApi,
         guard::{GuardLayer, Refusals},
@@ -58,6 +60,7 @@ use self::{
     checkpoint::{Checkpoints, LogOwner},
     contents::Contents,
     dispatch::Dispatcher,
+    erasures::Erasures,
     fleet::LiveFleet,
     freezes::Freezes,
     keys::ControllerKeys,
@@ -147,6 +150,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         contents: Arc::clone(&contents),
         dispatcher: Dispatcher::new(keys.grants, ids),
     });
+    let erasures = Erasures::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&lifecycle.ids));
     let event = AuditEvent::ControllerStarted { name: config.name.to_string() };
     let _recorded = store.commit(Change::new(clock.now(), event)).await?;
     let recovered = lifecycle.recover().await?;
@@ -168,6 +172,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         fleet: FleetApi::new(Arc::clone(&lifecycle), Arc::clone(&authority), enroll_advertise),
         audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints)),
         approvals: ApprovalApi::new(Arc::clone(&lifecycle)),
+        erasures: ErasureApi::new(Arc::new(erasures)),
         freezes: FreezeApi::new(Arc::clone(&lifecycle)),
         link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority), Arc::clone(&checkpoints)),
     };

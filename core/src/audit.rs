@@ -19,13 +19,16 @@ use crate::{
 };
 
 mod approval;
+mod erasure;
 mod fields;
+pub mod payload;
 pub mod query;
 mod refusal;
 mod witness;
 
 pub use self::{
     approval::{ApprovalChange, ApprovalEvent},
+    erasure::{ErasureEvent, MAX_RANGES},
     refusal::{BadEvidence, SignedRefusal},
     witness::WitnessEvent,
 };
@@ -297,6 +300,8 @@ pub enum AuditEvent {
         /// What changed, one line a host, at most 64 lines.
         changes: Vec<String>,
     },
+    /// About payloads of the log: erased, or held.
+    Erasure(Box<ErasureEvent>),
     /// Of an agent as a witness of the log, or of the log's key.
     Witness(Box<WitnessEvent>),
     /// Somebody read the audit log.
@@ -364,6 +369,7 @@ impl AuditEvent {
             Self::CertificateRenewed { .. } => "certificate_renewed",
             Self::AgentConnected { .. } => "agent_connected",
             Self::HostsReported { .. } => "hosts_reported",
+            Self::Erasure(event) => event.kind(),
             Self::Witness(event) => event.kind(),
             Self::AuditRead { .. } => "audit_read",
         }

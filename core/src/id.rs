@@ -92,10 +92,14 @@ macro_rules! ids {
 }
 
 ids! {
+    /// One erasure of payloads.
+    ErasureId = "era";
     /// One freeze.
     FreezeId = "frz";
     /// One grant: what one agent may start.
     GrantId = "grant";
+    /// One legal hold.
+    HoldId = "hold";
     /// One attempt at one host.
     InvocationId = "inv";
     /// What a principal asked for.

@@ -16,6 +16,7 @@ pub mod command;
 pub mod content;
 pub mod context;
 pub mod digest;
+pub mod erasure;
 pub mod error;
 pub mod frame;
 pub mod freeze;

@@ -3,6 +3,7 @@
 mod approval;
 mod command;
 mod context;
+mod erasure;
 mod freeze;
 mod grant;
 mod guard;

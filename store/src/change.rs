@@ -3,8 +3,9 @@
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
+    erasure::{Erasure, Hold},
     freeze::Freeze,
-    id::{FreezeId, JobId},
+    id::{ErasureId, FreezeId, JobId},
     invocation::Invocation,
     job::{Counts, IdempotencyKey, Job},
     name::HostAlias,
@@ -73,6 +74,17 @@ pub enum Write {
     PutFreeze(Freeze),
     /// A freeze that must exist.
     RemoveFreeze(FreezeId),
+    /// An erasure that must not exist.
+    PutErasure(Erasure),
+    /// An erasure that must exist.
+    RemoveErasure(ErasureId),
+    /// A hold whose kept version is one less than its own; version 1 must not exist.
+    PutHold(Hold),
+    /// A hold that must exist in this version.
+    RemoveHold(Hold),
+    /// The payloads of the audit records in these ranges of indices, each from the first to before the second: they are
+    /// gone for good once the change is acknowledged.
+    ErasePayloads(Vec<(u64, u64)>),
 }
 
 /// Proof that a change is durable. Only a store can make one, and only after its sync returned.

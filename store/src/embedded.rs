@@ -11,6 +11,7 @@ mod journal;
 mod keys;
 mod nodes;
 mod outputs;
+mod payloads;
 mod plan;
 mod reserve;
 mod room;
@@ -28,6 +29,7 @@ use bytes::Bytes;
 use lictor_core::{
     audit::query::Query,
     digest::Digest,
+    erasure::{Erasure, Hold},
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
@@ -44,16 +46,17 @@ use self::{
     committer::Committer,
     journal::{Journal, Position},
     outputs::{FileName, OutputFiles},
+    payloads::{End, PayloadFiles},
     plan::Planned,
     summaries::Summarizer,
-    table::{Layer, Table, save_tree},
+    table::{Replayed, Table, save_tree},
 };
 use crate::{
     AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
     KeptToken, Outline, Recorded, Store, StoreError, outline,
     record::{
-        AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, PolicyRecord,
-        ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
+        AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
+        KeyRecord, PolicyRecord, ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
     },
 };
 
@@ -135,17 +138,23 @@ impl EmbeddedStore {
         let damaged = |source| open_error(dir, source);
         let applied = read_applied(&tree).map_err(damaged)?;
         let journal_dir = dir.join("journal");
-        let end = Journal::replay(&journal_dir, applied, |frame, position| {
-            Layer::of(batch::decode(frame)?, position).sink(&tree)
-        })
-        .map_err(damaged)?;
+        let payloads = read_payloads_end(&tree).and_then(|end| PayloadFiles::open(dir.join("payloads"), end));
+        let payloads = payloads.map_err(damaged)?;
+        let mut replayed = Replayed::new(&tree, &payloads);
+        let replay = |frame: &[u8], position| replayed.take(batch::decode(frame)?, position);
+        let end = Journal::replay(&journal_dir, applied, replay).map_err(damaged)?;
+        let erases = replayed.finish().map_err(damaged)?;
         // Once the tree is safe, the files just read are not needed: a start that fails later leaves none behind.
         save_tree(&db, &dir.join("state")).map_err(damaged)?;
-        let journal = Journal::start(&journal_dir, end).map_err(damaged)?;
+        let mut journal = Journal::start(&journal_dir, end).map_err(damaged)?;
+        if erases {
+            // Ends what was interrupted: the frames just read still have what was erased.
+            journal.forget().map_err(damaged)?;
+        }
         let frontier = read_frontier(&tree).map_err(damaged)?;
         let head = Arc::new(watch::Sender::new(frontier.head()));
         let outputs = OutputFiles::open(dir.join("output")).map_err(io)?;
-        let table = Arc::new(Table::new(db, tree, dir.join("state")));
+        let table = Arc::new(Table::new(db, tree, dir.join("state"), payloads));
         nodes::complete(&table, frontier.size()).map_err(damaged)?;
         let committer =
             Committer::start(Arc::clone(&table), &dir.join("state"), journal, frontier, Arc::clone(&head));
@@ -203,6 +212,10 @@ fn open_error(dir: &Path, source: StoreError) -> OpenError {
 
 fn read_applied(tree: &sled::Tree) -> Result<Option<Position>, StoreError> {
     tree.get(keys::APPLIED).map_err(corrupt)?.map(|bytes| Position::decode(&bytes)).transpose()
+}
+
+fn read_payloads_end(tree: &sled::Tree) -> Result<End, StoreError> {
+    tree.get(keys::PAYLOADS).map_err(corrupt)?.map_or_else(|| Ok(End::default()), |bytes| End::decode(&bytes))
 }
 
 fn read_frontier(tree: &sled::Tree) -> Result<Frontier, StoreError> {
@@ -329,6 +342,14 @@ impl Store for EmbeddedStore {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
         self.scan::<FreezeRecord, _>(keys::FREEZE)
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
+        self.scan::<ErasureRecord, _>(keys::ERASURE)
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        self.scan::<HoldRecord, _>(keys::HOLD)
     }
 
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

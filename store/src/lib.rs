@@ -20,6 +20,7 @@ use bytes::Bytes;
 use lictor_core::{
     audit::query::Query,
     digest::Digest,
+    erasure::{Erasure, Hold},
     freeze::Freeze,
     id::{InvocationId, JobId, TokenId},
     invocation::Invocation,
@@ -34,6 +35,7 @@ use lictor_core::{
 };
 use tokio::sync::watch;
 
+use self::record::{AuditFacts, Missing};
 pub use self::{
     change::{Change, Recorded, Write},
     kept::{KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
@@ -47,6 +49,8 @@ pub struct AuditEntry {
     pub index: u64,
     /// What was hashed: one JSON object.
     pub content: Bytes,
+    /// What the record commits to: one JSON object. Empty: it commits to nothing, or its payload was erased.
+    pub payload: Bytes,
 }
 
 /// Why a store did not do what it was asked.
@@ -64,6 +68,19 @@ pub enum StoreError {
     /// What is kept cannot be read.
     #[error("the store holds something it cannot read: {0}")]
     Corrupt(String),
+}
+
+// === impl AuditEntry ===
+
+impl AuditEntry {
+    /// Whether the record may commit to a payload that is not there any more: a quick look, never wrong when it says no.
+    pub fn may_be_erased(&self) -> bool {
+        self.payload.is_empty() && record::mentions_payload(&self.content)
+    }
+    /// The record with its payload, as it is read.
+    pub fn facts(&self) -> Option<AuditFacts> {
+        AuditFacts::read_with(&self.content, &self.payload, Missing::Erased)
+    }
 }
 
 /// What is kept. Reads see exactly the changes that were acknowledged.
@@ -124,6 +141,10 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError>;
     /// Every freeze that was not lifted.
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
+    /// Every erasure that was neither done nor ended, by identifier.
+    async fn erasures(&self) -> Result<Vec<Erasure>, StoreError>;
+    /// Every hold that was not lifted, by identifier.
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError>;
 
     /// At most `limit` audit records from index `from` on.
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;

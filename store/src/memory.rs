@@ -6,12 +6,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use lictor_core::{
     clock::Timestamp,
     digest::Digest,
+    erasure::{Erasure, Hold},
     freeze::Freeze,
-    id::{FreezeId, InvocationId, JobId, TokenId},
+    id::{ErasureId, FreezeId, HoldId, InvocationId, JobId, TokenId},
     invocation::Invocation,
     job::IdempotencyKey,
     merkle::{Frontier, Node, TreeHead, leaf_hash},
@@ -23,7 +23,8 @@ use tokio::sync::watch;
 
 use crate::{
     AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
-    KeptToken, MAX_CHECKPOINTS, Recorded, Store, StoreError, Write, hour_of, record::encode_event,
+    KeptToken, MAX_CHECKPOINTS, Recorded, Store, StoreError, Write, hour_of,
+    record::{SealedEvent, seal_event},
 };
 
 /// A store in memory.
@@ -46,7 +47,9 @@ struct State {
     policies: BTreeMap<u64, KeptPolicy>,
     shadow: Option<KeptShadow>,
     freezes: BTreeMap<FreezeId, Freeze>,
-    audit: Vec<Bytes>,
+    erasures: BTreeMap<ErasureId, Erasure>,
+    holds: BTreeMap<HoldId, Hold>,
+    audit: Vec<SealedEvent>,
     frontier: Frontier,
     checkpoints: BTreeMap<u64, KeptCheckpoint>,
 }
@@ -143,6 +146,31 @@ impl State {
             Write::RemoveFreeze(id) => {
                 expect(self.freezes.remove(&id).is_some(), || format!("freeze {id}"))?;
             }
+            Write::PutErasure(erasure) => {
+                expect(!self.erasures.contains_key(&erasure.id), || format!("erasure {}", erasure.id))?;
+                self.erasures.insert(erasure.id, erasure);
+            }
+            Write::RemoveErasure(id) => {
+                expect(self.erasures.remove(&id).is_some(), || format!("erasure {id}"))?;
+            }
+            Write::PutHold(hold) => {
+                let kept = self.holds.get(&hold.id).map_or(0, |kept| kept.version);
+                expect(kept + 1 == hold.version, || format!("hold {}", hold.id))?;
+                self.holds.insert(hold.id, hold);
+            }
+            Write::RemoveHold(hold) => {
+                let kept = self.holds.remove(&hold.id).map(|kept| kept.version);
+                expect(kept == Some(hold.version), || format!("hold {}", hold.id))?;
+            }
+            Write::ErasePayloads(ranges) => {
+                for (from, to) in ranges {
+                    let place = |index| usize::try_from(index).unwrap_or(usize::MAX).min(self.audit.len());
+                    let (from, to) = (place(from), place(to));
+                    for record in self.audit.get_mut(from..to).unwrap_or_default() {
+                        record.payload = Vec::new();
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -178,9 +206,9 @@ impl Store for MemoryStore {
         let first = next.frontier.size();
         let events = change.events.len() as u64;
         for event in &change.events {
-            let content = encode_event(at, event);
-            next.frontier.push(leaf_hash(&content));
-            next.audit.push(content.into());
+            let sealed = seal_event(at, event, rand::random());
+            next.frontier.push(leaf_hash(&sealed.content));
+            next.audit.push(sealed);
         }
         *state = next;
         self.head.send_replace(state.frontier.head());
@@ -257,11 +285,24 @@ impl Store for MemoryStore {
         Ok(self.state().freezes.values().cloned().collect())
     }
 
+    async fn erasures(&self) -> Result<Vec<Erasure>, StoreError> {
+        Ok(self.state().erasures.values().cloned().collect())
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        Ok(self.state().holds.values().cloned().collect())
+    }
+
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         let state = self.state();
         let first = usize::try_from(from).unwrap_or(usize::MAX);
         let page = state.audit.iter().skip(first).take(limit);
-        Ok(page.zip(from..).map(|(content, index)| AuditEntry { index, content: content.clone() }).collect())
+        let entry = |(SealedEvent { content, payload }, index): (SealedEvent, u64)| AuditEntry {
+            index,
+            content: content.into(),
+            payload: payload.into(),
+        };
+        Ok(page.cloned().zip(from..).map(entry).collect())
     }
 
     async fn audit_head(&self) -> Result<TreeHead, StoreError> {
@@ -281,8 +322,8 @@ impl Store for MemoryStore {
             let under =
                 under.ok_or_else(|| StoreError::Corrupt("a hash of records that are not there".into()))?;
             let mut subtree = Frontier::default();
-            for content in under {
-                subtree.push(leaf_hash(content));
+            for record in under {
+                subtree.push(leaf_hash(&record.content));
             }
             Ok(subtree.head().root)
         };

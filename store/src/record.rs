@@ -5,11 +5,13 @@ mod approval;
 mod audit;
 mod checkpoint;
 mod context;
+mod erasure;
 mod facts;
 mod fleet;
 mod freeze;
 mod invocation;
 mod job;
+mod payload;
 mod policy;
 mod rollout;
 pub mod summary;
@@ -19,15 +21,18 @@ use std::fmt::Display;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{
-    audit::{MAX_RECORD_BYTES, encode_event},
+    audit::{MAX_RECORD_BYTES, SealedEvent, seal_event},
     facts::AuditFacts,
+    payload::{Commitment, Missing, SALT_BYTES, reveal},
 };
 pub(crate) use self::{
     checkpoint::CheckpointRecord,
+    erasure::{ErasureRecord, HoldRecord},
     fleet::{AgentRecord, HostRecord, TokenRecord},
     freeze::FreezeRecord,
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
     job::{JobRecord, KeyRecord},
+    payload::mentions_payload,
     policy::{PolicyRecord, ShadowRecord},
 };
 use crate::StoreError;

@@ -1,9 +1,11 @@
 //! Promises about the audit log outside of Lictor: exports, two verifiers that agree, searches, and the page of the format.
 
+mod erasures;
 mod exports;
 mod format;
 mod forward;
 mod mutations;
+mod payloads;
 mod reports;
 mod samples;
 

@@ -32,6 +32,7 @@ FIELDS = {
     "outcome": ["outcome"], "site": ["site"], "agent": ["agent"], "job": ["job"], "invocation": ["invocation"],
     "rule": ["rule"], "via": ["via"], "code": ["code"], "since": ["at"], "until": ["at"],
 }
+MARKS = {True: "(erased)", False: "(left out)"}
 ID = re.compile(r"^inv_[0-7][0-9abcdefghjkmnpqrstvwxyz]{25}$")
 
 
@@ -261,6 +262,66 @@ def statement(raw):
     }
 
 
+def commitment(content):
+    """(fields, digest) that a record commits to; None if it has no payload."""
+    if b'"payload"' not in content:
+        return None
+    found = json.loads(content.decode()).get("payload")
+    if found is None:
+        return None
+    fields = found.get("fields") if isinstance(found, dict) and set(found) == {"fields", "sha256"} else None
+    if not isinstance(fields, list) or not all(isinstance(name, str) for name in [found["sha256"], *fields]):
+        raise ValueError("no commitment")
+    return fields, found["sha256"]
+
+
+def check_payload(committed, payload):
+    if hashlib.sha256(payload).hexdigest() != committed[1]:
+        raise Flaw("payload", "it does not fit the digest in the record")
+    try:
+        held = json.loads(payload.decode())
+    except (UnicodeDecodeError, ValueError):
+        held = None
+    if not isinstance(held, dict):
+        raise Flaw("payload", "it is no JSON object")
+    if not isinstance(held.get("salt"), str) or not re.fullmatch(r"[0-9a-f]{32}", held["salt"]):
+        raise Flaw("payload", "it has no salt")
+    if sorted(name for name in held if name != "salt") != committed[0]:
+        raise Flaw("payload", "it has other fields than the record says")
+
+
+def whole(content, payload, payloads):
+    """The record with the fields of its payload in their places; `payloads`: the file has those that are there."""
+    record = json.loads(content.decode())
+    try:
+        committed = commitment(content) if isinstance(record, dict) else None
+    except ValueError:
+        committed = None
+    if committed is None:
+        return record
+    del record["payload"]
+    try:
+        held = json.loads(payload.decode())
+    except (UnicodeDecodeError, ValueError):
+        held = None
+    held = held if isinstance(held, dict) else {}
+    for name in committed[0]:
+        record.setdefault(name, held.get(name, MARKS[payloads]))
+    return record
+
+
+def erased_ranges(record, index):
+    ranges = record.get("ranges")
+    if not isinstance(ranges, list):
+        raise Flaw("not_a_record")
+    for text in ranges:
+        ends = [number(end) for end in text.split("-", 1)] if isinstance(text, str) else [None]
+        first, last = ends[0], ends[-1]
+        if None in ends or first > last or last >= index:
+            raise Flaw("not_a_record")
+        yield first, last
+
+
 def prove_refusal(record):
     try:
         raw, signature, der = (b64(record[name]) for name in ("statement", "signature", "agent_key"))
@@ -283,14 +344,50 @@ def prove_refusal(record):
 class Promises:
     def __init__(self):
         self.intended, self.started, self.refused, self.whole = set(), 0, 0, True
+        self.held, self.left_out, self.missing, self.erased = 0, 0, [], []
 
-    def take(self, content):
+    def take_payload(self, index, content, payload):
+        """Whether everything that the record says can be read; `payload` is None where the file has none."""
+        try:
+            committed = commitment(content)
+        except ValueError:
+            raise Flaw("not_a_record") from None
+        if committed is None:
+            if payload:
+                raise Flaw("payload", "the record commits to none")
+            return True
+        if payload:
+            check_payload(committed, payload)
+            self.held += 1
+            return True
+        if payload is None:
+            self.left_out += 1
+        else:
+            self.missing.append(index)
+        return False
+
+    def finish(self):
+        """Every payload that is missing was erased; in a part, what says so may be in what is left out."""
+        counts, said, until = {"erased": 0}, sorted(self.erased), -1
+        for index in self.missing:
+            while said and said[0][0] <= index:
+                until = max(until, said.pop(0)[1])
+            if index <= until:
+                counts["erased"] += 1
+            elif self.whole:
+                raise Flaw("payload_missing", "nothing in the log says that it was erased", None, index)
+            else:
+                self.left_out += 1
+        return counts["erased"]
+
+    def take(self, index, content, payload):
         try:
             record = json.loads(content.decode())
         except (UnicodeDecodeError, ValueError):
             record = None
         if not isinstance(record, dict) or not all(isinstance(record.get(n), str) for n in ("at", "kind")):
             raise Flaw("not_a_record")
+        is_readable = self.take_payload(index, content, payload)
         kind, ran, invocation = record["kind"], record.get("ran"), record.get("invocation")
         started = kind == "invocation_ended" and ran in ("ran", "may_have_run")
         if kind in ("invocation_intended", "invocation_ended") and not (isinstance(invocation, str) and ID.match(invocation)):
@@ -303,8 +400,10 @@ class Promises:
             self.started += started
             if started and not intended and self.whole:
                 raise Flaw("ran_without_intent")
-        if kind == "grant_refused":
-            prove_refusal(record)
+        if kind == "payloads_erased":
+            self.erased += erased_ranges(record, index)
+        if kind == "grant_refused" and is_readable:
+            prove_refusal(whole(content, payload or b"", True))
             self.refused += 1
         return record
 
@@ -337,31 +436,40 @@ def unique(pairs):
     return dict(pairs)
 
 
+HEADS = {
+    1: ["lictor_audit", "checkpoint"],
+    2: ["lictor_audit", "from", "to", "filter", "checkpoint"],
+    3: ["lictor_audit", "from", "to", "filter", "payloads", "checkpoint"],
+}
+
+
 def read_head(line):
-    form = 1 if line.startswith(b"{") else 2
-    content = line if form == 1 else content_of(line)
-    names = ["lictor_audit", "checkpoint"] if form == 1 else ["lictor_audit", "from", "to", "filter", "checkpoint"]
+    content = line if line.startswith(b"{") else content_of(line)
     try:
         head = json.loads(content.decode(), object_pairs_hook=unique)
-        if not isinstance(head, dict) or set(head) != set(names) or head["lictor_audit"] != form:
+        form = head.get("lictor_audit") if isinstance(head, dict) else None
+        if type(form) is not int or (form == 1) != line.startswith(b"{"):
+            raise ValueError("another form")
+        names = HEADS.get(form, [])
+        if set(head) != set(names) or (form == 3 and type(head["payloads"]) is not bool):
             raise ValueError("other members")
         if not isinstance(head["checkpoint"], str):
             raise ValueError("no checkpoint")
         if form == 1:
-            return head, None
+            return head, None, False
         again = json.dumps({name: head[name] for name in names}, separators=(",", ":"), ensure_ascii=False)
         if again.encode() != content or not all(type(head[n]) is int and head[n] >= 0 for n in ("from", "to")):
             raise ValueError("not in its one form")
         query = None if head["filter"] is None else read_query(head["filter"])
     except (UnicodeDecodeError, ValueError, TypeError) as error:
         raise Flaw("head", f"it does not begin as an exported log does: {error}") from None
-    return head, (head["from"], head["to"], query)
+    return head, (head["from"], head["to"], query), head.get("payloads", False)
 
 
-def read_entry(line, part, due):
-    """(index, count, root or None, record content)"""
+def read_entry(line, part, payloads, due):
+    """(index, count, root or None, record content, payload or None where the file has none)"""
     if part is None:
-        return due, 1, None, line
+        return due, 1, None, line, None
     place, blank, content = content_of(line).partition(b" ")
     bad = Flaw("line", "it holds neither a record nor a root")
     if not blank or not place.isascii():
@@ -369,15 +477,18 @@ def read_entry(line, part, due):
     index, plus, count = place.decode().partition("+")
     if number(index) is None or (plus and number(count) is None):
         raise bad
+    if not plus and not payloads:
+        return number(index), 1, None, content, None
     if not plus:
-        return number(index), 1, None, content
+        content, _, payload = content.partition(b"\t")
+        return number(index), 1, None, content, payload
     if not re.fullmatch(rb"[0-9a-f]{64}", content):
         raise bad
-    return number(index), number(count), bytes.fromhex(content.decode()), None
+    return number(index), number(count), bytes.fromhex(content.decode()), None, None
 
 
 def take_entry(entry, tree, promises, part, size):
-    index, count, root, content = entry
+    index, count, root, content, payload = entry
     if index != tree.size:
         raise Flaw("order", f"record {tree.size} was due and record {index} came")
     if index + count > size:
@@ -393,13 +504,13 @@ def take_entry(entry, tree, promises, part, size):
         raise Flaw("outside", "the record is not in the range that the file says it has")
     if query is not None:
         try:
-            record = json.loads(content)
+            record = whole(content, payload or b"", payload is not None)
         except ValueError:
             record = None
         if not isinstance(record, dict) or not fits(query, record):
             raise Flaw("outside", "the record does not fit the filter that the file says it has")
     tree.push(1, leaf_hash(content))
-    promises.take(content)
+    promises.take(index, content, payload)
 
 
 def placed(line, index, act):
@@ -413,20 +524,21 @@ def placed(line, index, act):
 def verify(stream, keys):
     source = lines(stream)
     _, first = next(source, (1, b""))
-    head, part = placed(1, None, lambda: read_head(first))
+    head, part, payloads = placed(1, None, lambda: read_head(first))
     name, size, root, witnesses = placed(1, None, lambda: checkpoint(head["checkpoint"], keys))
     if part and (part[0] > part[1] or part[1] > size):
         raise Flaw("outside", "it says that it has records that were never signed", 1)
     tree, promises, count, held = Tree(), Promises(), 1, 0
     for count, line in source:
-        entry = placed(count, None, lambda: read_entry(line, part, tree.size))
+        entry = placed(count, None, lambda: read_entry(line, part, payloads, tree.size))
         placed(count, entry[0], lambda: take_entry(entry, tree, promises, part, size))
         held += entry[2] is None
     if tree.size < size:
         raise Flaw("short", f"there are {tree.size} records, and {size} were signed", count, tree.size)
     if tree.root() != root:
         raise Flaw("changed", "the records do not lead to the signed root: at least one was changed")
-    return name, size, held, promises, witnesses
+    erased = promises.finish()
+    return name, size, held, erased, promises, witnesses
 
 
 def told(flaw):
@@ -469,12 +581,12 @@ def main():
         return
     with open(given.file, "rb") as stream:
         try:
-            name, size, held, promises, witnesses = verify(stream, keys)
+            name, size, held, erased, promises, witnesses = verify(stream, keys)
         except Flaw as flaw:
             print(f"{told(flaw)}: {flaw.why}")
             sys.exit(8)
     print(f"ok {name}: {held} of {size} records, {promises.started} started, {promises.refused} refused by sites, "
-          f"{len(witnesses)} known witnesses")
+          f"{promises.held} payloads, {erased} erased, {promises.left_out} left out, {len(witnesses)} known witnesses")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 //! An exported log or a part of one: a file of lines that can be verified anywhere, for ever, with the public key alone.
 //!
-//! Form 2, which is written: each line is a check, a blank and content; the first has the head as JSON, each other one
-//! `INDEX RECORD`, or `INDEX+COUNT ROOT` for records that are left out. Form 1, which is still read: the first line is
-//! `{"lictor_audit":1,"checkpoint":"…"}`, each other one a record. `docs/audit-format.md` has it byte by byte.
+//! Form 3, which is written: each line is a check, a blank and content; the first has the head as JSON, each other one
+//! `INDEX RECORD` or `INDEX RECORD<TAB>PAYLOAD`, or `INDEX+COUNT ROOT` for records that are left out. Still read: form 2,
+//! which has no payloads, and form 1: the first line is `{"lictor_audit":1,"checkpoint":"…"}`, each other one a record. `docs/audit-format.md` has it byte by byte.
 
 use std::{
     fs::File,
@@ -16,8 +16,8 @@ use lictor_core::{
     digest::Digest,
     merkle::{TreeHead, leaf_hash},
 };
-use lictor_store::record::AuditFacts;
-use serde::{Deserialize, Serialize};
+use lictor_store::record::{AuditFacts, Missing, reveal};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Verified, anchor,
@@ -28,13 +28,18 @@ use super::{
     log_key,
     part::{LeftOut, Part},
     replay::Replay,
+    verdict::Selection,
 };
 use crate::trouble::Trouble;
 
 /// The form without checks, in which a file holds a whole log.
 const FORM_1: u32 = 1;
-/// The form that is written.
+/// The form before payloads.
 const FORM_2: u32 = 2;
+/// The form that is written.
+const FORM_3: u32 = 3;
+/// Stands before a payload; no record has it.
+const TAB: u8 = b'\t';
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,16 +58,29 @@ struct Head2 {
     checkpoint: String,
 }
 
-/// What the first line says, in either form.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head3 {
+    lictor_audit: u32,
+    from: u64,
+    to: u64,
+    filter: Option<String>,
+    payloads: bool,
+    checkpoint: String,
+}
+
+/// What the first line says, in any form.
 struct Head {
     checkpoint: String,
-    /// Only form 2 can hold a part.
+    /// Form 1 cannot hold a part.
     part: Option<(u64, u64, Option<Query>)>,
+    /// Payloads are there, as far as they were not erased.
+    payloads: bool,
 }
 
 /// What a line behind the head holds.
 enum Entry<'a> {
-    Record { index: u64, content: &'a [u8] },
+    Record { index: u64, content: &'a [u8], payload: &'a [u8] },
     LeftOut { index: u64, count: u64, root: Digest },
 }
 
@@ -70,6 +88,7 @@ enum Entry<'a> {
 #[derive(Debug)]
 pub(crate) struct Writer<W> {
     out: W,
+    payloads: bool,
     left_out: LeftOut,
 }
 
@@ -77,15 +96,10 @@ pub(crate) struct Writer<W> {
 
 impl Writer<BufWriter<File>> {
     /// Begins the new file `path`; a file that is there is not touched.
-    pub(crate) fn create(
-        path: &Path,
-        note: &str,
-        range: (u64, u64),
-        filter: Option<&Query>,
-    ) -> Result<Self, Trouble> {
+    pub(crate) fn create(path: &Path, note: &str, selection: &Selection<'_>) -> Result<Self, Trouble> {
         let failed = |e: io::Error| Trouble::file("write", path, &e);
         let file = File::create_new(path).map_err(failed)?;
-        Self::begin(BufWriter::new(file), note, range, filter).map_err(failed)
+        Self::begin(BufWriter::new(file), note, selection).map_err(failed)
     }
 
     /// Ends the file; it is on disk when this returns.
@@ -95,23 +109,24 @@ impl Writer<BufWriter<File>> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins with the checkpoint `note`. Of the records with an index in `range`, those that `filter` selects follow.
-    pub(crate) fn begin(
-        mut out: W,
-        note: &str,
-        (from, to): (u64, u64),
-        filter: Option<&Query>,
-    ) -> io::Result<Self> {
+    /// Begins with the checkpoint `note`. The records that are selected follow.
+    pub(crate) fn begin(mut out: W, note: &str, selection: &Selection<'_>) -> io::Result<Self> {
+        let Selection { range: (from, to), filter, payloads } = *selection;
         let filter = filter.map(ToString::to_string);
-        let head = Head2 { lictor_audit: FORM_2, from, to, filter, checkpoint: note.to_owned() };
+        let head = Head3 { lictor_audit: FORM_3, from, to, filter, payloads, checkpoint: note.to_owned() };
         out.write_all(&checked(&serde_json::to_vec(&head)?))?;
-        Ok(Self { out, left_out: LeftOut::default() })
+        Ok(Self { out, payloads, left_out: LeftOut::default() })
     }
 
-    /// Adds the record with this index.
-    pub(crate) fn record(&mut self, index: u64, content: &[u8]) -> io::Result<()> {
+    /// Adds the record with this index, and its payload if this file has payloads.
+    pub(crate) fn record(&mut self, index: u64, content: &[u8], payload: &[u8]) -> io::Result<()> {
         self.put_left_out()?;
-        self.out.write_all(&checked(&[format!("{index} ").as_bytes(), content].concat()))
+        let mut line = [format!("{index} ").as_bytes(), content].concat();
+        if self.payloads && !payload.is_empty() {
+            line.push(TAB);
+            line.extend_from_slice(payload);
+        }
+        self.out.write_all(&checked(&line))
     }
 
     /// Leaves out the record with this index.
@@ -216,7 +231,7 @@ pub(crate) fn note_of(path: &Path) -> Option<String> {
     Some(head.checkpoint)
 }
 
-/// Gives every record of the file `path` to `take`, unverified.
+/// Gives every record of the file `path` to `take` as it is read, with its payload; unverified.
 pub(crate) fn each_record(path: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), Trouble> {
     let unread = |problem: Problem| match problem {
         Problem::Io(error) => Trouble::file("read", path, &error),
@@ -236,8 +251,8 @@ pub(crate) fn each_record(path: &Path, mut take: impl FnMut(u64, &[u8])) -> Resu
         let place = lines.number() + 1;
         let Some(line) = lines.next().map_err(unread)? else { return Ok(()) };
         match head.entry(line, next).map_err(|flaw| at(place, None, flaw))? {
-            Entry::Record { index, content } => {
-                take(index, content);
+            Entry::Record { index, content, payload } => {
+                take(index, &reveal(content, payload, head.missing()));
                 next = index.saturating_add(1);
             }
             Entry::LeftOut { index, count, .. } => next = index.saturating_add(count),
@@ -253,26 +268,33 @@ impl Head {
             let head: Head1 = serde_json::from_slice(line).map_err(|_| Flaw::Head)?;
             let is_form = head.lictor_audit == FORM_1;
             return if is_form {
-                Ok(Self { checkpoint: head.checkpoint, part: None })
+                Ok(Self { checkpoint: head.checkpoint, part: None, payloads: false })
             } else {
                 Err(Flaw::Head)
             };
         }
         let content = content_of(line)?;
-        let head: Head2 = serde_json::from_slice(content).map_err(|_| Flaw::Head)?;
-        let is_canonical = serde_json::to_vec(&head).is_ok_and(|again| again == content);
-        if head.lictor_audit != FORM_2 || !is_canonical {
-            return Err(Flaw::Head);
-        }
+        let head: Head3 = match canonical::<Head2>(content) {
+            Some(Head2 { lictor_audit: lictor_audit @ FORM_2, from, to, filter, checkpoint }) => {
+                Head3 { lictor_audit, from, to, filter, payloads: false, checkpoint }
+            }
+            _ => canonical(content).filter(|head: &Head3| head.lictor_audit == FORM_3).ok_or(Flaw::Head)?,
+        };
         let filter: Option<Query> =
             head.filter.as_deref().map(str::parse).transpose().map_err(|_| Flaw::Head)?;
-        Ok(Self { checkpoint: head.checkpoint, part: Some((head.from, head.to, filter)) })
+        let (part, payloads) = (Some((head.from, head.to, filter)), head.payloads);
+        Ok(Self { checkpoint: head.checkpoint, part, payloads })
+    }
+
+    /// Why a payload is not there.
+    const fn missing(&self) -> Missing {
+        if self.payloads { Missing::Erased } else { Missing::LeftOut }
     }
 
     /// What `line` holds; `next` is the index that is due.
     fn entry<'a>(&self, line: &'a [u8], next: u64) -> Result<Entry<'a>, Flaw> {
         if self.part.is_none() {
-            return Ok(Entry::Record { index: next, content: line });
+            return Ok(Entry::Record { index: next, content: line, payload: &[] });
         }
         let bad = Flaw::Line("it holds neither a record nor a root");
         let content = content_of(line)?;
@@ -282,7 +304,14 @@ impl Head {
         };
         let place = std::str::from_utf8(place).map_err(|_| bad.clone())?;
         match place.split_once('+') {
-            None => Ok(Entry::Record { index: number(place).ok_or(bad)?, content }),
+            None => {
+                let index = number(place).ok_or(bad)?;
+                let tab = content.iter().position(|b| *b == TAB).filter(|_| self.payloads);
+                let (content, payload) = tab.map_or((content, [].as_slice()), |at| {
+                    (content.get(..at).unwrap_or_default(), content.get(at + 1..).unwrap_or_default())
+                });
+                Ok(Entry::Record { index, content, payload })
+            }
             Some((index, count)) => {
                 let root = std::str::from_utf8(content).ok().and_then(|text| text.parse().ok());
                 let (Some(index), Some(count), Some(root)) = (number(index), number(count), root) else {
@@ -300,9 +329,9 @@ impl Head {
             Entry::Record { index, .. } if !(*from..*to).contains(index) => {
                 Err(Flaw::Outside("the record is not in the range that the file says it has"))
             }
-            Entry::Record { content, .. } => {
-                let fits =
-                    |filter: &Query| AuditFacts::read(content).is_some_and(|facts| filter.matches(&facts));
+            Entry::Record { content, payload, .. } => {
+                let facts = || AuditFacts::read_with(content, payload, self.missing());
+                let fits = |filter: &Query| facts().is_some_and(|facts| filter.matches(&facts));
                 match filter.as_ref().is_none_or(fits) {
                     true => Ok(()),
                     false => {
@@ -344,10 +373,18 @@ impl Entry<'_> {
         }
         head.agrees(self)?;
         match self {
-            Self::Record { index, content } => replay.push(*index, content),
+            Self::Record { index, content, payload } => {
+                replay.push(*index, content, head.payloads.then_some(*payload))
+            }
             Self::LeftOut { index, count, root } => replay.leave_out(*index, *count, *root),
         }
     }
+}
+
+/// What is written like this, and in no other way.
+fn canonical<T: Serialize + DeserializeOwned>(content: &[u8]) -> Option<T> {
+    let value: T = serde_json::from_slice(content).ok()?;
+    serde_json::to_vec(&value).is_ok_and(|again| again == content).then_some(value)
 }
 
 /// A number in its one form: without leading zeros.

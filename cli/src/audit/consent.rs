@@ -12,7 +12,8 @@ pub(super) struct Consents(HashMap<String, Asked>);
 #[derive(Debug)]
 struct Asked {
     requester: String,
-    plan: String,
+    /// `None` where the payload that says so is not there.
+    plan: Option<String>,
     /// Group and number.
     terms: Vec<(String, usize)>,
     /// Who has consented, and in which of the groups they were.
@@ -31,7 +32,7 @@ enum State {
 #[derive(Debug, Deserialize)]
 struct Record {
     job: String,
-    plan_digest: String,
+    plan_digest: Option<String>,
     requester: Option<String>,
     #[serde(default)]
     terms: Vec<String>,
@@ -45,12 +46,16 @@ struct Record {
 // === impl Consents ===
 
 impl Consents {
-    /// Takes the next record about an approval.
+    /// Takes the next record about an approval; `is_readable`: its payload is there. Without it, nobody can tell about which
+    /// plan it is.
     ///
     /// # Errors
     /// What does not hold, in words.
-    pub(super) fn take(&mut self, kind: &str, content: &[u8]) -> Result<(), String> {
+    pub(super) fn take(&mut self, kind: &str, content: &[u8], is_readable: bool) -> Result<(), String> {
         let record: Record = serde_json::from_slice(content).map_err(|e| e.to_string())?;
+        if is_readable && record.plan_digest.is_none() {
+            return Err("it does not say about which plan it is".into());
+        }
         if kind == "approval_requested" {
             return self.requested(record);
         }
@@ -60,7 +65,8 @@ impl Consents {
         if asked.state != State::Pending {
             return Err(format!("the approval of {} was decided before", record.job));
         }
-        if asked.plan != record.plan_digest {
+        let is_another = |(asked, said): (&String, &String)| asked != said;
+        if asked.plan.as_ref().zip(record.plan_digest.as_ref()).is_some_and(is_another) {
             return Err(format!("it is about another plan than {} asked for", record.job));
         }
         match kind {
@@ -147,7 +153,7 @@ impl Asked {
 }
 
 /// The name of a principal, whatever kind it is of and however it is written.
-fn name(principal: &str) -> String {
+pub(super) fn name(principal: &str) -> String {
     principal.split_once(':').map_or(principal, |(_, name)| name).to_ascii_lowercase()
 }
 
@@ -172,7 +178,7 @@ mod tests {
     fn check(records: &[Value]) -> Result<(), String> {
         let mut consents = Consents::default();
         for record in records {
-            consents.take(record["kind"].as_str().unwrap(), record.to_string().as_bytes())?;
+            consents.take(record["kind"].as_str().unwrap(), record.to_string().as_bytes(), true)?;
         }
         consents.intended("j")
     }

@@ -66,6 +66,13 @@ pub(crate) enum Flaw {
     },
     /// The file says that it holds other records than it does.
     Outside(&'static str),
+    /// A payload is not the one that its record commits to.
+    Payload(&'static str),
+    /// A payload is not there, and the log does not say that it was erased.
+    PayloadMissing {
+        /// The record.
+        index: u64,
+    },
     /// Where in a file something else is wrong.
     At {
         /// The line, 1 for the first.
@@ -115,6 +122,8 @@ impl Flaw {
             Self::Check => "check",
             Self::Excess { .. } => "excess",
             Self::Outside(_) => "outside",
+            Self::Payload(_) => "payload",
+            Self::PayloadMissing { .. } => "payload_missing",
             Self::At { flaw, .. } => flaw.code(),
         }
     }
@@ -163,6 +172,13 @@ impl std::fmt::Display for Flaw {
             Self::Check => f.write_str("the line was changed: it does not fit its check"),
             Self::Excess { signed } => write!(f, "there is more than the {signed} records that were signed"),
             Self::Outside(why) => f.write_str(why),
+            Self::Payload(why) => write!(f, "the payload is not what the record commits to: {why}"),
+            Self::PayloadMissing { index } => {
+                write!(
+                    f,
+                    "the payload of record {index} is missing, and nothing in the log says that it was erased"
+                )
+            }
             Self::At { line, index: Some(index), flaw } => write!(f, "line {line}, record {index}: {flaw}"),
             Self::At { line, index: None, flaw } => write!(f, "line {line}: {flaw}"),
             Self::Consent { index, why } => {

@@ -1,6 +1,6 @@
 //! Going through a log from its first record: the tree is computed again, and the first promise is checked on the way.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use lictor_certs::evidence;
 use lictor_core::{
@@ -8,9 +8,17 @@ use lictor_core::{
     id::InvocationId,
     merkle::{Frontier, TreeHead, leaf_hash},
 };
+use lictor_store::record::{Missing, reveal};
 use serde::Deserialize;
 
-use super::{Verified, consent::Consents, flaw::Flaw, part::with_subtree, witnesses::Enrolled};
+use super::{
+    Verified,
+    consent::Consents,
+    flaw::Flaw,
+    part::with_subtree,
+    payloads::{self, Payloads},
+    witnesses::Enrolled,
+};
 
 /// A log on its way from the first record to the last.
 #[derive(Debug)]
@@ -21,6 +29,7 @@ pub(crate) struct Replay {
     is_whole: bool,
     intended: HashSet<InvocationId>,
     consents: Consents,
+    payloads: Payloads,
     started: u64,
     refused: u64,
     times: Option<(String, String)>,
@@ -37,8 +46,6 @@ struct Record {
     job: Option<String>,
     ran: Option<String>,
     new_key: Option<String>,
-    #[serde(flatten)]
-    refusal: Refusal,
 }
 
 /// What a record says of a site's refusal, and what proves it.
@@ -65,6 +72,7 @@ impl Replay {
             is_whole: true,
             intended: HashSet::new(),
             consents: Consents::default(),
+            payloads: Payloads::default(),
             started: 0,
             refused: 0,
             times: None,
@@ -73,8 +81,8 @@ impl Replay {
         }
     }
 
-    /// Takes the next record.
-    pub(crate) fn push(&mut self, index: u64, content: &[u8]) -> Result<(), Flaw> {
+    /// Takes the next record with its payload, empty where there is none; `None`: payloads were left out.
+    pub(crate) fn push(&mut self, index: u64, content: &[u8], payload: Option<&[u8]>) -> Result<(), Flaw> {
         let expected = self.frontier.size();
         if index != expected {
             return Err(Flaw::Order { expected, found: index });
@@ -82,13 +90,21 @@ impl Replay {
         self.frontier.push(leaf_hash(content));
         self.agrees_with_anchor()?;
         let record: Record = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
-        self.consent_precedes(index, &record, content)?;
+        let is_readable = self.payloads.take(index, content, payload)?;
+        let is_about_payload = record.kind.starts_with("approval_") || record.kind == "grant_refused";
+        let whole = match payload.filter(|_| is_about_payload && is_readable) {
+            Some(payload) => reveal(content, payload, Missing::Erased),
+            None => Cow::Borrowed(content),
+        };
+        self.consent_precedes(index, &record, &whole, is_readable)?;
         self.intent_precedes(index, &record)?;
-        if record.kind == "grant_refused" {
-            prove(&record).map_err(|why| Flaw::Evidence { index, why })?;
+        if record.kind == "grant_refused" && is_readable {
+            let refusal = serde_json::from_slice(&whole).map_err(|_| Flaw::NotARecord(index))?;
+            prove(&record, &refusal).map_err(|why| Flaw::Evidence { index, why })?;
             self.refused += 1;
         }
         match record.kind.as_str() {
+            payloads::ERASED => self.payloads.erased(index, content)?,
             "witness_enrolled" if !self.enrolled.take(content) => return Err(Flaw::NotARecord(index)),
             "log_key_rotated" => self.rotated_to = Some(record.new_key.ok_or(Flaw::NotARecord(index))?),
             _ => {}
@@ -131,13 +147,19 @@ impl Replay {
 
     /// Nothing that needs the consent of others is meant to start before enough of them have given it. What was left out
     /// may hold the consent, so that nothing can be said behind it.
-    fn consent_precedes(&mut self, index: u64, record: &Record, content: &[u8]) -> Result<(), Flaw> {
+    fn consent_precedes(
+        &mut self,
+        index: u64,
+        record: &Record,
+        content: &[u8],
+        is_readable: bool,
+    ) -> Result<(), Flaw> {
         if !self.is_whole {
             return Ok(());
         }
         let holds = match (record.kind.as_str(), &record.job) {
             ("invocation_intended", Some(job)) => self.consents.intended(job),
-            (kind, _) if kind.starts_with("approval_") => self.consents.take(kind, content),
+            (kind, _) if kind.starts_with("approval_") => self.consents.take(kind, content, is_readable),
             _ => Ok(()),
         };
         holds.map_err(|why| Flaw::Consent { index, why })
@@ -179,16 +201,27 @@ impl Replay {
         if self.frontier.head() != head {
             return Err(Flaw::Changed);
         }
+        let payloads = self.payloads.finish(self.is_whole)?;
         let Self { anchor, times, started, refused, enrolled, rotated_to, .. } = self;
         let (note, enrolled) = (String::new(), enrolled.keys());
-        Ok(Verified { head, anchor, times, started, refused, part: None, note, enrolled, rotated_to })
+        Ok(Verified {
+            head,
+            anchor,
+            times,
+            started,
+            refused,
+            payloads,
+            part: None,
+            note,
+            enrolled,
+            rotated_to,
+        })
     }
 }
 
 /// Whether the agent's key signed what the record says of its refusal.
-fn prove(record: &Record) -> Result<(), String> {
-    let Refusal { site, agent, code, grant_digest, floor_digest, statement, signature, agent_key } =
-        &record.refusal;
+fn prove(record: &Record, refusal: &Refusal) -> Result<(), String> {
+    let Refusal { site, agent, code, grant_digest, floor_digest, statement, signature, agent_key } = refusal;
     let (Some(statement), Some(signature), Some(key)) = (statement, signature, agent_key) else {
         return Err("a part of it is missing".into());
     };
@@ -232,7 +265,7 @@ mod tests {
     fn verify(records: &[String], anchor: Option<TreeHead>, signed: TreeHead) -> Result<Verified, Flaw> {
         let mut replay = Replay::new(anchor);
         for (index, record) in (0..).zip(records) {
-            replay.push(index, record.as_bytes())?;
+            replay.push(index, record.as_bytes(), Some(b""))?;
         }
         replay.finish(signed)
     }
@@ -264,8 +297,8 @@ mod tests {
         // A whole other history, properly signed, contradicts what was seen before.
         assert_eq!(verify(&edited, Some(signed), head(&edited)), Err(Flaw::Forked { known: 4 }));
         let mut replay = Replay::new(None);
-        assert_eq!(replay.push(1, b"{}"), Err(Flaw::Order { expected: 0, found: 1 }));
-        assert_eq!(replay.push(0, b"rubbish"), Err(Flaw::NotARecord(0)));
+        assert_eq!(replay.push(1, b"{}", None), Err(Flaw::Order { expected: 0, found: 1 }));
+        assert_eq!(replay.push(0, b"rubbish", None), Err(Flaw::NotARecord(0)));
     }
 
     #[test]

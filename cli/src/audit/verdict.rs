@@ -10,7 +10,7 @@ use lictor_core::{
     audit::query::Query,
     merkle::{Frontier, TreeHead, leaf_hash},
 };
-use lictor_store::record::AuditFacts;
+use lictor_store::record::{AuditFacts, Missing, SealedEvent, reveal};
 
 use super::{
     bundle::{Writer, check},
@@ -41,34 +41,45 @@ pub fn verdict(bytes: impl io::BufRead, key: &PublicKey) -> io::Result<Verdict> 
     };
     let (line, index) = match &flaw {
         Flaw::At { line, index, .. } => (Some(*line), *index),
+        Flaw::PayloadMissing { index } => (None, Some(*index)),
         _ => (None, None),
     };
     Ok(Verdict { code: flaw.code(), line, index })
 }
 
-/// Writes a file with those of `records` in `range` that `filter` selects; the checkpoint is signed with `key`.
+/// Which records a file has, and what of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// From this index to before that.
+    pub range: (u64, u64),
+    /// Of those, the ones that fit.
+    pub filter: Option<&'a Query>,
+    /// With their payloads, as far as they were not erased.
+    pub payloads: bool,
+}
+
+/// Writes a file with those of `records` that are selected; the checkpoint is signed with `key`.
 ///
 /// # Errors
 /// When `out` cannot be written.
 pub fn write<W: io::Write>(
     out: W,
-    records: &[Vec<u8>],
-    range: (u64, u64),
-    filter: Option<&Query>,
+    records: &[SealedEvent],
+    selection: &Selection<'_>,
     origin: &Origin,
     key: &SigningKey,
 ) -> io::Result<W> {
     let mut frontier = Frontier::default();
     for record in records {
-        frontier.push(leaf_hash(record));
+        frontier.push(leaf_hash(&record.content));
     }
     let note = sign_checkpoint(origin, &frontier.head(), key);
-    let mut writer = Writer::begin(out, &note, range, filter)?;
-    for (index, record) in (0..).zip(records) {
-        if is_in(index, record, range, filter) {
-            writer.record(index, record)?;
+    let mut writer = Writer::begin(out, &note, selection)?;
+    for (index, SealedEvent { content, payload }) in (0..).zip(records) {
+        if selection.has(index, content, payload) {
+            writer.record(index, content, payload)?;
         } else {
-            writer.leave_out(index, record);
+            writer.leave_out(index, content);
         }
     }
     writer.finish()
@@ -87,14 +98,15 @@ impl<W: io::Write> Exporter<W> {
     /// When `out` cannot be written.
     pub fn begin(out: W, head: TreeHead, origin: &Origin, key: &SigningKey) -> io::Result<Self> {
         let note = sign_checkpoint(origin, &head, key);
-        Writer::begin(out, &note, (0, head.size), None).map(Self)
+        let everything = Selection { range: (0, head.size), filter: None, payloads: true };
+        Writer::begin(out, &note, &everything).map(Self)
     }
-    /// Adds the record with this index.
+    /// Adds the record with this index, and its payload.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn record(&mut self, index: u64, content: &[u8]) -> io::Result<()> {
-        self.0.record(index, content)
+    pub fn record(&mut self, index: u64, content: &[u8], payload: &[u8]) -> io::Result<()> {
+        self.0.record(index, content, payload)
     }
     /// Ends it.
     ///
@@ -106,6 +118,18 @@ impl<W: io::Write> Exporter<W> {
 }
 
 /// Whether a part holds this record.
+// === impl Selection ===
+
+impl Selection<'_> {
+    /// Whether it has this record.
+    pub(crate) fn has(&self, index: u64, content: &[u8], payload: &[u8]) -> bool {
+        let (payload, missing) =
+            if self.payloads { (payload, Missing::Erased) } else { ([].as_slice(), Missing::LeftOut) };
+        is_in(index, &reveal(content, payload, missing), self.range, self.filter)
+    }
+}
+
+/// Whether a part holds this record, as it is read.
 pub(crate) fn is_in(index: u64, record: &[u8], (from, to): (u64, u64), filter: Option<&Query>) -> bool {
     let fits = |filter: &Query| AuditFacts::read(record).is_some_and(|facts| filter.matches(&facts));
     (from..to).contains(&index) && filter.is_none_or(fits)

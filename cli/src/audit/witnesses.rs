@@ -94,7 +94,7 @@ mod tests {
         let mut replay = Replay::new(None);
         for (index, content) in (0..).zip(&records) {
             frontier.push(leaf_hash(content.as_bytes()));
-            replay.push(index, content.as_bytes()).unwrap();
+            replay.push(index, content.as_bytes(), None).unwrap();
         }
         let head = frontier.head();
         let lines: Vec<String> = witnesses

@@ -1,9 +1,11 @@
-//! `lictor audit`: reading, searching, exporting and verifying what was done.
+//! `lictor audit`: reading, searching, exporting and verifying what was done; erasing payloads, and holding them.
 
 mod bounds;
+mod erase;
 pub(crate) mod export;
 mod fork;
 mod forward;
+mod hold;
 mod report;
 mod search;
 mod show;
@@ -28,7 +30,7 @@ const DEFAULT_TAIL: u32 = 20;
 /// Most records shown at once: the controller's largest page.
 const MAX_TAIL: i64 = 1000;
 
-/// Read, search, export and verify the audit log
+/// Read, search, export and verify the audit log, and erase text from it
 ///
 /// Every intent and every end is a leaf of a Merkle tree whose head the controller signs. Verifying
 /// computes the tree again from every record, so that no record can have been changed, removed,
@@ -70,6 +72,11 @@ enum Verb {
     Export(export::Arguments),
     Forward(forward::Arguments),
     Report(report::Arguments),
+    Erase(erase::Arguments),
+    /// List the erasures that wait for another operator's consent
+    Erasures,
+    #[command(subcommand)]
+    Hold(hold::Verb),
 }
 
 /// Which keys vouch for an exported log.
@@ -114,5 +121,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
         Verb::Export(arguments) => export::run(arguments, context).await,
         Verb::Forward(arguments) => forward::run(arguments, context).await,
         Verb::Report(arguments) => report::run(arguments, context).await,
+        Verb::Erase(arguments) => erase::run(arguments, context).await,
+        Verb::Erasures => erase::list(context).await,
+        Verb::Hold(verb) => hold::run(verb, context).await,
     }
 }

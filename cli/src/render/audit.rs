@@ -12,7 +12,7 @@ use super::{
     style::{Style, Tone},
 };
 use crate::{
-    audit::{Verified, part::Part},
+    audit::{Verified, part::Part, payloads::PayloadCounts},
     commands::audit::stats::Counts,
 };
 
@@ -72,7 +72,8 @@ fn tone(kind: &str, outcome: &str) -> Tone {
         "request_denied" | "call_refused" | "result_conflict" | "witness_refused" => Tone::Bad,
         "invocation_ended" => Tone::of_state(outcome),
         "policy_changed" | "join_token_issued" | "agent_enrolled" | "cancel_requested" | "freeze_set"
-        | "freeze_lifted" | "witness_enrolled" | "witness_resolved" | "log_key_rotated" => Tone::Warn,
+        | "freeze_lifted" | "witness_enrolled" | "witness_resolved" | "log_key_rotated"
+        | "erasure_requested" | "payloads_erased" | "hold_set" | "hold_lifted" => Tone::Warn,
         _ => Tone::Plain,
     }
 }
@@ -125,6 +126,7 @@ pub(crate) fn verified(
         ("records", records),
         ("intents", format!("{} commands started, {intents}", verified.started)),
         ("refusals", format!("{} by sites, each signed by the agent that refused", verified.refused)),
+        ("payloads", payloads(&verified.payloads)),
         ("root", verified.head.root.to_string()),
         ("signed", "with the pinned key".to_owned()),
         ("witnesses", witnesses),
@@ -141,6 +143,18 @@ pub(crate) fn verified(
     facts
         .iter()
         .fold(head, |text, (name, value)| text + &style.faint(&format!("  {name:<10}")) + value + "\n")
+}
+
+fn payloads(counts: &PayloadCounts) -> String {
+    let PayloadCounts { held, erased, left_out } = counts;
+    let mut text = format!("{held}, each what its record commits to");
+    if *erased > 0 {
+        text += &format!("; {erased} erased, as the log says");
+    }
+    if *left_out > 0 {
+        text += &format!("; {left_out} not here");
+    }
+    text
 }
 
 fn part_of(part: &Part, size: u64) -> String {

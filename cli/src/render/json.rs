@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::run::in_context::ContextDocument;
 
 mod approvals;
+mod erasures;
 mod fleet;
 mod freezes;
 mod output;
@@ -24,6 +25,7 @@ mod rollout;
 use self::rollout::{ProgressDocument, RolloutDocument};
 pub(crate) use self::{
     approvals::{ConsentDocument, RequestDocument},
+    erasures::{ErasedDocument, ErasureDocument, HoldDocument, LiftedDocument},
     fleet::{AgentDocument, HostDocument, SiteDocument},
     freezes::{FreezeDocument, FreezeDoneDocument},
     output::{GroupDocument, StreamDocument, stream_name},

@@ -46,7 +46,7 @@ impl AuditApi {
 }
 
 fn to_wire(entry: AuditEntry) -> pb::AuditRecord {
-    pb::AuditRecord { index: entry.index, content: entry.content }
+    pb::AuditRecord { index: entry.index, content: entry.content, payload: entry.payload }
 }
 
 #[tonic::async_trait]

@@ -142,7 +142,7 @@ impl OwnRecords {
         while next > end {
             let found = search::newest_first(store, query, next, HELD, next - end).await?;
             for entry in found.entries {
-                let Some(facts) = AuditFacts::read(&entry.content) else { continue };
+                let Some(facts) = entry.facts() else { continue };
                 if !owner.owns(&facts).await? {
                     continue;
                 }
@@ -250,7 +250,7 @@ mod tests {
         let mut owner = Owner { store: &store, me: &me, jobs: HashMap::new() };
         let mut owned = Vec::new();
         for entry in store.audit(0, 10).await.unwrap() {
-            owned.push(owner.owns(&AuditFacts::read(&entry.content).unwrap()).await.unwrap());
+            owned.push(owner.owns(&entry.facts().unwrap()).await.unwrap());
         }
         assert_eq!(owned, [true, false, false, false, false]);
     }

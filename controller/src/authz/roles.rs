@@ -34,6 +34,13 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.ApprovalService/List"
         | "/lictor.v1.ApprovalService/Get"
         | "/lictor.v1.ApprovalService/Decide"
+        | "/lictor.v1.ErasureService/Request"
+        | "/lictor.v1.ErasureService/Consent"
+        | "/lictor.v1.ErasureService/Reject"
+        | "/lictor.v1.ErasureService/List"
+        | "/lictor.v1.ErasureService/SetHold"
+        | "/lictor.v1.ErasureService/LiftHold"
+        | "/lictor.v1.ErasureService/ListHolds"
         | "/lictor.v1.FreezeService/Freeze"
         | "/lictor.v1.FreezeService/Lift"
         | "/lictor.v1.FreezeService/List"
@@ -106,6 +113,7 @@ mod tests {
         let theirs = |method: &&String| {
             method.contains("ApprovalService")
                 || method.contains("Audit")
+                || method.contains("ErasureService")
                 || method.contains("FreezeService")
                 || method.contains("JoinToken")
                 || (method.contains("PolicyService") && !method.ends_with("/Plan"))

@@ -138,6 +138,12 @@ impl Store for HeldStore {
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
         self.inner.freezes().await
     }
+    async fn erasures(&self) -> Result<Vec<lictor_core::erasure::Erasure>, StoreError> {
+        self.inner.erasures().await
+    }
+    async fn holds(&self) -> Result<Vec<lictor_core::erasure::Hold>, StoreError> {
+        self.inner.holds().await
+    }
     async fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.inner.audit(from, limit).await
     }
@@ -274,7 +280,7 @@ impl World {
 
     pub(crate) async fn audit(&self) -> Vec<serde_json::Value> {
         let entries = self.store.audit(0, 10_000).await.unwrap();
-        entries.iter().map(|e| serde_json::from_slice(&e.content).unwrap()).collect()
+        entries.iter().map(|e| e.facts().unwrap().fields().clone().into()).collect()
     }
 
     pub(crate) async fn kinds(&self) -> Vec<String> {

@@ -246,7 +246,15 @@ impl Query {
     }
     /// Whether a record of this JSON text can fit at all: a cheap look before it is parsed, never wrong when it says no.
     pub fn may_match(&self, json: &str) -> bool {
-        self.terms.iter().filter_map(Term::literal).all(|piece| json.contains(piece))
+        self.may_match_parts(&[json])
+    }
+    /// As [`Query::may_match`], of a record whose JSON text comes in parts.
+    pub fn may_match_parts(&self, parts: &[&str]) -> bool {
+        self.terms.iter().filter_map(Term::literal).all(|piece| parts.iter().any(|json| json.contains(piece)))
+    }
+    /// Whether a term looks at `what`.
+    pub fn looks_at(&self, what: What) -> bool {
+        self.terms.iter().any(|term| term.what == what)
     }
 }
 

@@ -27,14 +27,18 @@ use lictor_core::{
 use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Outline, Store, Write};
 
 mod approvals;
+mod erasures;
 mod fixtures;
 mod freezes;
+mod payloads;
 mod proofs;
 
 use self::fixtures::{change, event, host, invocation, is_conflict, job, principal, token};
 pub use self::{
     approvals::an_approval_is_kept_with_its_job_and_two_decisions_at_once_are_one,
+    erasures::erasures_that_wait_and_holds_are_kept_until_each_ends_once,
     freezes::a_freeze_is_kept_until_it_is_lifted_once,
+    payloads::an_erased_payload_is_gone_and_the_log_is_what_it_was,
     proofs::{proofs_hold_for_every_earlier_head, the_newest_checkpoint_and_the_last_of_each_hour_are_kept},
 };
 

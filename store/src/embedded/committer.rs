@@ -51,6 +51,8 @@ struct Group {
     ops: Vec<Op>,
     /// Bytes of the changes.
     bytes: usize,
+    /// It is one change, which erases payloads.
+    erases: bool,
     /// Where in `ops` a key was last written, so that later changes of the group see it.
     written: HashMap<Vec<u8>, usize>,
     answers: Vec<(oneshot::Sender<Result<Recorded, StoreError>>, Recorded)>,
@@ -98,7 +100,8 @@ impl Writer {
             self.take(first, &mut group);
             while group.answers.len() < MAX_GROUP {
                 let Ok(next) = requests.try_recv() else { break };
-                if group.bytes > 0 && group.bytes + next.planned.bytes() > MAX_GROUP_BYTES {
+                let is_full = group.bytes > 0 && group.bytes + next.planned.bytes() > MAX_GROUP_BYTES;
+                if is_full || group.erases || next.planned.erases {
                     waiting = Some(next);
                     break;
                 }
@@ -146,6 +149,7 @@ impl Writer {
             }
         }
         group.bytes += planned.bytes();
+        group.erases = planned.erases;
         let first = self.frontier.size();
         let events = planned.leaves.len() as u64;
         for op in planned.ops {
@@ -183,6 +187,10 @@ impl Writer {
     fn write(&mut self, group: &mut Group) -> Result<(), AppendError> {
         self.room.check()?;
         self.table.ready()?;
+        if group.erases {
+            // What is to be erased is in its files then, and nowhere else but in the journal.
+            self.table.save()?;
+        }
         let frontier = batch::encode_frontier(&self.frontier);
         group.ops.push(Op { key: keys::FRONTIER.to_vec(), value: Some(frontier) });
         let payload = batch::encode(&group.ops);
@@ -194,6 +202,11 @@ impl Writer {
         let position = self.journal.append(&payload)?;
         self.table.put(std::mem::take(&mut group.ops), position);
         self.head.send_replace(self.frontier.head());
+        if group.erases {
+            // From here on the change stands: if this fails, the next start ends what it began.
+            self.table.save().map_err(AppendError::into_failed)?;
+            self.journal.forget()?;
+        }
         Ok(())
     }
 }
@@ -225,7 +238,10 @@ impl Group {
 mod tests {
     use lictor_core::{audit::AuditEvent, clock::Timestamp};
 
-    use super::*;
+    use super::{
+        super::payloads::{End, PayloadFiles},
+        *,
+    };
     use crate::Change;
 
     fn request(n: u8, bytes: usize) -> Request {
@@ -242,7 +258,12 @@ mod tests {
         let db = sled::open(&state_dir).unwrap();
         let end = Journal::replay(&journal_dir, None, |_, _| Ok(())).unwrap();
         let writer = Writer {
-            table: Arc::new(Table::new(db.clone(), db.open_tree("lictor").unwrap(), state_dir.clone())),
+            table: Arc::new(Table::new(
+                db.clone(),
+                db.open_tree("lictor").unwrap(),
+                state_dir.clone(),
+                PayloadFiles::open(dir.path().join("payloads"), End::default()).unwrap(),
+            )),
             room: Room::on_disk_of(&state_dir),
             journal: Journal::start(&journal_dir, end).unwrap(),
             frontier: Frontier::default(),

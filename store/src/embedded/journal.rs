@@ -92,6 +92,16 @@ impl From<StoreError> for AppendError {
     }
 }
 
+impl AppendError {
+    /// The same, for what must not be tried again because a part of it was done.
+    pub(super) fn into_failed(self) -> Self {
+        match self {
+            Self::NoRoom(error) => Self::Failed(error),
+            other => other,
+        }
+    }
+}
+
 // === impl Reader ===
 
 impl Reader {
@@ -225,6 +235,15 @@ impl Journal {
         let next = Position { file: self.position.file + 1, offset: 0, ..self.position };
         *self = Self::create(&self.dir, next)?;
         Ok(())
+    }
+
+    /// Starts a new file and removes every earlier one, spare ones too. Everything so far must be safe in the tree.
+    pub(super) fn forget(&mut self) -> Result<(), StoreError> {
+        self.rotate()?;
+        for old in file_numbers(&self.dir)?.into_iter().filter(|n| *n < self.position.file) {
+            fs::remove_file(path(&self.dir, old)).map_err(unavailable)?;
+        }
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(unavailable)
     }
 }
 

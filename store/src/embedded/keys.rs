@@ -1,7 +1,7 @@
 //! Keys of the one tree: a letter for the kind, then what identifies the thing. One tree, so one batch is atomic.
 
 use lictor_core::{
-    id::{FreezeId, InvocationId, JobId, TokenId},
+    id::{ErasureId, FreezeId, HoldId, InvocationId, JobId, TokenId},
     job::IdempotencyKey,
     name::{AgentName, HostAlias, SiteName},
     principal::Principal,
@@ -13,13 +13,19 @@ use crate::{StoreError, memory::key_owner, record::corrupt};
 pub(super) const APPLIED: &[u8] = b"m/applied";
 /// The edge of the audit tree.
 pub(super) const FRONTIER: &[u8] = b"m/frontier";
+/// How far the files of payloads were written.
+pub(super) const PAYLOADS: &[u8] = b"m/payloads";
+/// Payloads that are to be erased; passes through the journal and is not kept.
+pub(super) const ERASED: &[u8] = b"x";
 /// The policy that is proposed.
 pub(super) const SHADOW: &[u8] = b"m/shadow";
 pub(super) const AUDIT: &[u8] = b"a";
 /// Checkpoints of the audit log, by size.
 pub(super) const CHECKPOINT: &[u8] = b"C";
 pub(super) const AGENT: &[u8] = b"g";
+pub(super) const ERASURE: &[u8] = b"e";
 pub(super) const FREEZE: &[u8] = b"f";
+pub(super) const HOLD: &[u8] = b"l";
 pub(super) const HOST: &[u8] = b"h";
 pub(super) const OPEN: &[u8] = b"o";
 pub(super) const POLICY: &[u8] = b"p";
@@ -82,6 +88,12 @@ pub(super) fn agent(site: &SiteName, name: &AgentName) -> Vec<u8> {
 pub(super) fn host(alias: &HostAlias) -> Vec<u8> {
     key(b'h', &[alias.as_str().as_bytes()])
 }
+pub(super) fn erasure(id: ErasureId) -> Vec<u8> {
+    key(b'e', &[id.as_bytes()])
+}
+pub(super) fn hold(id: HoldId) -> Vec<u8> {
+    key(b'l', &[id.as_bytes()])
+}
 pub(super) fn freeze(id: FreezeId) -> Vec<u8> {
     key(b'f', &[id.as_bytes()])
 }
@@ -98,6 +110,15 @@ pub(super) fn audit(index: u64) -> Vec<u8> {
 pub(super) fn audit_index(key: &[u8]) -> Result<u64, StoreError> {
     let index = key.get(1..).and_then(|bytes| bytes.try_into().ok());
     index.map(u64::from_be_bytes).ok_or_else(|| corrupt("an audit key of the wrong length"))
+}
+/// Erases payloads of audit records from this index on.
+pub(super) fn erased(from: u64) -> Vec<u8> {
+    [ERASED, &from.to_be_bytes()].concat()
+}
+/// From which index to before which payloads are erased.
+pub(super) fn erased_range(key: &[u8], to: &[u8]) -> Result<(u64, u64), StoreError> {
+    let to = to.try_into().map_err(|_| corrupt("an erasure without an end"))?;
+    Ok((audit_index(key)?, u64::from_be_bytes(to)))
 }
 pub(super) fn node(level: u32, index: u64) -> Vec<u8> {
     [b"N".as_slice(), &level.to_be_bytes(), &index.to_be_bytes()].concat()

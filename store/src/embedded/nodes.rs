@@ -43,7 +43,7 @@ fn compute(table: &Table, node: Node) -> Result<Digest, StoreError> {
 /// The hash of a node of a level below which no hashes are kept.
 fn of_records(table: &Table, node: Node) -> Result<Digest, StoreError> {
     let (first, count) = (node.index << node.level, 1 << node.level);
-    let records = table.audit(first, count)?;
+    let records = table.audit_contents(first, count)?;
     let mut row: Vec<Digest> = records.iter().map(|record| leaf_hash(&record.content)).collect();
     if row.len() < count {
         return Err(corrupt(format!("audit record {} is missing", first + row.len() as u64)));

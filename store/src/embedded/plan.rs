@@ -7,12 +7,14 @@ use lictor_core::{clock::Timestamp, digest::Digest, invocation::Invocation, merk
 use super::{
     batch::{self, Op, value},
     keys,
+    table::entry,
 };
 use crate::{
     Change, KeptKey, StoreError, Write,
     record::{
-        AgentRecord, FreezeRecord, HostRecord, InvocationRecord, JobRecord, KeyRecord, OutputPlace,
-        PolicyRecord, ShadowRecord, TokenRecord, encode, encode_event, outputs_to_bytes,
+        AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
+        KeyRecord, OutputPlace, PolicyRecord, ShadowRecord, TokenRecord, encode, outputs_to_bytes,
+        seal_event,
     },
 };
 
@@ -41,7 +43,9 @@ pub(super) struct Expectation {
 pub(super) struct Planned {
     pub(super) expectations: Vec<Expectation>,
     pub(super) ops: Vec<Op>,
-    /// Audit records with their leaf hashes; their indices are the committer's to give.
+    /// Payloads are erased: the change is written by itself, and nothing older is left in the journal behind it.
+    pub(super) erases: bool,
+    /// Values of audit records with their leaf hashes; their indices are the committer's to give.
     pub(super) leaves: Vec<(Vec<u8>, Digest)>,
     /// Kept output that goes to files before the commit.
     pub(super) files: HashMap<Digest, Vec<u8>>,
@@ -56,9 +60,9 @@ impl Planned {
             planned.write(write, change.at)?;
         }
         for event in &change.events {
-            let content = encode_event(change.at, event);
-            let hash = leaf_hash(&content);
-            planned.leaves.push((content, hash));
+            let sealed = seal_event(change.at, event, rand::random());
+            let hash = leaf_hash(&sealed.content);
+            planned.leaves.push((entry::encode(sealed.content, &sealed.payload), hash));
         }
         Ok(planned)
     }
@@ -158,14 +162,27 @@ impl Planned {
                 let (key, record) = (keys::freeze(freeze.id), FreezeRecord::from(&freeze));
                 self.put(key, Expected::Absent, IN_FORCE, &record, || format!("freeze {}", freeze.id))
             }
-            Write::RemoveFreeze(id) => {
-                let (key, expected) = (keys::freeze(id), Expected::Version(IN_FORCE));
-                self.expectations.push(Expectation {
-                    key: key.clone(),
-                    expected,
-                    what: format!("freeze {id}"),
-                });
-                self.ops.push(Op { key, value: None });
+            Write::RemoveFreeze(id) => self.remove(keys::freeze(id), IN_FORCE, format!("freeze {id}")),
+            Write::PutErasure(erasure) => {
+                let (key, record) = (keys::erasure(erasure.id), ErasureRecord::from(&erasure));
+                self.put(key, Expected::Absent, IN_FORCE, &record, || format!("erasure {}", erasure.id))
+            }
+            Write::RemoveErasure(id) => self.remove(keys::erasure(id), IN_FORCE, format!("erasure {id}")),
+            Write::PutHold(hold) => {
+                let expected = if hold.version == 1 { Expected::Absent } else { replaces(hold.version) };
+                let (key, record) = (keys::hold(hold.id), HoldRecord::from(&hold));
+                self.put(key, expected, hold.version, &record, || format!("hold {}", hold.id))
+            }
+            Write::RemoveHold(hold) => {
+                self.remove(keys::hold(hold.id), hold.version, format!("hold {}", hold.id))
+            }
+            Write::ErasePayloads(ranges) => {
+                self.erases = true;
+                let op = |(from, to): (u64, u64)| Op {
+                    key: keys::erased(from),
+                    value: Some(to.to_be_bytes().to_vec()),
+                };
+                self.ops.extend(ranges.into_iter().map(op));
                 Ok(())
             }
         }
@@ -188,6 +205,13 @@ impl Planned {
         })
     }
 
+    /// Removes what must be there in this version.
+    fn remove(&mut self, key: Vec<u8>, version: u64, what: String) -> Result<(), StoreError> {
+        self.expectations.push(Expectation { key: key.clone(), expected: Expected::Version(version), what });
+        self.ops.push(Op { key, value: None });
+        Ok(())
+    }
+
     fn put<R: serde::Serialize>(
         &mut self,
         key: Vec<u8>,
@@ -208,7 +232,7 @@ impl Planned {
 const UNVERSIONED: u64 = 0;
 /// Version of a token that nobody has spent.
 const UNSPENT: u64 = 1;
-/// Version of a freeze; it never changes.
+/// Version of a freeze or an erasure; it never changes.
 const IN_FORCE: u64 = 1;
 /// Version of a token that has been spent.
 const SPENT: u64 = 2;

@@ -37,14 +37,21 @@ impl Reserve {
     /// [`StoreError::Unavailable`] when the disk does not have it.
     pub(super) fn renew(&self, bytes: usize) -> Result<(), StoreError> {
         let Some(file) = &self.file else { return Ok(()) };
-        let wanted = SLACK_BYTES.saturating_add(bytes);
-        let Ok(end) = file.metadata().map(|metadata| metadata.len()) else { return Ok(()) };
-        match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, end, wanted as u64) {
-            Err(Errno::NOSPC | Errno::DQUOT) => Err(StoreError::Unavailable(format!(
-                "the disk does not have the {wanted} bytes that the state needs; free some, then it goes on"
-            ))),
-            // Some file systems cannot reserve; what cannot be written says so itself.
-            Ok(()) | Err(_) => Ok(()),
-        }
+        behind(file, SLACK_BYTES.saturating_add(bytes))
+    }
+}
+
+/// Sees to it that so many bytes can be written behind the end of `file`.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the disk does not have them.
+pub(super) fn behind(file: &File, wanted: usize) -> Result<(), StoreError> {
+    let Ok(end) = file.metadata().map(|metadata| metadata.len()) else { return Ok(()) };
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, end, wanted as u64) {
+        Err(Errno::NOSPC | Errno::DQUOT) => Err(StoreError::Unavailable(format!(
+            "the disk does not have the {wanted} bytes that the state needs; free some, then it goes on"
+        ))),
+        // Some file systems cannot reserve; what cannot be written says so itself.
+        Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -4,8 +4,10 @@
 //! changes to it. What was written several times meanwhile is written once, what came and went is not written at all, and
 //! audit records go in packs, because sled's work is by key.
 
+pub(super) mod entry;
 mod merged;
 mod pack;
+mod sink;
 
 use std::{
     collections::BTreeMap,
@@ -20,11 +22,16 @@ use std::{
 use bytes::Bytes;
 use sled::IVec;
 
-use self::merged::{Fresh, Merged};
+pub(super) use self::sink::Replayed;
+use self::{
+    merged::{Fresh, Merged},
+    sink::pack_with,
+};
 use super::{
     batch::Op,
     journal::{AppendError, Position, unavailable},
     keys,
+    payloads::PayloadFiles,
     reserve::Reserve,
 };
 use crate::{AuditEntry, StoreError, record::corrupt};
@@ -50,6 +57,7 @@ struct Shared {
     db: sled::Db,
     tree: sled::Tree,
     state_dir: PathBuf,
+    payloads: PayloadFiles,
     reserve: Reserve,
     layers: Mutex<Layers>,
     changed: Condvar,
@@ -82,13 +90,6 @@ pub(super) struct Layer {
 // === impl Layer ===
 
 impl Layer {
-    /// The changes of one frame.
-    pub(super) fn of(ops: Vec<Op>, position: Position) -> Self {
-        let mut layer = Self::default();
-        layer.put(ops, position);
-        layer
-    }
-
     fn put(&mut self, ops: Vec<Op>, position: Position) {
         for Op { key, value } in ops {
             self.bytes += ENTRY_OVERHEAD + key.len() + value.as_ref().map_or(0, Vec::len);
@@ -97,42 +98,15 @@ impl Layer {
         self.position = position;
         self.since.get_or_insert_with(Instant::now);
     }
-
-    /// Brings everything to sled in one batch, together with how far the journal has been applied.
-    ///
-    /// # Errors
-    /// [`StoreError`] when sled cannot take it.
-    pub(super) fn sink(&self, tree: &sled::Tree) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        let mut packer = pack::Packer::default();
-        for (key, value) in &self.values {
-            match value {
-                Some(content) if key.starts_with(keys::AUDIT) => {
-                    if let Some((key, pack)) = packer.add(keys::audit_index(key)?, content) {
-                        batch.insert(key, pack);
-                    }
-                }
-                Some(value) => batch.insert(key.as_slice(), value),
-                // Most of what is removed came and went before sled ever had it, and looking is cheaper.
-                None if tree.contains_key(key).map_err(corrupt)? => batch.remove(key.as_slice()),
-                None => {}
-            }
-        }
-        if let Some((key, pack)) = packer.finish() {
-            batch.insert(key, pack);
-        }
-        batch.insert(keys::APPLIED, self.position.encode());
-        tree.apply_batch(batch).map_err(corrupt)
-    }
 }
 
 // === impl Table ===
 
 impl Table {
     /// The keys and values in `tree`, with what will be written.
-    pub(super) fn new(db: sled::Db, tree: sled::Tree, state_dir: PathBuf) -> Self {
+    pub(super) fn new(db: sled::Db, tree: sled::Tree, state_dir: PathBuf, payloads: PayloadFiles) -> Self {
         let (reserve, layers, changed) = (Reserve::in_dir(&state_dir), Mutex::default(), Condvar::new());
-        let shared = Arc::new(Shared { db, tree, state_dir, reserve, layers, changed });
+        let shared = Arc::new(Shared { db, tree, state_dir, payloads, reserve, layers, changed });
         let sinker = thread::spawn({
             let shared = Arc::clone(&shared);
             move || shared.run()
@@ -176,26 +150,37 @@ impl Table {
     /// # Errors
     /// [`StoreError`] when sled cannot be read, or what it has is damaged.
     pub(super) fn audit(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let values = self.audit_values(from, limit)?.into_iter().zip(from..);
+        values.map(|(value, index)| entry::whole(index, &value, &self.shared.payloads)).collect()
+    }
+
+    /// As [`Table::audit`], without payloads.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(super) fn audit_contents(&self, from: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let values = self.audit_values(from, limit)?.into_iter().zip(from..);
+        Ok(values.map(|(value, index)| entry::without_payload(index, &value)).collect())
+    }
+
+    fn audit_values(&self, from: u64, limit: usize) -> Result<Vec<Bytes>, StoreError> {
         // The layers are read first: what they have now is in sled once it has left them.
         let fresh = self.shared.fresh(&keys::audit(from), Some(&keys::after_audit()), limit);
         let mut page = Vec::new();
         let mut expected = from;
-        let mut take = |index: u64, content: Bytes| {
+        let mut take = |index: u64, value: Bytes| {
             if index == expected && page.len() < limit {
-                page.push(AuditEntry { index, content });
+                page.push(value);
                 expected += 1;
             }
             index < expected && page.len() < limit
         };
         let tree = &self.shared.tree;
-        let before =
-            tree.range(keys::audit(0)..=keys::audit(from)).next_back().transpose().map_err(corrupt)?;
-        let start = before.map_or_else(|| keys::audit(from), |(key, _)| key.to_vec());
-        'sled: for entry in tree.range(start..keys::after_audit()) {
+        'sled: for entry in tree.range(pack_with(tree, from)?..keys::after_audit()) {
             let (key, value) = entry.map_err(corrupt)?;
             for record in pack::records(keys::audit_index(&key)?, &value)? {
-                let (index, content) = record?;
-                if index >= from && !take(index, content) {
+                let (index, value) = record?;
+                if index >= from && !take(index, value) {
                     break 'sled;
                 }
             }
@@ -292,7 +277,7 @@ impl Shared {
         let _guard = NotEnded(self);
         loop {
             let Some(layer) = self.next_layer() else { return };
-            let sunk = layer.sink(&self.tree);
+            let sunk = layer.sink(&self.tree, &self.payloads);
             let mut layers = self.lock();
             match sunk {
                 Ok(()) => layers.sinking = None,
@@ -335,9 +320,11 @@ impl Shared {
         }
     }
 
-    /// Whether sled has the room for the newest layer; whoever waits is told when it has not.
+    /// Whether there is room for the newest layer, wherever it goes; whoever waits is told when it has not.
     fn has_room(&self, layers: &mut Layers) -> bool {
-        layers.no_room = self.reserve.renew(layers.newest.bytes).err();
+        let bytes = layers.newest.bytes;
+        let reserved = self.reserve.renew(bytes).and_then(|()| self.payloads.reserve(bytes));
+        layers.no_room = reserved.err();
         if layers.no_room.is_some() {
             self.changed.notify_all();
         }

@@ -70,3 +70,105 @@ async fn a_change_that_is_too_large_is_refused_and_the_writer_goes_on() {
     assert_eq!(store.audit_head().await.unwrap().size, 1);
     assert_eq!(store.audit(0, 10).await.unwrap().len(), 1);
 }
+
+/// Whether these bytes stand in any file of the directory.
+fn is_anywhere(dir: &Path, bytes: &[u8]) -> bool {
+    std::fs::read_dir(dir).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return is_anywhere(&path, bytes);
+        }
+        std::fs::read(path).unwrap().windows(bytes.len()).any(|window| window == bytes)
+    })
+}
+
+fn denied(n: u64, command: &str) -> Change {
+    let event = AuditEvent::RequestDenied {
+        principal: lictor_core::principal::Principal {
+            tenant: "default".parse().unwrap(),
+            kind: lictor_core::principal::PrincipalKind::User,
+            name: "ada".parse().unwrap(),
+        },
+        origin: lictor_core::job::Origin::new(lictor_core::principal::Via::Cli, "test 1"),
+        target: lictor_core::job::Target::Tag("web".parse().unwrap()),
+        command: command.into(),
+        context: lictor_core::context::Context::default(),
+        request_digest: Digest::of(command.as_bytes()),
+        code: "E_EXPANSION".into(),
+        reason: format!("{command} is refused"),
+        rule: None,
+        policy_version: 1,
+    };
+    Change::new(Timestamp::from_micros(n), event)
+}
+
+#[tokio::test]
+async fn an_erased_payload_is_in_no_file_any_more_and_the_log_is_what_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (secret, other) = (b"the-secret-of-ada".as_slice(), b"what-others-said".as_slice());
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let store = EmbeddedStore::open(dir.path()).unwrap();
+    for n in 0..20 {
+        let command = if n % 2 == 0 { text(secret) } else { text(other) };
+        let _ = store.commit(denied(n, &command)).await.unwrap();
+        if n == 9 {
+            store.table.save().unwrap();
+        }
+    }
+    let before = store.audit(0, 99).await.unwrap();
+    let frontier = store.audit_head_at(20).await.unwrap();
+    assert!(is_anywhere(dir.path(), secret) && is_anywhere(dir.path(), other));
+    let ranges = (0..20).filter(|n| n % 2 == 0).map(|n| (n, n + 1)).collect();
+    let erasing = change(20).write(crate::Write::ErasePayloads(ranges));
+    let (first, second) = tokio::join!(store.commit(erasing), store.commit(denied(21, "later")));
+    assert_eq!((first.unwrap().first_index(), second.unwrap().first_index()), (20, 21));
+
+    assert!(!is_anywhere(dir.path(), secret), "the bytes are gone from every file");
+    assert!(is_anywhere(dir.path(), other));
+    assert_eq!(store.audit_head_at(20).await.unwrap(), frontier);
+    let entries = store.audit(0, 99).await.unwrap();
+    for (entry, was) in entries.iter().zip(&before) {
+        assert_eq!(entry.content, was.content);
+        let expected = if entry.index % 2 == 0 { Bytes::new() } else { was.payload.clone() };
+        assert_eq!(entry.payload, expected, "{}", entry.index);
+        assert!(!was.payload.is_empty());
+    }
+    drop(store);
+    // sled's threads let go of its own lock a moment after the store is dropped.
+    let store = loop {
+        match EmbeddedStore::open(dir.path()) {
+            Ok(store) => break store,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(store.audit(0, 99).await.unwrap(), entries);
+    assert!(!is_anywhere(dir.path(), secret));
+}
+
+#[tokio::test]
+async fn an_erasure_that_a_crash_interrupted_is_ended_by_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = b"the-secret-of-ada".as_slice();
+    let store = EmbeddedStore::open(dir.path()).unwrap();
+    let _ = store.commit(denied(0, "the-secret-of-ada")).await.unwrap();
+    store.table.save().unwrap();
+    let applied = read_applied(store.table.tree()).unwrap();
+    drop(store);
+    // The frame of an erasure stands in the journal, and nothing else was done.
+    let journal_dir = dir.path().join("journal");
+    let end = Journal::replay(&journal_dir, applied, |_, _| Ok(())).unwrap();
+    let mut journal = Journal::start(&journal_dir, end).unwrap();
+    let op = Op { key: keys::erased(0), value: Some(1u64.to_be_bytes().to_vec()) };
+    journal.append(&batch::encode(&[op])).unwrap();
+    drop(journal);
+    assert!(is_anywhere(dir.path(), secret));
+    let store = loop {
+        match EmbeddedStore::open(dir.path()) {
+            Ok(store) => break store,
+            Err(OpenError::Damaged { source, .. }) => panic!("{source}"),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert!(store.audit(0, 9).await.unwrap()[0].payload.is_empty());
+    assert!(!is_anywhere(dir.path(), secret));
+}

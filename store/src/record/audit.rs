@@ -1,16 +1,30 @@
-//! Audit records as they are hashed: one JSON object, `{"v":1,"at":…,"kind":…, fields…}`, of bounded length.
+//! Audit records as they are hashed: one JSON object, `{"v":…,"at":…,"kind":…, fields…}`, of bounded length; and beside it
+//! the payload that it commits to.
 
 use lictor_core::{
-    audit::{AuditEvent, Field, Fields},
+    audit::{AuditEvent, Field, Fields, payload::is_payload},
     clock::Timestamp,
     digest::Digest,
 };
 use serde_json::{Map, Value, json};
 
-/// Version of the record format.
+use super::payload::{MEMBER, SALT, SALT_BYTES};
+
+/// Version of a record that has everything in it.
 const VERSION: u64 = 1;
-/// A record is shorter than this, so that it fits any page, proof and message that carries records.
+/// Version of a record that commits to a payload.
+const VERSION_WITH_PAYLOAD: u64 = 2;
+/// A record is shorter than this, and so is its payload, so that both fit any page, proof and message that carries them.
 pub const MAX_RECORD_BYTES: usize = 60 * 1024;
+
+/// A record, and what it commits to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedEvent {
+    /// The content of the leaf.
+    pub content: Vec<u8>,
+    /// The payload; empty when the event has none.
+    pub payload: Vec<u8>,
+}
 
 /// How much of long fields is kept in a record that would be too long.
 struct Cut {
@@ -28,32 +42,59 @@ const CUTS: [Cut; 2] = [
     Cut { text_bytes: 256, text_chars: 64, entries: 0 },
 ];
 
-/// The content of the leaf that says `event` at `at`. Fields that are known to be absent are `null`.
+/// The record that says `event` at `at`. Fields that are known to be absent are `null`.
 ///
-/// If it were not below [`MAX_RECORD_BYTES`], long fields are replaced by their start and a digest of what is cut:
+/// Fields that are payload ([`is_payload`]) are not in the record: it has the digest of the payload, which has them and
+/// `salt`, sixteen bytes that nobody can guess.
+///
+/// If one of both were not below [`MAX_RECORD_BYTES`], long fields are replaced by their start and a digest of what is cut:
 /// - a text by `{"cut": first characters, "bytes": its length, "sha256": of the whole text}`;
 /// - a list by its first entries and `{"more": number of the others, "sha256": of their compact JSON array}`.
-pub fn encode_event(at: Timestamp, event: &AuditEvent) -> Vec<u8> {
+pub fn seal_event(at: Timestamp, event: &AuditEvent, salt: [u8; SALT_BYTES]) -> SealedEvent {
     let fields = event.fields();
-    let mut content = encode(at, event.kind(), &fields, None);
+    let mut sealed = seal(at, event.kind(), &fields, salt, None);
     for cut in &CUTS {
-        if content.len() < MAX_RECORD_BYTES {
+        if sealed.content.len().max(sealed.payload.len()) < MAX_RECORD_BYTES {
             break;
         }
-        content = encode(at, event.kind(), &fields, Some(cut));
+        sealed = seal(at, event.kind(), &fields, salt, Some(cut));
     }
-    content
+    sealed
 }
 
-fn encode(at: Timestamp, kind: &str, fields: &Fields, cut: Option<&Cut>) -> Vec<u8> {
-    let mut object = Map::new();
-    object.insert("v".into(), VERSION.into());
-    object.insert("at".into(), at.to_string().into());
-    object.insert("kind".into(), kind.into());
+fn seal(
+    at: Timestamp,
+    kind: &str,
+    fields: &Fields,
+    salt: [u8; SALT_BYTES],
+    cut: Option<&Cut>,
+) -> SealedEvent {
+    let (mut record, mut payload) = (Map::new(), Map::new());
     for (name, field) in fields {
-        object.insert((*name).into(), value(field, cut));
+        // That something is absent is nothing to erase.
+        let is_payload = *field != Field::Absent && is_payload(kind, name);
+        let place = if is_payload { &mut payload } else { &mut record };
+        place.insert((*name).into(), value(field, cut));
     }
-    Value::Object(object).to_string().into_bytes()
+    record.insert("at".into(), at.to_string().into());
+    record.insert("kind".into(), kind.into());
+    let mut bytes = Vec::new();
+    let version = if payload.is_empty() {
+        VERSION
+    } else {
+        let fields: Vec<Value> = payload.keys().map(|name| name.as_str().into()).collect();
+        payload.insert(SALT.into(), hex(salt).into());
+        bytes = Value::Object(payload).to_string().into_bytes();
+        let sha256 = Digest::of(&bytes).to_string();
+        record.insert(MEMBER.into(), json!({ "fields": fields, "sha256": sha256 }));
+        VERSION_WITH_PAYLOAD
+    };
+    record.insert("v".into(), version.into());
+    SealedEvent { content: Value::Object(record).to_string().into_bytes(), payload: bytes }
+}
+
+fn hex(bytes: [u8; SALT_BYTES]) -> String {
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
 fn value(field: &Field, cut: Option<&Cut>) -> Value {
@@ -100,6 +141,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::record::payload::{Commitment, Missing, reveal};
 
     const AT: Timestamp = Timestamp::from_micros(0);
 
@@ -124,10 +166,41 @@ mod tests {
         }
     }
 
+    /// The record as it is read.
     fn record(event: &AuditEvent) -> Value {
-        let content = encode_event(AT, event);
+        let SealedEvent { content, payload } = seal_event(AT, event, [7; SALT_BYTES]);
         assert!(content.len() < MAX_RECORD_BYTES, "{}", content.len());
-        serde_json::from_slice(&content).unwrap()
+        assert!(payload.len() < MAX_RECORD_BYTES, "{}", payload.len());
+        serde_json::from_slice(&reveal(&content, &payload, Missing::Erased)).unwrap()
+    }
+
+    #[test]
+    fn what_is_payload_stands_in_the_record_by_a_digest_that_its_salt_keeps_from_being_guessed() {
+        let event = denied(1, "rm -rf /srv/secret".into(), "it is forbidden".into());
+        let first = seal_event(AT, &event, [1; SALT_BYTES]);
+        let text = String::from_utf8(first.content.clone()).unwrap();
+        for payload in ["rm -rf", "it is forbidden", "test 1", "request_digest\":"] {
+            assert!(!text.contains(payload), "{text}");
+        }
+        let open: Value = serde_json::from_slice(&first.content).unwrap();
+        assert_eq!((open["v"].as_u64(), open["code"].as_str()), (Some(2), Some("E_EXPANSION")));
+        assert_eq!(open["payload"]["fields"], json!(["client", "command", "reason", "request_digest"]));
+        let commitment = Commitment::of(&first.content).unwrap().unwrap();
+        assert_eq!(commitment.fits(&first.payload), Ok(()));
+        let second = seal_event(AT, &event, [2; SALT_BYTES]);
+        assert_ne!(first.content, second.content, "the same text under another salt is another digest");
+        assert!(commitment.fits(&second.payload).is_err());
+    }
+
+    #[test]
+    fn a_record_without_payload_is_what_it_always_was() {
+        let event = AuditEvent::ControllerStarted { name: "c".into() };
+        let sealed = seal_event(AT, &event, [1; SALT_BYTES]);
+        assert_eq!(
+            sealed.content,
+            br#"{"at":"1970-01-01T00:00:00.000000Z","kind":"controller_started","name":"c","v":1}"#
+        );
+        assert!(sealed.payload.is_empty());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use lictor_core::audit::query::Facts;
 use serde_json::{Map, Value};
 
+use super::payload::Missing;
+
 /// A record that was read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AuditFacts(Map<String, Value>);
@@ -13,6 +15,10 @@ impl AuditFacts {
     /// Reads the content of a record; `None` when it is not a JSON object.
     pub fn read(content: &[u8]) -> Option<Self> {
         serde_json::from_slice(content).ok().map(Self)
+    }
+    /// Reads the content of a record with its payload; where that is not there, each of its fields says why.
+    pub fn read_with(content: &[u8], payload: &[u8], missing: Missing) -> Option<Self> {
+        super::payload::members(content, payload, missing).map(Self)
     }
     /// The fields.
     pub const fn fields(&self) -> &Map<String, Value> {

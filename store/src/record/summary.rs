@@ -1,14 +1,17 @@
 //! A summary of a block of audit records: enough to say of most queries that no record of the block fits, without reading one.
 //!
 //! It is a Bloom filter over the texts that queries look at, whole and in pieces of three bytes, and the oldest and the newest
-//! moment. It follows from the records, may say too much, and never says too little. Whoever takes away what a record
-//! said must take away the summary of its block too: it would still know of it.
+//! moment. It follows from the records, may say too much, and never says too little. What can be erased is not in it: the
+//! summary would still know of it afterwards.
 
 use std::collections::HashSet;
 
-use lictor_core::audit::query::{
-    Facts as _, Query, What,
-    needs::{Likeness, Need},
+use lictor_core::audit::{
+    payload,
+    query::{
+        Facts as _, Query, What,
+        needs::{Likeness, Need},
+    },
 };
 
 use super::AuditFacts;
@@ -28,8 +31,8 @@ const MAX_TEXTS: usize = 64 * 1024;
 /// Bytes of a piece of a text.
 const PIECE: usize = 3;
 /// Texts that pieces are kept of; those of identifiers would fill the filter and are looked for as a whole.
-const IN_PIECES: [What; 8] =
-    [What::Kind, What::Who, What::Host, What::Command, What::Site, What::Agent, What::Rule, What::Code];
+const IN_PIECES: [What; 7] =
+    [What::Kind, What::Who, What::Host, What::Site, What::Agent, What::Rule, What::Code];
 
 /// What a block of records has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +68,7 @@ impl Summary {
         query.needs().all(|need| match need {
             Need::NotBefore(moment) => self.last_at.as_str() >= moment,
             Need::Before(moment) => self.first_at.as_str() < moment,
+            Need::Text(what, _) if !is_summarised(what) => true,
             Need::Text(what, likes) => likes.iter().any(|like| match like {
                 Likeness::Is(text) => self.may_have(hash(what, Some(text.as_bytes()))),
                 Likeness::Has(pieces) if IN_PIECES.contains(&what) => pieces
@@ -110,9 +114,14 @@ fn facts_of(entry: &AuditEntry) -> Option<AuditFacts> {
     AuditFacts::read(&entry.content)
 }
 
+/// Whether these fields stay in a record for ever.
+fn is_summarised(what: What) -> bool {
+    !what.fields().iter().any(|field| payload::is_payload("", field))
+}
+
 /// Notes what the record has.
 fn note(facts: &AuditFacts, texts: &mut HashSet<u64>) {
-    for what in What::ALL {
+    for what in What::ALL.into_iter().filter(|what| is_summarised(*what)) {
         let is_moment = matches!(what, What::Since | What::Until);
         for text in what.fields().iter().flat_map(|field| facts.texts(field)).filter(|_| !is_moment) {
             if texts.len() > MAX_TEXTS {
@@ -237,7 +246,8 @@ mod tests {
         assert!(
             may("host:web-1000") && may("host:web-*") && may("command:/srv/3") && may("-kind:request_denied")
         );
-        assert!(!may("command:\"rm -rf\"") && !may("kind:freeze_set") && !may("host:db-*"));
+        assert!(may("command:\"rm -rf\""), "what can be erased is not in it");
+        assert!(!may("kind:freeze_set") && !may("host:db-*"));
         assert!(!may("since:2026-11-23T00:00:00.000000Z") && !may("until:2026-11-22T12:07:00.000000Z"));
         let wrong = (2000..3000).filter(|n| may(&format!("host:web-{n}"))).count();
         assert!(wrong < 50, "{wrong} of 1,000 are said to be there");
@@ -248,7 +258,7 @@ mod tests {
         let many = (0..40).map(|n| {
             let text: String =
                 (0..6000u32).filter_map(|c| char::from_u32(0x4e00 + (c * 37 + n * 6007) % 20_000)).collect();
-            record(1, "request_denied", "web-1", &text)
+            record(1, "request_denied", &text, "uptime")
         });
         let summary = Summary::of(&entries(&many.collect::<Vec<_>>()));
         assert!(summary.bits.is_empty() && summary.may_match(&"host:nowhere".parse().unwrap()));

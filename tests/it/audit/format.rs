@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use lictor_core::audit::{Field, query::What};
+use lictor_core::audit::{Field, payload::is_payload, query::What};
 
 use super::samples::every_kind;
 
@@ -18,11 +18,14 @@ fn table() -> String {
     let kinds: BTreeMap<&str, String> = every_kind()
         .iter()
         .map(|event| {
-            let fields = event.fields().into_iter().map(|(name, field)| match field {
-                Field::Text(_) => format!("`{name}`"),
-                Field::Number(_) => format!("`{name}` (number)"),
-                Field::List(_) => format!("`{name}` (list)"),
-                Field::Absent => format!("`{name}` (or null)"),
+            let fields = event.fields().into_iter().map(|(name, field)| {
+                let mark = if is_payload(event.kind(), name) { "\\*" } else { "" };
+                match field {
+                    Field::Text(_) => format!("`{name}`{mark}"),
+                    Field::Number(_) => format!("`{name}`{mark} (number)"),
+                    Field::List(_) => format!("`{name}`{mark} (list)"),
+                    Field::Absent => format!("`{name}`{mark} (or null)"),
+                }
             });
             (event.kind(), fields.collect::<Vec<_>>().join(", "))
         })
@@ -41,6 +44,15 @@ fn the_page_of_the_format_lists_the_fields_of_every_kind() {
         return fs::write(PAGE, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     }
     assert!(written == table, "LICTOR_UPDATE_DOCS=1 corrects it:\n{table}");
+}
+
+#[test]
+fn no_field_has_the_name_of_a_member_that_payloads_need() {
+    for event in every_kind() {
+        let taken =
+            event.fields().iter().any(|(name, _)| ["payload", "salt", "v", "at", "kind"].contains(name));
+        assert!(!taken, "{}", event.kind());
+    }
 }
 
 #[test]

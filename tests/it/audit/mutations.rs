@@ -9,9 +9,9 @@ use lictor_certs::{
     checkpoint::Origin,
     signer::{PublicKey, SigningKey},
 };
-use lictor_cli::verdict::{Verdict, verdict, write};
+use lictor_cli::verdict::{Selection, Verdict, verdict, write};
 use lictor_core::{audit::query::Query, clock::Timestamp};
-use lictor_store::record::encode_event;
+use lictor_store::record::{SealedEvent, seal_event};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
@@ -24,10 +24,10 @@ const MIN_BYTES: usize = 64 * 1024;
 
 /// Some bytes in place of others.
 #[derive(Debug, Clone)]
-struct Splice {
-    at: usize,
-    remove: usize,
-    insert: Vec<u8>,
+pub(super) struct Splice {
+    pub(super) at: usize,
+    pub(super) remove: usize,
+    pub(super) insert: Vec<u8>,
 }
 
 impl Splice {
@@ -38,14 +38,15 @@ impl Splice {
 
 /// Records of every kind but those whose evidence is made up or that only make sense in their place, until a file of them is
 /// large enough.
-fn records() -> Vec<Vec<u8>> {
+pub(super) fn records() -> Vec<SealedEvent> {
     let mut records = Vec::new();
     let mut bytes = 0;
     while bytes < MIN_BYTES {
         for event in every_kind().iter().filter(|event| !needs_its_place(event.kind())) {
             let at = Timestamp::from_micros(1_795_353_684_000_000 + records.len() as u64);
-            records.push(encode_event(at, event));
-            bytes += records.last().unwrap().len();
+            let salt = [u8::try_from(records.len() % 251).unwrap(); 16];
+            records.push(seal_event(at, event, salt));
+            bytes += records.last().map_or(0, |r: &SealedEvent| r.content.len() + r.payload.len());
         }
     }
     records
@@ -56,20 +57,31 @@ fn needs_its_place(kind: &str) -> bool {
 }
 
 fn bundle(range: (u64, u64), filter: Option<&str>) -> (Vec<u8>, PublicKey) {
+    bundle_of(&records(), range, filter, true)
+}
+
+/// A bundle of these records.
+pub(super) fn bundle_of(
+    records: &[SealedEvent],
+    range: (u64, u64),
+    filter: Option<&str>,
+    payloads: bool,
+) -> (Vec<u8>, PublicKey) {
     let key = SigningKey::generate().unwrap();
     let origin = Origin::new("fleet.example/audit/acme").unwrap();
     let filter: Option<Query> = filter.map(|text| text.parse().unwrap());
-    let bytes = write(Vec::new(), &records(), range, filter.as_ref(), &origin, &key).unwrap();
+    let selection = Selection { range, filter: filter.as_ref(), payloads };
+    let bytes = write(Vec::new(), records, &selection, &origin, &key).unwrap();
     (bytes, key.public_key())
 }
 
-fn told(verdict: &Verdict) -> String {
+pub(super) fn told(verdict: &Verdict) -> String {
     let place = |name: &str, at: Option<u64>| at.map(|at| format!(" {name}={at}")).unwrap_or_default();
     format!("{}{}{}", verdict.code, place("line", verdict.line), place("index", verdict.index))
 }
 
 /// What both verifiers say of each change.
-fn both(base: &[u8], key: &PublicKey, splices: &[Splice]) -> Vec<(String, String)> {
+pub(super) fn both(base: &[u8], key: &PublicKey, splices: &[Splice]) -> Vec<(String, String)> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("log");
     fs::write(&file, base).unwrap();
@@ -185,10 +197,12 @@ fn every_line_removed_repeated_moved_added_or_cut_is_found_at_the_first_wrong_pl
 fn a_record_changed_with_its_check_leads_to_another_root() {
     let mut changed = records();
     let (base, key) = bundle((0, changed.len() as u64), None);
-    changed[3] = String::from_utf8(changed[3].clone()).unwrap().replace("a-1", "a-2").into_bytes();
+    changed[3].content =
+        String::from_utf8(changed[3].content.clone()).unwrap().replace("a-1", "a-2").into_bytes();
     let signing = SigningKey::generate().unwrap();
     let origin = Origin::new("fleet.example/audit/acme").unwrap();
-    let forged = write(Vec::new(), &changed, (0, changed.len() as u64), None, &origin, &signing).unwrap();
+    let all = Selection { range: (0, changed.len() as u64), filter: None, payloads: true };
+    let forged = write(Vec::new(), &changed, &all, &origin, &signing).unwrap();
     let line_end = |bytes: &[u8]| bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
     // The signed head of the true log over the lines of the forged one.
     let mixed = [&base[..line_end(&base)], &forged[line_end(&forged)..]].concat();

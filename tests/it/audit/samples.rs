@@ -5,14 +5,17 @@ use std::time::Duration;
 use lictor_certs::{cosignature::WitnessKey, signer::SigningKey};
 use lictor_core::{
     approval::Term,
-    audit::{ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, SignedRefusal, WitnessEvent},
+    audit::{
+        ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, ErasureEvent, SignedRefusal, WitnessEvent,
+    },
     clock::Timestamp,
     content::Content,
     context::{Context, Environment},
     digest::Digest,
+    erasure::{Erasure, Hold, PayloadScope},
     freeze::Freeze,
     guard::Guard,
-    id::{FreezeId, InvocationId, JobId, TokenId},
+    id::{ErasureId, FreezeId, HoldId, InvocationId, JobId, TokenId},
     invocation::{Invocation, InvocationState},
     job::{CommandInput, Limits, Origin, Target},
     merkle::TreeHead,
@@ -261,7 +264,47 @@ fn of_witnesses() -> Vec<AuditEvent> {
     events.into_iter().map(|event| AuditEvent::Witness(Box::new(event))).collect()
 }
 
+fn of_payloads() -> Vec<AuditEvent> {
+    let note = || "as the law wants".parse().unwrap();
+    let scope = PayloadScope::Job(JOB);
+    let erasure = Erasure {
+        id: ErasureId::from_bytes([5; 16]),
+        scope: scope.clone(),
+        reason: note(),
+        by: principal(),
+        at: AT,
+    };
+    let another = Principal { name: PrincipalName::new("sec").unwrap(), ..principal() };
+    let hold = Hold {
+        id: HoldId::from_bytes([6; 16]),
+        scope,
+        reason: note(),
+        by: principal(),
+        at: AT,
+        lift: None,
+        version: 1,
+    };
+    let events = [
+        ErasureEvent::Requested(erasure.clone()),
+        ErasureEvent::Ended { erasure: erasure.clone(), by: None },
+        ErasureEvent::Done { erasure, consented_by: another.clone(), ranges: vec![(0, 1), (2, 4)] },
+        ErasureEvent::HoldSet(hold.clone()),
+        ErasureEvent::HoldLiftRequested { hold: hold.clone(), by: principal(), reason: note() },
+        ErasureEvent::HoldLifted { hold, by: principal(), consented_by: another, reason: note() },
+    ];
+    events.into_iter().map(|event| AuditEvent::Erasure(Box::new(event))).collect()
+}
+
 /// One event of every kind.
 pub(super) fn every_kind() -> Vec<AuditEvent> {
-    [asked().to_vec(), of_invocations(), of_jobs(), of_the_fleet(), of_approvals(), of_witnesses()].concat()
+    [
+        asked().to_vec(),
+        of_invocations(),
+        of_jobs(),
+        of_the_fleet(),
+        of_approvals(),
+        of_payloads(),
+        of_witnesses(),
+    ]
+    .concat()
 }

@@ -166,7 +166,7 @@ async fn verify(store: &dyn Store, dir: &Path) -> anyhow::Result<()> {
     while next < head.size {
         for entry in store.audit(next, EXPORT_PAGE).await? {
             next = entry.index + 1;
-            writer.record(entry.index, &entry.content)?;
+            writer.record(entry.index, &entry.content, &entry.payload)?;
         }
     }
     writer.finish()?.flush()?;

@@ -158,9 +158,10 @@ fn actor(who: &str) -> Value {
 fn activity(kind: &str) -> u64 {
     match kind {
         "audit_read" => 2,
-        "job_submitted" | "join_token_issued" | "agent_enrolled" | "freeze_set" | "shadow_policy_set" => 1,
+        "job_submitted" | "join_token_issued" | "agent_enrolled" | "freeze_set" | "hold_set"
+        | "shadow_policy_set" => 1,
         "policy_changed" | "certificate_renewed" | "hosts_reported" => 3,
-        "freeze_lifted" | "shadow_policy_cleared" => 4,
+        "freeze_lifted" | "hold_lifted" | "payloads_erased" | "shadow_policy_cleared" => 4,
         _ => 99,
     }
 }

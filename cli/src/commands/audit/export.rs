@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use lictor_client::audit::AuditRecord;
 use lictor_core::{audit::query::Query, merkle::TreeHead};
 use lictor_runtime::exit::Exit;
 use lictor_store::record::AuditFacts;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use super::{
     KeyArguments,
     bounds::{Bound, between},
-    verify::{Signed, each_record, pinned, signed_head, verify_file},
+    verify::{Signed, each_record, each_sealed, pinned, signed_head, verify_file},
 };
 use crate::{
     Done,
@@ -24,8 +25,9 @@ use crate::{
         bundle::{self, Writer},
         formats::{Format, Formatter},
         keys::Keys,
+        payloads,
         replay::Replay,
-        verdict::is_in,
+        verdict::{Selection, is_in},
     },
     context::{Connected, Context},
     render::time::count,
@@ -57,6 +59,9 @@ pub(super) struct Arguments {
     /// Only records that fit, e.g. "kind:request_denied who:service:ci"; others are left out
     #[arg(long, value_name = "QUERY")]
     filter: Option<Query>,
+    /// Leave payloads out: commands, notes and other text that can be erased stay as digests (only for bundles)
+    #[arg(long)]
+    without_payloads: bool,
     /// Take the records from this bundle, once it is verified, and not from the controller
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
@@ -83,7 +88,15 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> Done {
             "a bundle is not made from another one",
             "choose another --format, or make it from the controller without --bundle",
         )),
+        (Format::Bundle, Some(_)) if arguments.selects_what_it_leaves_out() => Err(Trouble::usage(
+            "records cannot be selected by their command without having it: nobody could check the selection",
+            "leave out --without-payloads, or `command:` in --filter",
+        )),
         (Format::Bundle, Some(file)) => bundle(&arguments, file, context).await,
+        _ if arguments.without_payloads => Err(Trouble::usage(
+            "only a bundle can be without payloads",
+            "leave out --without-payloads, or --format",
+        )),
         (_, Some(file)) => {
             let failed = |e: io::Error| Trouble::file("write", file, &e);
             let out = BufWriter::new(File::create_new(file).map_err(failed)?);
@@ -114,7 +127,8 @@ async fn bundle(arguments: &Arguments, file: &Path, context: &Context) -> Done {
     let signed = signed_head(&connected, &keys).await?;
     let head = signed.head;
     let range = range(arguments, &connected, head).await?;
-    let selection = Selection { range, filter: arguments.filter.clone() };
+    let selection =
+        Selection { range, filter: arguments.filter.as_ref(), payloads: !arguments.without_payloads };
     let (verified, held) = write_bundle(&connected, file, &signed, &selection).await?;
     let document = Exported { file, records: held, of: head.size, root: verified.head.root.to_string() };
     context.show(&document, |_| {
@@ -129,17 +143,20 @@ async fn bundle(arguments: &Arguments, file: &Path, context: &Context) -> Done {
     Ok(Exit::Ok.into())
 }
 
-/// Which records a bundle holds.
-struct Selection {
-    range: (u64, u64),
-    filter: Option<Query>,
+// === impl Arguments ===
+
+impl Arguments {
+    /// Whether records are selected by what the bundle does not have of them.
+    fn selects_what_it_leaves_out(&self) -> bool {
+        self.without_payloads && self.filter.as_ref().is_some_and(|filter| filter.looks_at(What::Command))
+    }
 }
 
 /// Writes the whole log into `file`, as a bundle.
 pub(crate) async fn export_to(connected: &Connected, file: &Path) -> Result<(Verified, Keys), Trouble> {
     let keys = pinned(&connected.settings)?;
     let signed = signed_head(connected, &keys).await?;
-    let all = Selection { range: (0, signed.head.size), filter: None };
+    let all = Selection { range: (0, signed.head.size), filter: None, payloads: true };
     let (verified, _) = write_bundle(connected, file, &signed, &all).await?;
     Ok((verified, keys))
 }
@@ -149,17 +166,18 @@ async fn write_bundle(
     connected: &Connected,
     file: &Path,
     Signed { note, head, signer, .. }: &Signed,
-    selection: &Selection,
+    selection: &Selection<'_>,
 ) -> Result<(Verified, u64), Trouble> {
-    let mut writer = Writer::create(file, note, selection.range, selection.filter.as_ref())?;
+    let mut writer = Writer::create(file, note, selection)?;
     let at = |e: io::Error| Trouble::file("write", file, &e);
     let mut replay = Replay::new(None);
     let mut held = 0;
-    let written = each_record(connected, *head, |index, content| {
-        replay.push(index, content)?;
-        if is_in(index, content, selection.range, selection.filter.as_ref()) {
+    let written = each_sealed(connected, *head, |AuditRecord { index, content, payload }| {
+        let index = *index;
+        replay.push(index, content, Some(payload))?;
+        if selection.has(index, content, payload) {
             held += 1;
-            writer.record(index, content).map_err(at)
+            writer.record(index, content, payload).map_err(at)
         } else {
             writer.leave_out(index, content);
             Ok(())
@@ -231,7 +249,7 @@ async fn lines<W: Write>(arguments: &Arguments, mut out: W, context: &Context) -
     Ok((written, out))
 }
 
-/// Gives every record to `take`, with the name of the log: of a bundle once all of it was verified, or of the controller,
+/// Gives every record to `take` as it is read, with the name of the log: of a bundle once all of it was verified, or of the controller,
 /// where it is verified on the way.
 pub(super) async fn each_verified(
     context: &Context,
@@ -257,9 +275,9 @@ pub(super) async fn each_verified(
     let Signed { note, head, signer, keys } = signed_head(&connected, &keys).await?;
     let known = anchor::load(&connected.home.checkpoint(), &connected.settings.origin()?, &keys.log)?;
     let mut replay = Replay::new(known);
-    each_record(&connected, head, |index, content| {
-        replay.push(index, content)?;
-        take(&log, index, content)
+    each_sealed(&connected, head, |record| {
+        replay.push(record.index, &record.content, Some(&record.payload))?;
+        take(&log, record.index, &payloads::read(record))
     })
     .await?;
     let verified = replay.finish(head)?.under(&note, &signer)?;

@@ -4,7 +4,13 @@ use clap::Args;
 use lictor_runtime::exit::Exit;
 
 use super::bounds::Sought;
-use crate::{Done, audit::formats::json, context::Context, render::audit, trouble::Trouble};
+use crate::{
+    Done,
+    audit::{formats::json, payloads},
+    context::Context,
+    render::audit,
+    trouble::Trouble,
+};
 
 /// Records shown when the arguments do not say: a screen.
 const DEFAULT_LIMIT: u32 = 20;
@@ -47,7 +53,7 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> Done {
         let limit = u32::try_from(left).unwrap_or(MAX_PAGE).min(MAX_PAGE);
         let page = connected.operator.search_audit(&query, limit, before).await?;
         for record in &page.records {
-            show(record.index, &record.content, context)?;
+            show(record.index, &payloads::read(record), context)?;
         }
         let count = page.records.len() as u64;
         (found, left, looked_at) = (found + count, left - count.min(left), looked_at + page.looked_at);

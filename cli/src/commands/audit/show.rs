@@ -9,7 +9,13 @@ use lictor_core::{
 use lictor_runtime::exit::Exit;
 
 use super::search;
-use crate::{Done, audit::formats::json, context::Context, render::audit, trouble::Trouble};
+use crate::{
+    Done,
+    audit::{formats::json, payloads},
+    context::Context,
+    render::audit,
+    trouble::Trouble,
+};
 
 /// Records of one call.
 const PAGE: u32 = 1000;
@@ -71,7 +77,7 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> Done {
         ));
     }
     for record in records.iter().rev() {
-        search::show(record.index, &record.content, context)?;
+        search::show(record.index, &payloads::read(record), context)?;
     }
     Ok(Exit::Ok.into())
 }
@@ -93,10 +99,15 @@ async fn record(index: u64, context: &Context) -> Done {
         ));
     };
     if context.is_json() {
-        let line = json(index, &record.content);
+        let line = json(index, &payloads::read(record));
         context.print(&(line.ok_or_else(|| Trouble::internal("the record is not one"))? + "\n"))?;
     } else {
-        context.print(&audit::whole(index, &record.content, &leaf_hash(&record.content), context.out))?;
+        context.print(&audit::whole(
+            index,
+            &payloads::read(record),
+            &leaf_hash(&record.content),
+            context.out,
+        ))?;
     }
     Ok(Exit::Ok.into())
 }

@@ -3,7 +3,7 @@
 use lictor_client::audit::AuditRecord;
 use lictor_runtime::exit::Exit;
 
-use crate::{Done, context::Context, render::audit, trouble::Trouble};
+use crate::{Done, audit::payloads, context::Context, render::audit, trouble::Trouble};
 
 /// Shows the last `n` records, and goes on if asked to.
 pub(super) async fn run(n: u32, follow: bool, context: &Context) -> Done {
@@ -28,10 +28,10 @@ pub(super) async fn run(n: u32, follow: bool, context: &Context) -> Done {
     Ok(Exit::Ok.into())
 }
 
-/// A record in a line; as JSON, exactly as it was hashed.
+/// A record in a line; as JSON, with its payload.
 fn show(record: &AuditRecord, context: &Context) -> Result<(), Trouble> {
     if context.is_json() {
-        return context.print(&(String::from_utf8_lossy(&record.content).into_owned() + "\n"));
+        return context.print(&(String::from_utf8_lossy(&payloads::read(record)).into_owned() + "\n"));
     }
-    context.print(&audit::line(record.index, &record.content, context.out))
+    context.print(&audit::line(record.index, &payloads::read(record), context.out))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lictor_certs::{checkpoint::Origin, cosignature::WitnessKey, signer::PublicKey};
-use lictor_client::audit::SignedHead;
+use lictor_client::audit::{AuditRecord, SignedHead};
 use lictor_core::merkle::TreeHead;
 use lictor_runtime::exit::Exit;
 use serde::Serialize;
@@ -12,7 +12,14 @@ use super::KeyArguments;
 use crate::{
     Done,
     audit::{
-        Verified, anchor, bundle, flaw::Flaw, head_under, keys::Keys, part::Part, replay::Replay, witnesses,
+        Verified, anchor, bundle,
+        flaw::Flaw,
+        head_under,
+        keys::Keys,
+        part::Part,
+        payloads::{self, PayloadCounts},
+        replay::Replay,
+        witnesses,
     },
     config::Settings,
     context::{Connected, Context},
@@ -33,6 +40,7 @@ struct Document {
     witnesses_pinned: bool,
     started: u64,
     refused_by_sites: u64,
+    payloads: PayloadCounts,
     part: Option<PartDocument>,
 }
 
@@ -73,7 +81,10 @@ async fn verify_live_under(connected: &Connected, keys: &Keys) -> Result<Verifie
         return Err(Flaw::Truncated { known: known.size, now: head.size }.into());
     }
     let mut replay = Replay::new(known);
-    each_record(connected, head, |index, content| Ok(replay.push(index, content)?)).await?;
+    each_sealed(connected, head, |record| {
+        Ok(replay.push(record.index, &record.content, Some(&record.payload))?)
+    })
+    .await?;
     let verified = replay.finish(head)?.under(&note, &signer)?;
     anchor::keep(&file, &note, &signer)?;
     Ok(verified)
@@ -125,18 +136,27 @@ pub(super) async fn signed_head(connected: &Connected, keys: &Keys) -> Result<Si
     Ok(Signed { note, head, signer, keys })
 }
 
-/// Gives every record under `head` to `take`.
+/// Gives every record under `head` to `take` as it is read, with its payload.
 pub(super) async fn each_record(
     connected: &Connected,
     head: TreeHead,
     mut take: impl FnMut(u64, &[u8]) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    each_sealed(connected, head, |record| take(record.index, &payloads::read(record))).await
+}
+
+/// Gives every record under `head` to `take`, as it is kept.
+pub(super) async fn each_sealed(
+    connected: &Connected,
+    head: TreeHead,
+    mut take: impl FnMut(&AuditRecord) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
     if head.size == 0 {
         return Ok(());
     }
     let mut export = connected.operator.export_audit(0, Some(head.size)).await?;
     while let Some(record) = export.next().await? {
-        take(record.index, &record.content)?;
+        take(&record)?;
     }
     Ok(())
 }
@@ -168,6 +188,7 @@ fn tell(verified: &Verified, log: &Origin, pinned: Option<&[WitnessKey]>, contex
         witnesses: cosigned.iter().map(|one| one.witness.to_string()).collect(),
         started: verified.started,
         refused_by_sites: verified.refused,
+        payloads: verified.payloads,
         part: verified.part.as_ref().map(PartDocument::from),
     };
     context.show(&document, |style| {

@@ -27,11 +27,16 @@ use lictor_policy::{
     verdict::{self, Circumstances},
 };
 use lictor_runtime::human::HumanDuration;
+use lictor_store::record::Missing;
 use serde_json::Value;
 
 use self::fleet::{Fleet, UNKNOWN_SITE};
 use super::circumstances::now;
-use crate::{audit::bundle, context::Context, trouble::Trouble};
+use crate::{
+    audit::{bundle, payloads},
+    context::Context,
+    trouble::Trouble,
+};
 
 /// Most jobs that are remembered until their hosts come: those follow in the same commit, so that a few would do.
 const MAX_JOBS: usize = 10_000;
@@ -130,7 +135,7 @@ pub(super) async fn each(
             reader.extent.log = connected.settings.controller.clone();
             let mut export = connected.operator.export_audit(0, None).await?;
             while let Some(record) = export.next().await? {
-                reader.push(&record.content, &mut take);
+                reader.push(&payloads::read(&record), &mut take);
             }
         }
     }
@@ -280,7 +285,8 @@ impl Asked {
         let (command, cut) = match record.get("command")? {
             Value::String(command) => {
                 let is_refusal = record.get("code").is_some();
-                (command.clone(), is_refusal && command.chars().count() >= MAX_RECORDED_CHARS)
+                let is_gone = [Missing::Erased, Missing::LeftOut].iter().any(|why| why.as_str() == command);
+                (command.clone(), is_gone || is_refusal && command.chars().count() >= MAX_RECORDED_CHARS)
             }
             Value::Object(cut) => {
                 (cut.get("cut").and_then(Value::as_str).unwrap_or_default().to_owned(), true)

@@ -3,10 +3,7 @@
 //! Most records are passed over without being parsed: a query knows text that every record that fits must have.
 
 use lictor_core::audit::query::Query;
-use lictor_store::{
-    AuditEntry, Store, StoreError,
-    record::{AuditFacts, summary},
-};
+use lictor_store::{AuditEntry, Store, StoreError, record::summary};
 
 /// Records read at a time: a few hundred KiB, and short enough a task between two chances for others.
 const BLOCK: u64 = 500;
@@ -57,7 +54,7 @@ pub async fn newest_first(
                 break;
             }
             next = entry.index;
-            if fits(query, &entry.content) {
+            if fits(query, &entry) {
                 entries.push(entry);
             }
         }
@@ -66,9 +63,11 @@ pub async fn newest_first(
     Ok(Found { entries, next, looked_at: before - next })
 }
 
-fn fits(query: &Query, content: &[u8]) -> bool {
-    let may = std::str::from_utf8(content).is_ok_and(|json| query.may_match(json));
-    may && (query.is_everything() || AuditFacts::read(content).is_some_and(|facts| query.matches(&facts)))
+fn fits(query: &Query, entry: &AuditEntry) -> bool {
+    let parts = [&entry.content, &entry.payload].map(|part| std::str::from_utf8(part).unwrap_or_default());
+    // What was erased reads as other text than its record has.
+    let may = query.may_match_parts(&parts) || entry.may_be_erased();
+    may && (query.is_everything() || entry.facts().is_some_and(|facts| query.matches(&facts)))
 }
 
 #[cfg(test)]

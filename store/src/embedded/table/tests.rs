@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::payloads::End, *};
 
 /// What is done to a table, one after another.
 #[derive(Debug, Clone)]
@@ -29,7 +29,9 @@ fn open(dir: &Path) -> Table {
         }
     };
     let tree = db.open_tree("lictor").unwrap();
-    Table::new(db, tree, dir.to_owned())
+    let end = tree.get(keys::PAYLOADS).unwrap().map_or_else(End::default, |end| End::decode(&end).unwrap());
+    let payloads = PayloadFiles::open(dir.join("payloads"), end).unwrap();
+    Table::new(db, tree, dir.to_owned(), payloads)
 }
 
 fn key(n: u8) -> Vec<u8> {
@@ -92,7 +94,9 @@ proptest! {
         for (count, save) in parts {
             let ops = (0..count).map(|_| {
                 next += 1;
-                Op { key: keys::audit(next - 1), value: Some(format!("{{\"n\":{}}}", next - 1).into_bytes()) }
+                let payload = if next % 3 == 0 { Vec::new() } else { format!("{{\"p\":{}}}", next - 1).into_bytes() };
+                let value = entry::encode(format!("{{\"n\":{}}}", next - 1).into_bytes(), &payload);
+                Op { key: keys::audit(next - 1), value: Some(value) }
             });
             table.put(ops.collect(), Position::default());
             if save {
@@ -101,6 +105,10 @@ proptest! {
         }
         let page = table.audit(from, limit).unwrap();
         let expected: Vec<_> = (from..next).take(limit).map(|n| (n, format!("{{\"n\":{n}}}"))).collect();
+        for entry in page.iter().filter(|entry| entry.index > 0) {
+            let payload = if entry.index % 3 == 2 { String::new() } else { format!("{{\"p\":{}}}", entry.index) };
+            prop_assert_eq!(&entry.payload, payload.as_bytes());
+        }
         let read: Vec<_> = page.into_iter().map(|e| (e.index, String::from_utf8(e.content.to_vec()).unwrap())).collect();
         prop_assert_eq!(read, expected);
     }
