@@ -4,6 +4,7 @@
 //! field is allowed; renaming or retyping one needs a new record version.
 
 use crate::{
+    actor::Actor,
     clock::Timestamp,
     command::Command,
     context::Context,
@@ -175,6 +176,8 @@ pub enum AuditEvent {
         job: JobId,
         /// Who.
         by: Principal,
+        /// The service that brought it for them, if one did.
+        actor: Option<Actor>,
     },
     /// Somebody paused a job: nothing new of it is begun.
     JobPaused {
@@ -182,6 +185,8 @@ pub enum AuditEvent {
         job: JobId,
         /// Who.
         by: Principal,
+        /// The service that brought it for them, if one did.
+        actor: Option<Actor>,
     },
     /// Somebody resumed a job.
     JobResumed {
@@ -189,6 +194,8 @@ pub enum AuditEvent {
         job: JobId,
         /// Who.
         by: Principal,
+        /// The service that brought it for them, if one did.
+        actor: Option<Actor>,
     },
     /// A job was halted: nothing new of it will ever be begun.
     JobHalted {
@@ -198,6 +205,8 @@ pub enum AuditEvent {
         reason: HaltReason,
         /// Who asked for it; `None` when a limit or a check did.
         by: Option<Principal>,
+        /// The service that brought it for them, if one did.
+        actor: Option<Actor>,
     },
     /// Every invocation of a wave has ended; the next is not begun before its rest is over.
     WaveEnded {

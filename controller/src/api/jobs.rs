@@ -317,7 +317,7 @@ impl JobService for Jobs {
         let text = &request.get_ref().job_id;
         self.see_to_stop(&caller, text).await.map_err(status)?;
         let id: JobId = parse("job_id", text).map_err(status::<Invalid>)?;
-        let already_ended = self.lifecycle.cancel(id, caller.principal()).await.map_err(status)?;
+        let already_ended = self.lifecycle.cancel(id, &caller).await.map_err(status)?;
         let seen = self.see_to_stop(&caller, text).await.map_err(status)?;
         let job = self.told(seen).await.map_err(status)?;
         Ok(Response::new(pb::CancelResponse { already_ended, job: Some(job) }))
@@ -325,20 +325,20 @@ impl JobService for Jobs {
 
     async fn pause(&self, request: Request<pb::PauseRequest>) -> Result<Response<pb::Job>, Status> {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
-        self.lifecycle.pause(id, caller.principal()).await.map_err(status)?;
+        self.lifecycle.pause(id, &caller).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
     }
 
     async fn resume(&self, request: Request<pb::ResumeRequest>) -> Result<Response<pb::Job>, Status> {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
         self.may_resume(&caller, id)?;
-        self.lifecycle.resume(id, caller.principal()).await.map_err(status)?;
+        self.lifecycle.resume(id, &caller).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
     }
 
     async fn abort(&self, request: Request<pb::AbortRequest>) -> Result<Response<pb::Job>, Status> {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
-        self.lifecycle.abort(id, caller.principal()).await.map_err(status)?;
+        self.lifecycle.abort(id, &caller).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
     }
 

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use lictor_certs::{cosignature::WitnessKey, signer::SigningKey};
 use lictor_core::{
+    actor::Actor,
     approval::Term,
-    audit::{ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, SignedRefusal, WitnessEvent},
+    audit::{
+        ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, SignedRefusal, WitnessEvent,
+    },
     clock::Timestamp,
     content::Content,
     context::{Context, Environment},
@@ -43,6 +46,12 @@ fn site() -> SiteName {
 }
 fn agent() -> AgentName {
     AgentName::new("a-1").unwrap()
+}
+fn actor() -> Option<Actor> {
+    Some(Actor { service: PrincipalName::new("mcp").unwrap(), token: "t-1".into() })
+}
+fn origin() -> Origin {
+    Origin { actor: actor(), ..Origin::new(Via::Mcp, "test 1") }
 }
 
 fn invocation() -> Invocation {
@@ -104,7 +113,7 @@ fn asked() -> [AuditEvent; 2] {
         AuditEvent::JobSubmitted {
             job: JOB,
             principal: principal(),
-            origin: Origin::new(Via::Cli, "test 1"),
+            origin: origin(),
             target: Target::Hosts(vec![host()]),
             command,
             context: context.clone(),
@@ -114,7 +123,7 @@ fn asked() -> [AuditEvent; 2] {
         },
         AuditEvent::RequestDenied {
             principal: principal(),
-            origin: Origin::new(Via::Cli, "test 1"),
+            origin: origin(),
             target: Target::Hosts(vec![host()]),
             command: "rm".into(),
             context,
@@ -178,10 +187,10 @@ fn of_invocations() -> Vec<AuditEvent> {
 
 fn of_jobs() -> Vec<AuditEvent> {
     vec![
-        AuditEvent::CancelRequested { job: JOB, by: principal() },
-        AuditEvent::JobPaused { job: JOB, by: principal() },
-        AuditEvent::JobResumed { job: JOB, by: principal() },
-        AuditEvent::JobHalted { job: JOB, reason: HaltReason::Aborted, by: None },
+        AuditEvent::CancelRequested { job: JOB, by: principal(), actor: actor() },
+        AuditEvent::JobPaused { job: JOB, by: principal(), actor: actor() },
+        AuditEvent::JobResumed { job: JOB, by: principal(), actor: actor() },
+        AuditEvent::JobHalted { job: JOB, reason: HaltReason::Aborted, by: None, actor: actor() },
         AuditEvent::WaveEnded { job: JOB, wave: 1, soak_until: AT },
         AuditEvent::HealthCheckStarted { job: JOB, wave: 1, check: JOB },
         AuditEvent::WaveBegun { job: JOB, wave: 2 },
@@ -263,5 +272,13 @@ fn of_witnesses() -> Vec<AuditEvent> {
 
 /// One event of every kind.
 pub(super) fn every_kind() -> Vec<AuditEvent> {
-    [asked().to_vec(), of_invocations(), of_jobs(), of_the_fleet(), of_approvals(), of_witnesses()].concat()
+    [
+        asked().to_vec(),
+        of_invocations(),
+        of_jobs(),
+        of_the_fleet(),
+        of_approvals(),
+        of_witnesses(),
+    ]
+    .concat()
 }
