@@ -23,11 +23,13 @@ mod approval;
 mod fields;
 pub mod query;
 mod refusal;
+mod retention;
 mod witness;
 
 pub use self::{
     approval::{ApprovalChange, ApprovalEvent},
     refusal::{BadEvidence, SignedRefusal},
+    retention::RetentionEvent,
     witness::WitnessEvent,
 };
 
@@ -306,6 +308,8 @@ pub enum AuditEvent {
         /// What changed, one line a host, at most 64 lines.
         changes: Vec<String>,
     },
+    /// Something was removed because it had been kept as long as said.
+    Retention(Box<RetentionEvent>),
     /// Of an agent as a witness of the log, or of the log's key.
     Witness(Box<WitnessEvent>),
     /// Somebody read the audit log.
@@ -373,6 +377,7 @@ impl AuditEvent {
             Self::CertificateRenewed { .. } => "certificate_renewed",
             Self::AgentConnected { .. } => "agent_connected",
             Self::HostsReported { .. } => "hosts_reported",
+            Self::Retention(event) => event.kind(),
             Self::Witness(event) => event.kind(),
             Self::AuditRead { .. } => "audit_read",
         }

@@ -11,6 +11,7 @@ mod freeze;
 mod invocation;
 mod job;
 mod policy;
+mod retention;
 mod rollout;
 
 use std::fmt::Display;

@@ -377,7 +377,8 @@ impl JobService for Jobs {
             (end, end)
         });
         let data = store.output(id, name, from, to).await.map_err(|e| status(of_store(e)))?;
-        let bytes_total = kept.total;
-        Ok(Response::new(pb::ReadOutputResponse { chunk: Some(chunk(id, name, from, data)), bytes_total }))
+        let (bytes_total, removed) = (kept.total, invocation.output_removed.as_ref().map(Into::into));
+        let chunk = Some(chunk(id, name, from, data));
+        Ok(Response::new(pb::ReadOutputResponse { chunk, bytes_total, removed }))
     }
 }

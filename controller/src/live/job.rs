@@ -54,6 +54,8 @@ pub struct Closing {
     pub ended: Vec<(usize, Invocation)>,
     /// The job as it will be, if this ends it.
     pub job: Option<(Job, u64, Counts)>,
+    /// Bytes of output that are then kept of the job; of one that goes on, nothing.
+    pub output_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -338,6 +340,9 @@ impl LiveJob {
         }
         if counts.ended() && !closing.ended.is_empty() {
             closing.job = Some((state.job.clone(), state.version + 1, counts));
+            let before = state.invocations.iter().map(|invocation| invocation.kept_bytes());
+            let now = closing.ended.iter().map(|(_, ended)| KeptOutput::of(&ended.output).bytes());
+            closing.output_bytes = before.chain(now).sum();
         }
         closing
     }

@@ -181,6 +181,7 @@ impl AuditEvent {
                 ("hosts", Field::Number(*hosts)),
                 ("changes", Field::List(changes.clone())),
             ],
+            Self::Retention(event) => event.fields(),
             Self::Witness(event) => event.fields(),
             Self::AuditRead { by, from, count, query } => {
                 let mut fields =

@@ -7,7 +7,7 @@ use lictor_core::{
     actor::Actor,
     approval::Term,
     audit::{
-        ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, SignedRefusal, WitnessEvent,
+        ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, RetentionEvent, SignedRefusal, WitnessEvent,
     },
     clock::Timestamp,
     content::Content,
@@ -23,6 +23,7 @@ use lictor_core::{
     outcome::Outcome,
     output::Output,
     principal::{Identity, Principal, PrincipalKind, Via},
+    retention::RetentionLimit,
     rollout::{HaltReason, Rollout},
 };
 
@@ -70,6 +71,7 @@ fn invocation() -> Invocation {
         address: None,
         output: Output::default(),
         resolution: None,
+        output_removed: None,
         wave: 1,
         guard: Guard::default(),
     }
@@ -270,6 +272,16 @@ fn of_witnesses() -> Vec<AuditEvent> {
     events.into_iter().map(|event| AuditEvent::Witness(Box::new(event))).collect()
 }
 
+fn of_retention() -> Vec<AuditEvent> {
+    let limit = RetentionLimit::Age(Duration::from_secs(30 * 86_400));
+    let events = [
+        RetentionEvent::OutputsRemoved { job: JOB, count: 1, bytes: 1, limit },
+        RetentionEvent::JobsRemoved { jobs: vec![JOB], invocations: 1, limit },
+        RetentionEvent::KeysRemoved { count: 1 },
+    ];
+    events.into_iter().map(|event| AuditEvent::Retention(Box::new(event))).collect()
+}
+
 /// One event of every kind.
 pub(super) fn every_kind() -> Vec<AuditEvent> {
     [
@@ -279,6 +291,7 @@ pub(super) fn every_kind() -> Vec<AuditEvent> {
         of_the_fleet(),
         of_approvals(),
         of_witnesses(),
+        of_retention(),
     ]
     .concat()
 }
