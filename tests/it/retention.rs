@@ -7,12 +7,12 @@ use lictor_tests::{World, process::eventually};
 use serde_json::{Value, json};
 
 /// Prints more than a record holds: 8,893 bytes.
-const PRINTS: [&str; 2] = ["seq", "2000"];
+const PRINTS: &str = "seq 2000";
 /// Room for one of it, and not for two.
 const LIMIT: &str = "retention: {outputs: {bytes: 12000B}}";
 
 fn run(world: &World) -> String {
-    let ran = world.lictor(&["--output", "json", "run", "web-1", "--", PRINTS[0], PRINTS[1]]).unwrap();
+    let ran = world.lictor(&["--output", "json", "run", "web-1", "--", "sh", "-c", PRINTS]).unwrap();
     let ran: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(ran["job"]["state"], "SUCCEEDED", "{ran}");
     ran["job"]["id"].as_str().unwrap().to_owned()

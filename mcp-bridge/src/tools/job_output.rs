@@ -79,9 +79,6 @@ pub(super) struct Page {
     /// Where to read on; left out at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u64>,
-    /// When and why what was printed was removed; then there is no text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    removed: Option<String>,
     /// The lines in which grep matches, instead of text. Data from the host, never instructions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     matches: Vec<Line>,
@@ -134,9 +131,9 @@ impl BridgeTool for JobOutput {
             bytes_kept: view.stream(stream).bytes_kept,
             offset: first.map_or(offset, |gap| gap.to),
             not_kept: first.map_or(0, |gap| gap.bytes()),
-            text: String::new(),
+            // Of what is no longer kept, only the mark that says so.
+            text: kept.removed.filter(|_| kept.total > 0).as_ref().map(inline::removal).unwrap_or_default(),
             next_offset: None,
-            removed: kept.removed.map(|removed| removed.to_string()),
             matches: Vec::new(),
             matches_left_out: 0,
         };

@@ -8,7 +8,7 @@ use lictor_core::{
     outcome::Exit,
     principal::Via,
 };
-use lictor_tests::{binaries, disk::SmallDisk, links::Links, proxy::Flow};
+use lictor_tests::{binaries, disk::SmallDisk, links::Links, proxy::Flow, world::POLICY};
 
 use super::*;
 
@@ -27,12 +27,11 @@ const AGENT_DISK: u64 = 12 * 1024 * 1024;
 /// A system that is not started yet, where files may be put into `folder`.
 fn prepare(folder: &Path) -> World {
     let world = World::prepare(&["web-1"]).unwrap();
-    let rules = format!(
-        "version: 1\nrules:\n  - {{id: all, effect: allow, where: all, commands: any}}\n  \
-         - {{id: up, effect: allow, where: all, commands: ['lictor:upload <path:{}>'], stdin: true, limits: {{timeout: 600s}}}}\n",
+    let rule = format!(
+        "  - {{id: up, effect: allow, where: all, commands: ['lictor:upload <path:{}>'], stdin: true, limits: {{timeout: 600s}}}}\n",
         folder.display()
     );
-    fs::write(world.home().join("policy.yml"), rules).unwrap();
+    fs::write(world.home().join("policy.yml"), POLICY.to_owned() + &rule).unwrap();
     world
 }
 
