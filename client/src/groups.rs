@@ -150,6 +150,7 @@ mod tests {
             stdout: counts,
             stderr: StreamCounts::default(),
             resolution: None,
+            output_removed: None,
             guard: lictor_core::guard::Guard::Journal,
             wave: 1,
         }

@@ -5,6 +5,7 @@ use lictor_core::{
     id::{InvocationId, JobId},
     job::JobSpec,
     output::StreamName,
+    retention::OutputRemoved,
 };
 use lictor_proto::{
     convert::{Invalid, required},
@@ -62,6 +63,8 @@ pub struct OutputPage {
     pub piece: OutputPiece,
     /// Bytes that the command printed on this stream.
     pub bytes_total: u64,
+    /// Nothing is kept of it any more.
+    pub removed: Option<OutputRemoved>,
 }
 
 // === impl Client ===
@@ -207,7 +210,12 @@ impl TryFrom<pb::CancelResponse> for Cancelled {
 impl TryFrom<pb::ReadOutputResponse> for OutputPage {
     type Error = Invalid;
     fn try_from(wire: pb::ReadOutputResponse) -> Result<Self, Invalid> {
-        Ok(Self { piece: required("chunk", wire.chunk)?.try_into()?, bytes_total: wire.bytes_total })
+        let pb::ReadOutputResponse { chunk, bytes_total, removed } = wire;
+        Ok(Self {
+            piece: required("chunk", chunk)?.try_into()?,
+            bytes_total,
+            removed: removed.map(TryInto::try_into).transpose()?,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The kept output of an ended invocation, read page by page; what lies in the gap is counted, never passed over.
 
-use lictor_core::{error::Failure, id::InvocationId, output::StreamName};
+use lictor_core::{error::Failure, id::InvocationId, output::StreamName, retention::OutputRemoved};
 
 use crate::connect::Client;
 
@@ -18,6 +18,8 @@ pub struct KeptBytes {
     from: u64,
     /// Everything that is kept from there on was read.
     to_the_end: bool,
+    /// Nothing is kept any more.
+    pub removed: Option<OutputRemoved>,
 }
 
 /// Bytes without a gap.
@@ -55,7 +57,7 @@ impl Client {
         while left > 0 {
             let size = u32::try_from(left).unwrap_or(PAGE_BYTES).min(PAGE_BYTES);
             let page = self.read_output(invocation, stream, position, size).await?;
-            kept.total = page.bytes_total;
+            (kept.total, kept.removed) = (page.bytes_total, page.removed);
             if page.piece.data.is_empty() {
                 kept.to_the_end = true;
                 break;
@@ -77,7 +79,7 @@ impl Client {
 impl KeptBytes {
     /// All that is kept of a stream of `total` bytes.
     pub const fn of(total: u64, parts: Vec<Part>) -> Self {
-        Self { total, parts, from: 0, to_the_end: true }
+        Self { total, parts, from: 0, to_the_end: true, removed: None }
     }
 
     fn take(&mut self, offset: u64, data: &[u8]) {

@@ -13,6 +13,7 @@ use lictor_core::{
     outcome::Outcome,
     output::StreamName,
     principal::Principal,
+    retention::OutputRemoved,
     rollout::{HaltReason, Rollout},
 };
 use lictor_proto::{
@@ -133,6 +134,8 @@ pub struct InvocationView {
     pub wave: u32,
     /// What kept it from starting twice.
     pub guard: Guard,
+    /// What it printed is no longer kept.
+    pub output_removed: Option<OutputRemoved>,
 }
 
 /// What is known of a stream without its bytes.
@@ -289,6 +292,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             resolution,
             wave,
             guard,
+            output_removed,
         } = wire;
         let pb::Output { stdout, stderr } = output.unwrap_or_default();
         let (phase, outcome) = (Phase::from_wire(phase)?, outcome.map(Outcome::try_from).transpose()?);
@@ -314,6 +318,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             resolution: resolution.map(Outcome::try_from).transpose()?,
             wave,
             guard: guard_from_wire("invocation.guard", guard)?,
+            output_removed: output_removed.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -126,6 +126,10 @@ impl ActedFor {
     pub(crate) const fn principal(&self) -> &Principal {
         &self.principal
     }
+    /// The service that acts, and the token by which the user was proved.
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.actor
+    }
     /// The origin of what is asked for: the service's door, whatever the request says, and who brought it.
     pub(crate) fn mark(&self, origin: &mut Origin) {
         origin.via = Via::Mcp;

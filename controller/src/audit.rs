@@ -243,6 +243,7 @@ fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {
         address: None,
         output: Output::default(),
         resolution: None,
+        output_removed: None,
         wave: 1,
         guard: Guard::default(),
     }

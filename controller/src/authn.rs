@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use lictor_certs::peer::Peer;
 use lictor_core::{
+    actor::Actor,
     error::{ErrorCode, Failure},
     job::{Job, Origin},
     name::{AgentName, SiteName},
@@ -71,6 +72,10 @@ impl Authenticated {
     /// Who.
     pub const fn principal(&self) -> &Principal {
         &self.principal
+    }
+    /// The service that brings this for the principal, if one does.
+    pub(crate) fn actor(&self) -> Option<&Actor> {
+        self.acted_for.as_ref().map(ActedFor::actor)
     }
     /// Writes into the origin of a request what the controller knows of it itself.
     pub(crate) fn mark(&self, origin: &mut Origin) {

@@ -1,6 +1,7 @@
 //! What a controller is told: validated, with every path resolved. The file's form is in [`file`].
 
 mod file;
+mod retention;
 
 use std::{
     collections::BTreeSet,
@@ -15,6 +16,8 @@ use lictor_core::{
 };
 use lictor_oauth::config::TokensConfig;
 use lictor_runtime::config::{ConfigError, load_yaml, resolve};
+
+use crate::{contents::ContentLimits, retention::RetentionLimits};
 
 /// The text of a controller's file with every key and its meaning; it loads as it is.
 pub const EXAMPLE_CONTROLLER: &str = include_str!("config/example.yml");
@@ -46,6 +49,10 @@ pub struct ControllerConfig {
     pub policy: PathBuf,
     /// Which services may act for users, and whose tokens prove those.
     pub acting: Option<ActingConfig>,
+    /// How long what jobs leave is kept.
+    pub retention: RetentionLimits,
+    /// How long the bytes that jobs are given are kept.
+    pub contents: ContentLimits,
 }
 
 /// Services that act for users.
@@ -95,6 +102,7 @@ impl ControllerConfig {
         let listen = keep(file.listen.parse::<SocketAddr>(), "listen", &mut problems);
         let enroll_listen = keep(file.enroll_listen.parse::<SocketAddr>(), "enroll_listen", &mut problems);
         let acting = file.acting.as_ref().and_then(|acting| acting_config(acting, base, &mut problems));
+        let (retention, contents) = retention::limits(&file.retention, &mut problems);
         let (Some(name), Some(tenant), Some(listen), Some(enroll_listen), true) =
             (name, tenant, listen, enroll_listen, problems.is_empty())
         else {
@@ -113,6 +121,8 @@ impl ControllerConfig {
             state: resolve(base, &file.state),
             policy: resolve(base, &file.policy),
             acting,
+            retention,
+            contents,
         })
     }
 
@@ -173,6 +183,20 @@ mod tests {
         ] {
             std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\n{bad}\n")).unwrap();
             assert!(ControllerConfig::load(&path).unwrap_err().to_string().contains("acting."), "{bad}");
+        }
+        let kept = "retention: {outputs: {age: 10d, bytes: 1GiB}, jobs: {age: 14d}, contents: {age: 2h}}";
+        std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\n{kept}\n")).unwrap();
+        let config = ControllerConfig::load(&path).unwrap();
+        assert_eq!((config.retention.output_bytes, config.contents.age.as_secs()), (1 << 30, 7200));
+        for bad in [
+            "retention: {outputs: {age: 91d}}",
+            "retention: {outputs: {age: 1s}}",
+            "retention: {jobs: {age: 6d}, outputs: {age: 1d}}",
+            "retention: {outputs: {size: 1GiB}}",
+            "retention: {outputs: {age: soon}}",
+        ] {
+            std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\n{bad}\n")).unwrap();
+            assert!(ControllerConfig::load(&path).unwrap_err().to_string().contains("retention"), "{bad}");
         }
         assert!(both.contains("name:") && both.contains("listen:"), "{both}");
     }

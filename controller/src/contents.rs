@@ -1,7 +1,7 @@
 //! Bytes that callers leave for their jobs: one file for each content of each principal, named by its SHA-256.
 //!
 //! They belong to whoever left them: a digest alone, read in somebody else's job, gives nobody the bytes. A file is kept
-//! while a job that has not ended needs it, and for a day after it was last left or asked for.
+//! while a job that has not ended needs it, and for a while after it was last left or asked for.
 
 mod receiving;
 
@@ -24,18 +24,20 @@ use lictor_core::{
     error::{ErrorCode, Failure},
     principal::Principal,
 };
+use lictor_runtime::human::HumanDuration;
 
 pub use self::receiving::Receiving;
 use crate::live::LiveJobs;
 
-/// How long content is kept after it was last left or asked for: a plan, a consent and a retry fit into it.
-pub const CONTENT_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long content is kept after it was last left or asked for, unless something else is said: a plan, a consent and a retry
+/// fit into it.
+pub const DEFAULT_CONTENT_AGE: Duration = Duration::from_secs(24 * 3600);
 /// What a file counts as at least, so that the bounds of bytes bound the number of files, too.
 const LEAST_CHARGE: u64 = 64 * 1024;
 /// Most bytes that one principal may leave at a time: sixteen of the largest contents.
 pub const MAX_BYTES_EACH: u64 = 1024 * 1024 * 1024;
-/// Most bytes of all principals together, so that jobs and audit keep their part of the disk.
-pub const MAX_BYTES_ALL: u64 = 8 * 1024 * 1024 * 1024;
+/// Most bytes of all principals together, unless something else is said, so that jobs and audit keep their part of the disk.
+pub const DEFAULT_CONTENT_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// Free space that content leaves on the disk: four times that below which nothing is recorded any more.
 const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// How often files are looked at whether they are still needed.
@@ -45,10 +47,20 @@ const UNFINISHED: &str = "new-";
 /// Only this process reads it: content may be anything.
 const DIRECTORY_MODE: u32 = 0o700;
 
+/// How long content is kept, and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContentLimits {
+    /// How long after it was last left or asked for.
+    pub age: Duration,
+    /// Most bytes of all principals together.
+    pub bytes: u64,
+}
+
 /// Everything that was left.
 #[derive(Debug)]
 pub struct Contents {
     dir: PathBuf,
+    limits: ContentLimits,
     /// What is being received, by owner. Whoever keeps or removes files holds it, too.
     receiving: Mutex<HashMap<Owner, u64>>,
     /// Tells files apart that are being received at once.
@@ -68,6 +80,16 @@ pub enum Begun {
     Awaited(Receiving),
 }
 
+// === impl ContentLimits ===
+
+impl Default for ContentLimits {
+    fn default() -> Self {
+        Self { age: DEFAULT_CONTENT_AGE, bytes: DEFAULT_CONTENT_BYTES }
+    }
+}
+
+// === impl Contents ===
+
 impl Contents {
     /// Uses `content` in the directory of the controller's state; removes what was not received to its end.
     ///
@@ -81,7 +103,14 @@ impl Contents {
                 fs::remove_file(&file.path)?;
             }
         }
-        Ok(Self { dir, receiving: Mutex::default(), count: AtomicU64::new(0) })
+        let limits = ContentLimits::default();
+        Ok(Self { dir, limits, receiving: Mutex::default(), count: AtomicU64::new(0) })
+    }
+
+    /// Keeps content within these limits.
+    #[must_use]
+    pub fn within(self, limits: ContentLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Announces content of `principal`.
@@ -110,7 +139,7 @@ impl Contents {
         Ok(Begun::Awaited(begun))
     }
 
-    /// Makes sure that a job can be given this content, which is then kept for [`CONTENT_KEPT`], or until the job ends.
+    /// Makes sure that a job can be given this content, which is then kept as long as said, or until the job ends.
     ///
     /// # Errors
     /// [`Failure`] when the principal did not leave it, or when it was removed since.
@@ -123,7 +152,7 @@ impl Contents {
         Err(Failure::new(
             ErrorCode::NotFound,
             format!("the controller does not have {content} of {principal}, which the job is to be given"),
-            "give the file again: content is kept for 24 h after it was last asked for, and is nobody else's",
+            format!("give the file again: content is kept for {} after it was last asked for, and is nobody else's", self.kept_for()),
         )
         .with("content", content.digest().to_string()))
     }
@@ -148,7 +177,7 @@ impl Contents {
         }
     }
 
-    /// Removes what no live job needs and nobody asked for in the last [`CONTENT_KEPT`]; says how many files.
+    /// Removes what no live job needs and nobody asked for as long as it is kept; says how many files.
     ///
     /// # Errors
     /// When the directory cannot be read, or a file not be removed.
@@ -159,7 +188,7 @@ impl Contents {
             // What is asked for meanwhile is touched under the same lock, so it is seen here to be new.
             let _kept = self.receiving();
             let used = fs::metadata(&file.path).and_then(|metadata| metadata.modified());
-            let old = used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > CONTENT_KEPT));
+            let old = used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > self.limits.age));
             if old && !needed(jobs).contains(&(file.owner, digest)) {
                 fs::remove_file(&file.path)?;
                 removed += 1;
@@ -190,16 +219,22 @@ impl Contents {
             format!(
                 "your content has {each} bytes already; at most {MAX_BYTES_EACH} are kept for each caller"
             )
-        } else if all.saturating_add(more) > MAX_BYTES_ALL {
-            format!("all content has {all} bytes already; at most {MAX_BYTES_ALL} are kept")
+        } else if all.saturating_add(more) > self.limits.bytes {
+            format!("all content has {all} bytes already; at most {} are kept", self.limits.bytes)
         } else if free.saturating_sub(more) < MIN_FREE_BYTES {
             "the controller's disk has no room for content".to_owned()
         } else {
             return Ok(());
         };
-        let next_step =
-            "wait: what no job needs is removed after 24 h; or let the hosts fetch the file themselves";
+        let next_step = format!(
+            "wait: what no job needs is removed after {}; or let the hosts fetch the file themselves",
+            self.kept_for()
+        );
         Err(Failure::new(ErrorCode::LimitExceeded, message, next_step))
+    }
+
+    fn kept_for(&self) -> HumanDuration {
+        HumanDuration::new(self.limits.age)
     }
 
     fn place(&self, owner: &str, digest: Digest) -> PathBuf {

@@ -25,6 +25,7 @@ pub mod output;
 pub mod policies;
 pub mod quotas;
 pub mod renewal;
+pub mod retention;
 pub mod session;
 pub mod shadow;
 
@@ -66,6 +67,7 @@ use self::{
     keys::ControllerKeys,
     lifecycle::Lifecycle,
     policies::Policies,
+    retention::Retention,
     shadow::Shadow,
 };
 
@@ -135,7 +137,8 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let policies = Policies::load(config.policy.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
     let shadow = Arc::new(Shadow::load(Arc::clone(&store), Arc::clone(&clock)).await?);
     let freezes = Arc::new(Freezes::load(&*store).await?);
-    let contents = Arc::new(Contents::open(&config.state).context("the folder for content")?);
+    let contents =
+        Arc::new(Contents::open(&config.state).context("the folder for content")?.within(config.contents));
     let lifecycle = Arc::new(Lifecycle {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -190,6 +193,8 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     supervise("shadow policy", shadow.judge_for_ever(), shutdown);
     supervise("sweep", Arc::clone(&lifecycle).sweep_for_ever(), shutdown);
     supervise("content", contents.sweep_for_ever(Arc::clone(&lifecycle.jobs)), shutdown);
+    let retention = Retention::new(Arc::clone(&store), Arc::clone(&clock), config.retention);
+    supervise("retention", retention.keep_for_ever(), shutdown);
     supervise("checkpoints", checkpoints.sign_for_ever(), shutdown);
     supervise("refused calls", refusals.record_for_ever(store, Arc::clone(&clock)), shutdown);
     supervise(

@@ -180,6 +180,7 @@ impl Lifecycle {
         let approved = match verdict {
             Verdict::Approved(approved) => approved,
             Verdict::Asks(asking) => {
+                let _turn = self.jobs.turn_to_ask().await;
                 self.refuse_when_many_wait(&asking)?;
                 return match self.wait_for_consent(&asking, spec, counted, now).await {
                     Err(StoreError::Conflict { .. }) if spec.idempotency_key.is_some() => {

@@ -40,6 +40,8 @@ pub struct Slot {
 #[derive(Debug, Default)]
 pub struct LiveJobs {
     tables: Mutex<Tables>,
+    /// Held from counting what waits for consent until one more does.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +55,11 @@ struct Tables {
 impl LiveJobs {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn to ask for consent: what waits for it does not grow while somebody has the turn.
+    pub(crate) async fn turn_to_ask(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.asking.lock().await
     }
 
     /// Takes a job in.

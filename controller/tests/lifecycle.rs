@@ -193,12 +193,12 @@ async fn what_waits_does_not_outlive_its_policy() {
 async fn a_cancel_is_recorded_then_ends_what_waits_and_stops_what_may_run() {
     let world = World::new().await;
     let waiting = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
-    assert!(!world.lifecycle.cancel(waiting.id(), operator().principal()).await.unwrap());
+    assert!(!world.lifecycle.cancel(waiting.id(), &operator()).await.unwrap());
     assert_eq!(world.state(only(&waiting)).await, "CANCELLED");
 
     let agent = world.connect(&[], false).await;
     let running = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
-    assert!(!world.lifecycle.cancel(running.id(), operator().principal()).await.unwrap());
+    assert!(!world.lifecycle.cancel(running.id(), &operator()).await.unwrap());
     assert_eq!(agent.stops(), [only(&running).to_string()]);
     assert_eq!(world.state(only(&running)).await, "OFFERED", "only the agent can say that it stopped");
     let _ = world
@@ -206,7 +206,7 @@ async fn a_cancel_is_recorded_then_ends_what_waits_and_stops_what_may_run() {
         .take_results(&agent.session, vec![result(only(&running), &Outcome::Killed)])
         .await
         .unwrap();
-    assert!(world.lifecycle.cancel(running.id(), operator().principal()).await.unwrap(), "it has ended");
+    assert!(world.lifecycle.cancel(running.id(), &operator()).await.unwrap(), "it has ended");
     let kinds = world.kinds().await;
     let at = |kind: &str| kinds.iter().position(|k| k == kind).unwrap();
     assert!(at("cancel_requested") < at("invocation_ended"));
@@ -342,7 +342,7 @@ async fn a_cancel_during_the_last_end_does_not_erase_the_counts() {
         tokio::task::yield_now().await;
     }
     let job_id = job.id();
-    let cancel = tokio::spawn(async move { two.cancel(job_id, operator().principal()).await.unwrap() });
+    let cancel = tokio::spawn(async move { two.cancel(job_id, &operator()).await.unwrap() });
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }

@@ -171,8 +171,8 @@ async fn paused_nothing_begins_until_it_is_resumed_and_a_restart_does_not_resume
     let job = world.submit(&rolled(rollout)).await.unwrap();
     let id = job.id();
     let first = offered(&world, &agent).await;
-    world.lifecycle.pause(id, operator().principal()).await.unwrap();
-    world.lifecycle.pause(id, operator().principal()).await.unwrap();
+    world.lifecycle.pause(id, &operator()).await.unwrap();
+    world.lifecycle.pause(id, &operator()).await.unwrap();
     assert_eq!(state(&job), JobState::Paused);
     end_all(&world, &agent, first, &Outcome::Succeeded).await;
     world.pass(Duration::from_secs(3600));
@@ -182,7 +182,7 @@ async fn paused_nothing_begins_until_it_is_resumed_and_a_restart_does_not_resume
     let agent = world.connect(&[], false).await;
     world.lifecycle.sweep().await;
     assert_eq!(offered(&world, &agent).await, []);
-    world.lifecycle.resume(id, operator().principal()).await.unwrap();
+    world.lifecycle.resume(id, &operator()).await.unwrap();
     assert_eq!(offered(&world, &agent).await.len(), 1);
     assert_eq!(world.kinds().await.iter().filter(|kind| *kind == "job_paused").count(), 1);
 }
@@ -191,10 +191,10 @@ async fn paused_nothing_begins_until_it_is_resumed_and_a_restart_does_not_resume
 async fn a_job_that_waits_for_its_agent_can_be_paused_too() {
     let world = World::under(POLICY, &HOSTS).await;
     let job = world.submit(&spec(&HOSTS, "uptime")).await.unwrap();
-    world.lifecycle.pause(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.pause(job.id(), &operator()).await.unwrap();
     let agent = world.connect(&[], false).await;
     assert_eq!(offered(&world, &agent).await, []);
-    world.lifecycle.resume(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.resume(job.id(), &operator()).await.unwrap();
     assert_eq!(offered(&world, &agent).await.len(), HOSTS.len());
 }
 
@@ -203,12 +203,12 @@ async fn aborted_what_runs_goes_on_and_what_waits_is_skipped() {
     let (world, agent) = system().await;
     let job = world.submit(&rolled(waves(&[2]))).await.unwrap();
     let first = offered(&world, &agent).await;
-    world.lifecycle.abort(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.abort(job.id(), &operator()).await.unwrap();
     assert_eq!(state(&job), JobState::Halting);
     assert!(agent.stops().is_empty(), "nothing is stopped");
     end_all(&world, &agent, first, &Outcome::Succeeded).await;
     assert_eq!(state(&job), JobState::Halted);
-    let refused = world.lifecycle.abort(job.id(), operator().principal()).await.unwrap_err();
+    let refused = world.lifecycle.abort(job.id(), &operator()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Conflict);
 }
 
@@ -285,7 +285,7 @@ async fn a_cancelled_job_ends_what_is_held_back() {
     let (world, agent) = system().await;
     let job = world.submit(&rolled(waves(&[1]))).await.unwrap();
     let canary = offered(&world, &agent).await;
-    world.lifecycle.cancel(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.cancel(job.id(), &operator()).await.unwrap();
     assert_eq!(state(&job), JobState::Cancelling);
     assert_eq!(agent.stops().len(), 1);
     end_all(&world, &agent, canary, &Outcome::Killed).await;
@@ -297,7 +297,7 @@ async fn what_is_held_back_for_longer_than_any_rollout_may_take_expires() {
     let (world, agent) = system().await;
     let job = world.submit(&rolled(waves(&[1]))).await.unwrap();
     let canary = offered(&world, &agent).await;
-    world.lifecycle.pause(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.pause(job.id(), &operator()).await.unwrap();
     end_all(&world, &agent, canary, &Outcome::Succeeded).await;
     world.pass(lictor_core::rollout::MAX_ROLLOUT + Duration::from_secs(1));
     world.lifecycle.sweep().await;
@@ -314,9 +314,9 @@ async fn what_comes_back_to_a_paused_or_aborted_job_does_not_begin() {
         let id = job.id();
         let by = operator();
         if abort {
-            world.lifecycle.abort(id, by.principal()).await.unwrap();
+            world.lifecycle.abort(id, &by).await.unwrap();
         } else {
-            world.lifecycle.pause(id, by.principal()).await.unwrap();
+            world.lifecycle.pause(id, &by).await.unwrap();
         }
         let again = world.connect(&[], false).await;
         assert_eq!(again.offers(), [], "the agent comes back without what was offered");
@@ -325,7 +325,7 @@ async fn what_comes_back_to_a_paused_or_aborted_job_does_not_begin() {
         if abort {
             assert_eq!(state(&job), JobState::Halted);
         } else {
-            world.lifecycle.resume(id, by.principal()).await.unwrap();
+            world.lifecycle.resume(id, &by).await.unwrap();
             assert_eq!(offered(&world, &again).await.len(), 2, "nothing was lost by it");
         }
     }

@@ -4,6 +4,7 @@
 //! field is allowed; renaming or retyping one needs a new record version.
 
 use crate::{
+    actor::Actor,
     clock::Timestamp,
     command::Command,
     context::Context,
@@ -24,12 +25,14 @@ mod fields;
 pub mod payload;
 pub mod query;
 mod refusal;
+mod retention;
 mod witness;
 
 pub use self::{
     approval::{ApprovalChange, ApprovalEvent},
     erasure::{ErasureEvent, MAX_RANGES},
     refusal::{BadEvidence, SignedRefusal},
+    retention::RetentionEvent,
     witness::WitnessEvent,
 };
 
@@ -178,6 +181,8 @@ pub enum AuditEvent {
         job: JobId,
         /// Who.
         by: Principal,
+        /// The service that brought it for them, if one did.
+        actor: Option<Actor>,
     },
     /// Somebody paused a job: nothing new of it is begun.
     JobPaused {
@@ -185,6 +190,8 @@ pub enum AuditEvent {
         job: JobId,
         /// Who.
         by: Principal,
+        /// The service that brought it for them, if one did.
+        actor: Option<Actor>,
     },
     /// Somebody resumed a job.
     JobResumed {
@@ -192,6 +199,8 @@ pub enum AuditEvent {
         job: JobId,
         /// Who.
         by: Principal,
+        /// The service that brought it for them, if one did.
+        actor: Option<Actor>,
     },
     /// A job was halted: nothing new of it will ever be begun.
     JobHalted {
@@ -201,6 +210,8 @@ pub enum AuditEvent {
         reason: HaltReason,
         /// Who asked for it; `None` when a limit or a check did.
         by: Option<Principal>,
+        /// The service that brought it for them, if one did.
+        actor: Option<Actor>,
     },
     /// Every invocation of a wave has ended; the next is not begun before its rest is over.
     WaveEnded {
@@ -302,6 +313,8 @@ pub enum AuditEvent {
     },
     /// About payloads of the log: erased, or held.
     Erasure(Box<ErasureEvent>),
+    /// Something was removed because it had been kept as long as said.
+    Retention(Box<RetentionEvent>),
     /// Of an agent as a witness of the log, or of the log's key.
     Witness(Box<WitnessEvent>),
     /// Somebody read the audit log.
@@ -370,6 +383,7 @@ impl AuditEvent {
             Self::AgentConnected { .. } => "agent_connected",
             Self::HostsReported { .. } => "hosts_reported",
             Self::Erasure(event) => event.kind(),
+            Self::Retention(event) => event.kind(),
             Self::Witness(event) => event.kind(),
             Self::AuditRead { .. } => "audit_read",
         }

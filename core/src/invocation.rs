@@ -10,6 +10,7 @@ use crate::{
     name::{AgentName, HostAlias, RuleId, SiteName},
     outcome::Outcome,
     output::Output,
+    retention::OutputRemoved,
 };
 
 /// Where an invocation stands.
@@ -96,6 +97,8 @@ pub struct Invocation {
     pub address: Option<String>,
     /// What it printed.
     pub output: Output,
+    /// The bytes of that were removed; counts and digests are there.
+    pub output_removed: Option<OutputRemoved>,
     /// What became known after an UNKNOWN end; the end itself stays.
     pub resolution: Option<Outcome>,
     /// What kept it from starting twice, as its agent reported.

@@ -14,7 +14,7 @@ use crate::{
     name::{HostAlias, Tag},
     outcome::{Outcome, Ran},
     principal::{Principal, Via},
-    rollout::{Progress, Rollout},
+    rollout::{MAX_ROLLOUT, Progress, Rollout},
     target::TargetExpression,
 };
 
@@ -280,6 +280,11 @@ impl Job {
     pub fn waits_until(&self) -> Timestamp {
         let used_at = self.approval.as_ref().and_then(Approval::used_at);
         used_at.map_or(self.queue_until, |at| at.plus(self.queue_wait()))
+    }
+    /// Until when its invocations may be held back: a rollout has its time from when it may begin at all.
+    pub fn held_until(&self) -> Timestamp {
+        let used_at = self.approval.as_ref().and_then(Approval::used_at);
+        used_at.unwrap_or(self.created_at).plus(MAX_ROLLOUT)
     }
     /// How long an invocation may wait for its agent once it may begin.
     pub fn queue_wait(&self) -> Duration {

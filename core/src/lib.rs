@@ -34,6 +34,7 @@ pub mod near;
 pub mod outcome;
 pub mod output;
 pub mod principal;
+pub mod retention;
 pub mod rollout;
 pub mod secret;
 pub mod target;

@@ -58,8 +58,12 @@ impl HostRun {
     /// Shows the invocation with at most `budget` bytes of each stream.
     pub(crate) fn show(invocation: &InvocationView, collected: &Collected, budget: usize) -> Self {
         let outcome = invocation.outcome.as_ref();
-        let stdout = inline::show(&collected.stdout, &invocation.stdout, budget);
-        let stderr = inline::show(&collected.stderr, &invocation.stderr, budget);
+        let show = |assembled, counts| match invocation.output_removed {
+            Some(removed) => inline::removed(counts, &removed),
+            None => inline::show(assembled, counts, budget),
+        };
+        let stdout = show(&collected.stdout, &invocation.stdout);
+        let stderr = show(&collected.stderr, &invocation.stderr);
         Self {
             host: invocation.host.to_string(),
             state: invocation.state(),

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use lictor_client::{collect::Assembled, views::StreamCounts};
+use lictor_core::retention::OutputRemoved;
 use unicode_general_category::{GeneralCategory, get_general_category};
 
 /// Room kept for the mark that stands for what was left out.
@@ -31,6 +32,18 @@ pub(crate) fn show(stream: &Assembled, counts: &StreamCounts, budget: usize) -> 
     }
     let tail = [first, second].concat();
     bounded(stream.head(), &tail, stream.left_out(bytes_total), bytes_total, budget)
+}
+
+/// Shows that what a stream held is no longer kept.
+pub(crate) fn removed(counts: &StreamCounts, removed: &OutputRemoved) -> Shown {
+    let bytes_total = counts.bytes_total;
+    let truncated = bytes_total > 0;
+    Shown { text: if truncated { removal(removed) } else { String::new() }, bytes_total, truncated }
+}
+
+/// The mark in the place of what is no longer kept.
+pub(crate) fn removal(removed: &OutputRemoved) -> String {
+    format!("[lictor: {removed}]")
 }
 
 /// Shows at most `budget` bytes of a line that somebody else wrote.

@@ -12,6 +12,7 @@ mod job;
 mod outcome;
 mod output;
 mod principal;
+mod retention;
 mod rollout;
 
 use std::fmt;

@@ -5,14 +5,14 @@ use lictor_core::{
     clock::Timestamp,
     erasure::{Erasure, Hold},
     freeze::Freeze,
-    id::{ErasureId, FreezeId, JobId},
+    id::{ErasureId, FreezeId, InvocationId, JobId},
     invocation::Invocation,
     job::{Counts, IdempotencyKey, Job},
     name::HostAlias,
     principal::Principal,
 };
 
-use crate::kept::{KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken};
+use crate::kept::{BoundKey, EndedJob, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken};
 
 /// State to be written and the audit events that say so.
 #[derive(Debug, Clone)]
@@ -54,6 +54,30 @@ pub enum Write {
     CreateInvocation(Invocation),
     /// An invocation whose kept version is one less than its own.
     UpdateInvocation(Invocation),
+    /// That a job has ended, and how much is kept of it; the kept version is one less, and version 1 must not exist.
+    PutEnded(EndedJob),
+    /// A job of this version that has ended, and is forgotten. Its invocations go in the same change.
+    RemoveJob {
+        /// Which, as it was last recorded to have ended.
+        ended: EndedJob,
+        /// Its kept version.
+        version: u64,
+    },
+    /// An invocation of a job that is forgotten.
+    RemoveInvocation {
+        /// Which.
+        id: InvocationId,
+        /// Its job.
+        job: JobId,
+        /// Its host.
+        host: HostAlias,
+        /// Its attempt.
+        attempt: u32,
+        /// Its kept version.
+        version: u64,
+    },
+    /// An idempotency key that still has the same time.
+    RemoveKey(BoundKey),
     /// An agent whose kept version is one less than its own; version 1 must not exist.
     PutAgent(KeptAgent),
     /// A host that is unknown or belongs to the same site.

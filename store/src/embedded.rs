@@ -7,6 +7,8 @@
 mod batch;
 mod checkpoints;
 mod committer;
+mod files;
+mod index;
 mod journal;
 mod keys;
 mod nodes;
@@ -28,6 +30,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lictor_core::{
     audit::query::Query,
+    clock::Timestamp,
     digest::Digest,
     erasure::{Erasure, Hold},
     freeze::Freeze,
@@ -40,23 +43,25 @@ use lictor_core::{
     principal::Principal,
 };
 use serde::de::DeserializeOwned;
+use sled::IVec;
 use tokio::sync::watch;
 
 use self::{
+    batch::Op,
     committer::Committer,
     journal::{Journal, Position},
-    outputs::{FileName, OutputFiles},
+    outputs::OutputFiles,
     payloads::{End, PayloadFiles},
     plan::Planned,
     summaries::Summarizer,
     table::{Replayed, Table, save_tree},
 };
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
-    KeptToken, Outline, Recorded, Store, StoreError, outline,
+    AuditEntry, BoundKey, Change, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey,
+    KeptPolicy, KeptShadow, KeptToken, Outline, Recorded, Store, StoreError,
     record::{
         AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
-        KeyRecord, PolicyRecord, ShadowRecord, TokenRecord, corrupt, decode, outputs_from_bytes,
+        KeyRecord, PolicyRecord, ShadowRecord, TokenRecord, corrupt, decode,
     },
 };
 
@@ -71,7 +76,7 @@ pub struct EmbeddedStore {
     _summarizer: Summarizer,
     table: Arc<Table>,
     committer: Committer,
-    outputs: OutputFiles,
+    outputs: Arc<OutputFiles>,
     head: Arc<watch::Sender<TreeHead>>,
     // Held for as long as the store is open, so that no second process opens it.
     _lock: File,
@@ -153,9 +158,10 @@ impl EmbeddedStore {
         }
         let frontier = read_frontier(&tree).map_err(damaged)?;
         let head = Arc::new(watch::Sender::new(frontier.head()));
-        let outputs = OutputFiles::open(dir.join("output")).map_err(io)?;
+        let outputs = Arc::new(OutputFiles::open(dir.join("output")).map_err(io)?);
         let table = Arc::new(Table::new(db, tree, dir.join("state"), payloads));
         nodes::complete(&table, frontier.size()).map_err(damaged)?;
+        index::complete(&table, frontier.size()).map_err(damaged)?;
         let committer =
             Committer::start(Arc::clone(&table), &dir.join("state"), journal, frontier, Arc::clone(&head));
         let summarizer = Summarizer::start(Arc::clone(&table), head.subscribe());
@@ -228,11 +234,22 @@ fn read_frontier(tree: &sled::Tree) -> Result<Frontier, StoreError> {
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn commit(&self, change: Change) -> Result<Recorded, StoreError> {
+        let let_go = self.files_let_go(&change)?;
         let mut planned = Planned::new(change)?;
+        // Before its own writes, which may name the same files again.
+        let removals = let_go.iter().filter_map(|(id, file)| file.use_of(*id));
+        planned.ops.splice(0..0, removals.map(|key| Op { key, value: None }));
+        if !planned.files.is_empty() {
+            planned.claim = Some(self.outputs.claim(planned.files.keys().copied()));
+        }
         for (digest, bytes) in std::mem::take(&mut planned.files) {
             self.outputs.write(digest, bytes).await?;
         }
-        self.committer.commit(planned).await
+        let recorded = self.committer.commit(planned).await?;
+        if !let_go.is_empty() {
+            self.remove_unused(let_go.into_iter().map(|(_, file)| file).collect()).await;
+        }
+        Ok(recorded)
     }
 
     async fn job(&self, id: JobId) -> Result<Option<KeptJob>, StoreError> {
@@ -258,13 +275,47 @@ impl Store for EmbeddedStore {
         self.record::<KeyRecord>(&keys::idempotency(principal, key))?.map(TryInto::try_into).transpose()
     }
 
+    async fn bound_keys(&self, after: Option<&BoundKey>, limit: usize) -> Result<Vec<BoundKey>, StoreError> {
+        let first = after.map_or_else(|| keys::first_idempotency().to_vec(), keys::behind_bound);
+        let bound = |entry: Result<(IVec, IVec), StoreError>| {
+            let (key, value) = entry?;
+            keys::bound_of(&key, Timestamp::from_micros(batch::version_of(&value)?))
+        };
+        let entries = self.table.range(first, keys::after_all_idempotency().to_vec());
+        entries.map(bound).take(limit).collect()
+    }
+
+    async fn ended_jobs(&self, after: Option<JobId>, limit: usize) -> Result<Vec<EndedJob>, StoreError> {
+        let first = after.map_or_else(|| keys::ENDED.to_vec(), keys::after_ended);
+        let entries = self.table.range(first, keys::after_all_ended());
+        entries
+            .take(limit)
+            .map(|entry| entry.and_then(|(key, value)| index::decode_entry(&key, &value)))
+            .collect()
+    }
+
+    async fn ended_job(&self, id: JobId) -> Result<Option<EndedJob>, StoreError> {
+        let (key, value) = (keys::ended(id), self.table.get(&keys::ended(id))?);
+        value.map(|value| index::decode_entry(&key, &value)).transpose()
+    }
+
+    async fn remove_orphans(&self) -> Result<u64, StoreError> {
+        let (outputs, table) = (Arc::clone(&self.outputs), Arc::clone(&self.table));
+        let removed = tokio::task::spawn_blocking(move || outputs.remove_orphans(&table)).await;
+        removed.map_err(|e| StoreError::Unavailable(e.to_string()))?
+    }
+
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
-        let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else { return Ok(None) };
-        let mut invocation = record.to_invocation()?;
-        if let Some(name) = FileName::of(id, record.place()?) {
-            outputs_from_bytes(&record, &self.outputs.read(name).await?, &mut invocation.output)?;
+        let mut failed = None;
+        while let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? {
+            let place = record.place()?;
+            match self.whole(id, &record).await {
+                // Its file may have been removed since; then the record says something else by now.
+                Err(StoreError::Corrupt(_)) if failed != Some(place) => failed = Some(place),
+                done => return done.map(Some),
+            }
         }
-        Ok(Some(invocation))
+        Ok(None)
     }
 
     async fn outline(&self, id: InvocationId) -> Result<Option<Outline>, StoreError> {
@@ -280,14 +331,15 @@ impl Store for EmbeddedStore {
         from: u64,
         to: u64,
     ) -> Result<Bytes, StoreError> {
-        let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else {
-            return Ok(Bytes::new());
-        };
-        let Some(name) = FileName::of(id, record.place()?) else {
-            return Ok(outline::slice(&record.to_invocation()?.output, stream, from, to));
-        };
-        let at = record.kept().place_in_file(stream, from);
-        self.outputs.read_part(name, at, to.saturating_sub(from)).await.map(Bytes::from)
+        let mut failed = None;
+        while let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? {
+            let place = record.place()?;
+            match self.part(id, &record, stream, (from, to)).await {
+                Err(StoreError::Corrupt(_)) if failed != Some(place) => failed = Some(place),
+                done => return done,
+            }
+        }
+        Ok(Bytes::new())
     }
 
     async fn invocation_ids(

@@ -1,10 +1,11 @@
-//! What is kept besides jobs and invocations: agents, hosts, tokens, policies, a proposed one, idempotency keys.
+//! What is kept besides jobs and invocations: agents, hosts, tokens, policies, a proposed one, idempotency keys, and which
+//! jobs have ended.
 
 use lictor_core::{
     clock::Timestamp,
     digest::Digest,
     id::{JobId, TokenId},
-    job::{Counts, Job},
+    job::{Counts, IdempotencyKey, Job},
     label::Labels,
     name::{AgentName, HostAlias, SiteName, Tag, TenantName},
 };
@@ -29,6 +30,30 @@ pub struct KeptKey {
     pub request_digest: Digest,
     /// Until when the key is kept.
     pub expires_at: Timestamp,
+}
+
+/// An idempotency key by itself: whose it is, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundKey {
+    /// Whose: tenant, kind and name of the principal.
+    pub(crate) owner: String,
+    /// The key.
+    pub(crate) key: IdempotencyKey,
+    /// Until when it is kept.
+    pub expires_at: Timestamp,
+}
+
+/// A job that has ended, as far as it matters for how long it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedJob {
+    /// The job.
+    pub job: JobId,
+    /// When its end was recorded.
+    pub ended_at: Timestamp,
+    /// Bytes of output that are kept of all its invocations. What several printed alike is counted for each.
+    pub output_bytes: u64,
+    /// Grows by one with each change.
+    pub version: u64,
 }
 
 /// An agent that has joined.

@@ -38,7 +38,10 @@ use tokio::sync::watch;
 use self::record::{AuditFacts, Missing};
 pub use self::{
     change::{Change, Recorded, Write},
-    kept::{KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow, KeptToken},
+    kept::{
+        BoundKey, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
+        KeptToken,
+    },
     outline::{KeptOutput, KeptStream, Outline},
 };
 
@@ -100,6 +103,13 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
         key: &IdempotencyKey,
     ) -> Result<Option<KeptKey>, StoreError>;
 
+    /// At most `limit` idempotency keys behind `after`, in an order that stays.
+    async fn bound_keys(&self, after: Option<&BoundKey>, limit: usize) -> Result<Vec<BoundKey>, StoreError>;
+    /// At most `limit` jobs that have ended and are newer than `after`, oldest first.
+    async fn ended_jobs(&self, after: Option<JobId>, limit: usize) -> Result<Vec<EndedJob>, StoreError>;
+    /// A job that has ended.
+    async fn ended_job(&self, id: JobId) -> Result<Option<EndedJob>, StoreError>;
+
     /// An invocation with its output.
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError>;
     /// An invocation without the bytes that it printed.
@@ -126,6 +136,11 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<Vec<InvocationId>, StoreError>;
     /// Every invocation that has not ended.
     async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError>;
+
+    /// Removes what a crash left behind and nothing refers to; answers how many files.
+    async fn remove_orphans(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
 
     /// Every agent that has joined.
     async fn agents(&self) -> Result<Vec<KeptAgent>, StoreError>;

@@ -22,8 +22,8 @@ use lictor_core::{
 use tokio::sync::watch;
 
 use crate::{
-    AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
-    KeptToken, MAX_CHECKPOINTS, Recorded, Store, StoreError, Write, hour_of,
+    AuditEntry, BoundKey, Change, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey,
+    KeptPolicy, KeptShadow, KeptToken, MAX_CHECKPOINTS, Recorded, Store, StoreError, Write, hour_of,
     record::{SealedEvent, seal_event},
 };
 
@@ -41,6 +41,7 @@ struct State {
     invocations: BTreeMap<InvocationId, Invocation>,
     by_job: BTreeMap<(JobId, HostAlias, u32), InvocationId>,
     open: BTreeSet<InvocationId>,
+    ended: BTreeMap<JobId, EndedJob>,
     agents: BTreeMap<(SiteName, AgentName), KeptAgent>,
     hosts: BTreeMap<HostAlias, KeptHost>,
     tokens: BTreeMap<TokenId, KeptToken>,
@@ -107,6 +108,27 @@ impl State {
                     format!("invocation {}", invocation.id)
                 })?;
                 self.put_invocation(invocation);
+            }
+            Write::PutEnded(ended) => {
+                let kept = self.ended.get(&ended.job).map_or(0, |e| e.version);
+                expect(kept + 1 == ended.version, || format!("the end of job {}", ended.job))?;
+                self.ended.insert(ended.job, ended);
+            }
+            Write::RemoveJob { ended, version } => {
+                let kept = self.jobs.remove(&ended.job).map(|j| j.version);
+                expect(kept == Some(version), || format!("job {}", ended.job))?;
+                let kept = self.ended.remove(&ended.job).map(|e| e.version);
+                expect(kept == Some(ended.version), || format!("the end of job {}", ended.job))?;
+            }
+            Write::RemoveInvocation { id, job, host, attempt, version } => {
+                let kept = self.invocations.remove(&id).map(|i| i.version);
+                expect(kept == Some(version), || format!("invocation {id}"))?;
+                self.by_job.remove(&(job, host, attempt));
+                self.open.remove(&id);
+            }
+            Write::RemoveKey(BoundKey { owner, key, expires_at }) => {
+                let kept = self.keys.remove(&(owner, key.clone())).map(|k| k.expires_at);
+                expect(kept == Some(expires_at), || format!("idempotency key {}", key.as_str()))?;
             }
             Write::PutAgent(agent) => {
                 let slot = (agent.site.clone(), agent.name.clone());
@@ -231,6 +253,29 @@ impl Store for MemoryStore {
         key: &IdempotencyKey,
     ) -> Result<Option<KeptKey>, StoreError> {
         Ok(self.state().keys.get(&(key_owner(principal), key.clone())).copied())
+    }
+
+    async fn bound_keys(&self, after: Option<&BoundKey>, limit: usize) -> Result<Vec<BoundKey>, StoreError> {
+        let state = self.state();
+        let behind = |(owner, key): &(String, IdempotencyKey)| {
+            after.is_none_or(|a| (owner.as_str(), key) > (a.owner.as_str(), &a.key))
+        };
+        let bound = |((owner, key), kept): (&(String, IdempotencyKey), &KeptKey)| BoundKey {
+            owner: owner.clone(),
+            key: key.clone(),
+            expires_at: kept.expires_at,
+        };
+        Ok(state.keys.iter().filter(|(slot, _)| behind(slot)).take(limit).map(bound).collect())
+    }
+
+    async fn ended_jobs(&self, after: Option<JobId>, limit: usize) -> Result<Vec<EndedJob>, StoreError> {
+        let state = self.state();
+        let newer = state.ended.values().filter(|ended| after.is_none_or(|a| ended.job > a));
+        Ok(newer.take(limit).copied().collect())
+    }
+
+    async fn ended_job(&self, id: JobId) -> Result<Option<EndedJob>, StoreError> {
+        Ok(self.state().ended.get(&id).copied())
     }
 
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {

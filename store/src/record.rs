@@ -13,6 +13,7 @@ mod invocation;
 mod job;
 mod payload;
 mod policy;
+mod retention;
 mod rollout;
 pub mod summary;
 

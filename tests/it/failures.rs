@@ -10,6 +10,7 @@ mod poison;
 mod results;
 mod stopped;
 mod storm;
+mod uploads;
 
 use std::{
     collections::BTreeMap,

@@ -18,6 +18,7 @@ mod mcp_http;
 mod mcp_page;
 mod memory;
 mod python;
+mod retention;
 mod simulator;
 mod targets;
 mod tidy;

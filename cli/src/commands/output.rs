@@ -137,6 +137,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     tell_unfinished(context, &arguments, &views);
     if let [a, b] = arguments.diff.as_slice() {
         let (a, b) = (find(&views, job.id, a)?, find(&views, job.id, b)?);
+        refuse_removed(&arguments, &[a, b])?;
         return diff(&arguments, context, client, a, b).await;
     }
     let chosen: Vec<&InvocationView> = match &arguments.host {
@@ -144,6 +145,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
         None => views.iter().collect(),
     };
     if let Some(pattern) = &arguments.grep {
+        refuse_removed(&arguments, &chosen)?;
         return search(&arguments, context, client, &chosen, pattern).await;
     }
     match chosen.as_slice() {
@@ -291,6 +293,21 @@ fn find<'a>(
         let next_step = format!("see the job's hosts: lictor jobs {job}");
         Failure::new(ErrorCode::NotFound, format!("{job} has no host {host}"), next_step).into()
     })
+}
+
+/// What is no longer kept can neither be searched nor compared: that nothing was found would say nothing.
+fn refuse_removed(arguments: &Arguments, views: &[&InvocationView]) -> Result<(), Trouble> {
+    let streams: &[StreamName] = match (arguments.stderr, arguments.diff.is_empty()) {
+        (true, _) => &[StreamName::Stderr],
+        (false, false) => &[StreamName::Stdout],
+        (false, true) => &[StreamName::Stdout, StreamName::Stderr],
+    };
+    let printed = |view: &InvocationView| streams.iter().any(|stream| view.stream(*stream).bytes_total > 0);
+    let gone = views.iter().find_map(|view| Some((view, view.output_removed.filter(|_| printed(view))?)));
+    let Some((view, removed)) = gone else { return Ok(()) };
+    let message = format!("what {} printed was {removed}", view.host);
+    let next_step = format!("see its counts and digests: lictor jobs {} --output json", arguments.job);
+    Err(Failure::new(ErrorCode::NotFound, message, next_step).into())
 }
 
 fn tell_unfinished(context: &Context, arguments: &Arguments, views: &[InvocationView]) {

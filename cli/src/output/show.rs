@@ -17,8 +17,23 @@ pub(crate) enum Place {
     Stderr,
 }
 
+impl Place {
+    /// The stream whose bytes go there.
+    const fn stream(self) -> &'static str {
+        match self {
+            Self::Stdout => "standard output",
+            Self::Stderr => "standard error",
+        }
+    }
+}
+
 /// Prints what was read. What is missing is told on standard error, because it is no output.
 pub(crate) fn print(context: &Context, kept: &KeptBytes, place: Place) -> Result<(), Trouble> {
+    if let Some(removed) = kept.removed.filter(|_| kept.total > 0) {
+        let told = format!("[lictor: {} bytes of {}: {removed}]", kept.total, place.stream());
+        context.note(&context.err.paint(Tone::Warn, &told));
+        return Ok(());
+    }
     for (index, part) in kept.parts.iter().enumerate() {
         if let Some(gap) = kept.gap_before(index) {
             tell_gap(context, gap);

@@ -88,6 +88,9 @@ fn detail(view: &InvocationView) -> String {
         Some(Outcome::Unknown(reason)) => reason.as_str().to_owned(),
         _ => String::new(),
     };
+    if let Some(removed) = &view.output_removed {
+        detail += &format!("{}output {removed}", if detail.is_empty() { "" } else { "; " });
+    }
     if let Some(resolution) = &view.resolution {
         detail += &format!("; later evidence: {resolution}");
     }

@@ -118,6 +118,8 @@ pub(crate) struct InvocationDocument {
     stderr_truncated: bool,
     stderr_sha256: Option<String>,
     resolution: Option<String>,
+    /// When and why what it printed was removed; null while it is kept.
+    output_removed: Option<String>,
     guard: &'static str,
     #[serde(flatten)]
     text: Option<OutputDocument>,
@@ -234,6 +236,7 @@ impl InvocationDocument {
             stderr_truncated: truncated(&view.stderr),
             stderr_sha256: view.stderr.digest.map(|d| d.to_string()),
             resolution: view.resolution.as_ref().map(ToString::to_string),
+            output_removed: view.output_removed.map(|removed| removed.to_string()),
             guard: view.guard.as_str(),
             text: output,
         }

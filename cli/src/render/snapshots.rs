@@ -78,6 +78,7 @@ fn invocation(alias: &str, outcome: Option<Outcome>) -> InvocationView {
         stderr: StreamCounts::default(),
         wave: 1,
         resolution: None,
+        output_removed: None,
         guard: Guard::Journal,
     }
 }

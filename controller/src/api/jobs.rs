@@ -319,7 +319,7 @@ impl JobService for Jobs {
         let text = &request.get_ref().job_id;
         self.see_to_stop(&caller, text).await.map_err(status)?;
         let id: JobId = parse("job_id", text).map_err(status::<Invalid>)?;
-        let already_ended = self.lifecycle.cancel(id, caller.principal()).await.map_err(status)?;
+        let already_ended = self.lifecycle.cancel(id, &caller).await.map_err(status)?;
         let seen = self.see_to_stop(&caller, text).await.map_err(status)?;
         let job = self.told(seen).await.map_err(status)?;
         Ok(Response::new(pb::CancelResponse { already_ended, job: Some(job) }))
@@ -327,20 +327,20 @@ impl JobService for Jobs {
 
     async fn pause(&self, request: Request<pb::PauseRequest>) -> Result<Response<pb::Job>, Status> {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
-        self.lifecycle.pause(id, caller.principal()).await.map_err(status)?;
+        self.lifecycle.pause(id, &caller).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
     }
 
     async fn resume(&self, request: Request<pb::ResumeRequest>) -> Result<Response<pb::Job>, Status> {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
         self.may_resume(&caller, id)?;
-        self.lifecycle.resume(id, caller.principal()).await.map_err(status)?;
+        self.lifecycle.resume(id, &caller).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
     }
 
     async fn abort(&self, request: Request<pb::AbortRequest>) -> Result<Response<pb::Job>, Status> {
         let (caller, id) = self.steered(&request, &request.get_ref().job_id).await?;
-        self.lifecycle.abort(id, caller.principal()).await.map_err(status)?;
+        self.lifecycle.abort(id, &caller).await.map_err(status)?;
         self.as_it_stands(&caller, id).await
     }
 
@@ -388,7 +388,8 @@ impl JobService for Jobs {
             (end, end)
         });
         let data = store.output(id, name, from, to).await.map_err(|e| status(of_store(e)))?;
-        let bytes_total = kept.total;
-        Ok(Response::new(pb::ReadOutputResponse { chunk: Some(chunk(id, name, from, data)), bytes_total }))
+        let (bytes_total, removed) = (kept.total, invocation.output_removed.as_ref().map(Into::into));
+        let chunk = Some(chunk(id, name, from, data));
+        Ok(Response::new(pb::ReadOutputResponse { chunk, bytes_total, removed }))
     }
 }

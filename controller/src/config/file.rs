@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use lictor_oauth::config::TokensFile;
 use serde::Deserialize;
 
+use super::retention::RetentionFile;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -20,6 +22,8 @@ pub(super) struct File {
     pub(super) state: PathBuf,
     pub(super) policy: PathBuf,
     pub(super) acting: Option<ActingFile>,
+    #[serde(default)]
+    pub(super) retention: RetentionFile,
 }
 
 #[derive(Debug, Deserialize)]

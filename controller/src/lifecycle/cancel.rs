@@ -8,7 +8,6 @@ use lictor_core::{
     id::{InvocationId, JobId},
     name::{AgentName, SiteName},
     outcome::Outcome,
-    principal::Principal,
 };
 use lictor_store::{Change, StoreError, Write};
 
@@ -17,6 +16,7 @@ use super::{
     close::{End, is_queued, to_its_end},
 };
 use crate::{
+    authn::Authenticated,
     failure::{no_such, of_store},
     live::{LiveJob, Slot, Turn},
 };
@@ -28,7 +28,7 @@ impl Lifecycle {
     ///
     /// # Errors
     /// [`Failure`] when there is no such job, or when the request cannot be recorded; then nothing is stopped.
-    pub async fn cancel(self: &Arc<Self>, id: JobId, by: &Principal) -> Result<bool, Failure> {
+    pub async fn cancel(self: &Arc<Self>, id: JobId, by: &Authenticated) -> Result<bool, Failure> {
         let Some(job) = self.jobs.job(id) else {
             let kept = self.store.job(id).await.map_err(of_store)?;
             return kept.map(|_| true).ok_or_else(|| no_such("job", &id.to_string()));
@@ -36,21 +36,27 @@ impl Lifecycle {
         let (this, by) = (Arc::clone(self), by.clone());
         to_its_end(async move {
             let turn = Turn::of([&job]).await;
-            this.cancel_in(&turn, &job, by).await
+            this.cancel_in(&turn, &job, &by).await
         })
         .await
         .map_err(of_store)
     }
 
-    async fn cancel_in(&self, turn: &Turn, job: &Arc<LiveJob>, by: Principal) -> Result<bool, StoreError> {
+    async fn cancel_in(
+        &self,
+        turn: &Turn,
+        job: &Arc<LiveJob>,
+        by: &Authenticated,
+    ) -> Result<bool, StoreError> {
         let (mut record, version, counts) = job.snapshot();
         if counts.ended() {
             return Ok(true);
         }
         if record.cancel_requested.is_none() {
             let now = self.clock.now();
-            record.cancel_requested = Some((by.clone(), now));
-            let event = AuditEvent::CancelRequested { job: job.id(), by };
+            let (who, actor) = (by.principal().clone(), by.actor().cloned());
+            record.cancel_requested = Some((who.clone(), now));
+            let event = AuditEvent::CancelRequested { job: job.id(), by: who, actor };
             let write = Write::UpdateJob { job: record.clone(), counts: None, version: version + 1 };
             let _recorded = self.store.commit(Change::new(now, event).write(write)).await?;
             job.job_recorded(turn, record, version + 1);

@@ -11,7 +11,7 @@ use lictor_core::{
     job::Counts,
     outcome::Outcome,
 };
-use lictor_store::{Change, KeptJob, StoreError, Write};
+use lictor_store::{Change, EndedJob, KeptJob, StoreError, Write};
 
 use super::Lifecycle;
 use crate::live::{Closing, LiveJob, Report, Slot, Turn};
@@ -140,8 +140,10 @@ impl Lifecycle {
                 change = Some(so_far.write(Write::UpdateInvocation(ended.clone())));
             }
             if let Some((record, version, counts)) = closing.job.clone() {
+                let (job, output_bytes) = (record.id, closing.output_bytes);
+                let end = EndedJob { job, ended_at: now, output_bytes, version: 1 };
                 let write = Write::UpdateJob { job: record, counts: Some(counts), version };
-                change = change.map(|change| change.write(write));
+                change = change.map(|change| change.write(write).write(Write::PutEnded(end)));
             }
             closings.push((job, closing));
         }

@@ -9,7 +9,6 @@ use lictor_core::{
     id::JobId,
     job::{IdempotencyKey, Job, JobSpec, JobState, Origin, Target},
     outcome::Outcome,
-    principal::Principal,
     rollout::{Halt, HaltReason, Health, Next, Progress},
 };
 use lictor_store::{Change, StoreError, Write};
@@ -34,14 +33,15 @@ impl Lifecycle {
     ///
     /// # Errors
     /// [`Failure`] when there is no such job, when it has ended, or when the request cannot be recorded.
-    pub async fn pause(self: &Arc<Self>, id: JobId, by: &Principal) -> Result<(), Failure> {
+    pub async fn pause(self: &Arc<Self>, id: JobId, by: &Authenticated) -> Result<(), Failure> {
         self.steer(id, by, "paused", async |this, turn, job, by| {
             let (record, ..) = job.snapshot();
             if record.progress.paused.is_some() || record.progress.halted.is_some() {
                 return Ok(());
             }
-            let event = AuditEvent::JobPaused { job: job.id(), by: by.clone() };
-            let paused = Some((by, this.clock.now()));
+            let (who, actor) = (by.principal().clone(), by.actor().cloned());
+            let event = AuditEvent::JobPaused { job: job.id(), by: who.clone(), actor };
+            let paused = Some((who, this.clock.now()));
             this.record_progress(turn, job, Progress { paused, ..record.progress.clone() }, event).await?;
             this.jobs.forget_waiting(job);
             Ok(())
@@ -53,13 +53,14 @@ impl Lifecycle {
     ///
     /// # Errors
     /// As of [`pause`](Self::pause).
-    pub async fn resume(self: &Arc<Self>, id: JobId, by: &Principal) -> Result<(), Failure> {
+    pub async fn resume(self: &Arc<Self>, id: JobId, by: &Authenticated) -> Result<(), Failure> {
         self.steer(id, by, "resumed", async |this, turn, job, by| {
             let (record, ..) = job.snapshot();
             if record.progress.paused.is_none() {
                 return Ok(());
             }
-            let event = AuditEvent::JobResumed { job: job.id(), by };
+            let (who, actor) = (by.principal().clone(), by.actor().cloned());
+            let event = AuditEvent::JobResumed { job: job.id(), by: who, actor };
             this.record_progress(turn, job, Progress { paused: None, ..record.progress.clone() }, event).await
         })
         .await
@@ -69,7 +70,7 @@ impl Lifecycle {
     ///
     /// # Errors
     /// As of [`pause`](Self::pause).
-    pub async fn abort(self: &Arc<Self>, id: JobId, by: &Principal) -> Result<(), Failure> {
+    pub async fn abort(self: &Arc<Self>, id: JobId, by: &Authenticated) -> Result<(), Failure> {
         self.steer(id, by, "aborted", async |this, turn, job, by| {
             this.halt_in(turn, job, HaltReason::Aborted, Some(by)).await
         })
@@ -80,12 +81,12 @@ impl Lifecycle {
     async fn steer<Step>(
         self: &Arc<Self>,
         id: JobId,
-        by: &Principal,
+        by: &Authenticated,
         what: &str,
         step: Step,
     ) -> Result<(), Failure>
     where
-        Step: AsyncFnOnce(&Arc<Self>, &Turn, &Arc<LiveJob>, Principal) -> Result<(), StoreError>,
+        Step: AsyncFnOnce(&Arc<Self>, &Turn, &Arc<LiveJob>, &Authenticated) -> Result<(), StoreError>,
     {
         let ended = || {
             let message = format!("{id} has ended, so it cannot be {what}");
@@ -99,7 +100,7 @@ impl Lifecycle {
         if job.has_ended() {
             return Err(ended());
         }
-        step(self, &turn, &job, by.clone()).await.map_err(of_store)?;
+        step(self, &turn, &job, by).await.map_err(of_store)?;
         drop(turn);
         self.advance_to_its_end(&job).await.map_err(of_store)
     }
@@ -153,14 +154,15 @@ impl Lifecycle {
         turn: &Turn,
         job: &Arc<LiveJob>,
         reason: HaltReason,
-        by: Option<Principal>,
+        by: Option<&Authenticated>,
     ) -> Result<(), StoreError> {
         let (record, _, counts) = job.snapshot();
         if counts.ended() || record.progress.halted.is_some() {
             return Ok(());
         }
-        let halted = Some(Halt { reason, by: by.clone(), at: self.clock.now() });
-        let event = AuditEvent::JobHalted { job: job.id(), reason, by };
+        let (who, actor) = (by.map(|by| by.principal().clone()), by.and_then(Authenticated::actor).cloned());
+        let halted = Some(Halt { reason, by: who.clone(), at: self.clock.now() });
+        let event = AuditEvent::JobHalted { job: job.id(), reason, by: who, actor };
         self.record_progress(turn, job, Progress { halted, ..record.progress.clone() }, event).await?;
         let mut waiting = Vec::new();
         job.for_each(|index, invocation| {

@@ -12,7 +12,7 @@ use lictor_core::{
     output::{Output, StreamName, StreamSummary},
 };
 use lictor_proto::{convert::Invalid, pb};
-use lictor_store::{Change, StoreError, Write};
+use lictor_store::{Change, EndedJob, KeptOutput, StoreError, Write};
 
 use super::{Lifecycle, close::End};
 use crate::{
@@ -162,9 +162,23 @@ impl Lifecycle {
                     Output { stdout: stdout.summary.clone(), stderr: stderr.summary.clone() }
                 }
             };
-            let version = kept.version + 1;
-            let resolved = Invocation { version, resolution: Some(reported.outcome.clone()), output, ..kept };
-            let change = Change::new(self.clock.now(), event).write(Write::UpdateInvocation(resolved));
+            let more = KeptOutput::of(&output).bytes();
+            let resolved = Invocation {
+                version: kept.version + 1,
+                resolution: Some(reported.outcome.clone()),
+                output,
+                output_removed: None,
+                ..kept
+            };
+            let job = resolved.job;
+            let mut change = Change::new(self.clock.now(), event).write(Write::UpdateInvocation(resolved));
+            if more > 0
+                && let Some(ended) = self.store.ended_job(job).await?
+            {
+                let output_bytes = ended.output_bytes.saturating_add(more);
+                let ended = EndedJob { output_bytes, version: ended.version + 1, ..ended };
+                change = change.write(Write::PutEnded(ended));
+            }
             let _recorded = self.store.commit(reported.with_evidence(session, change)).await?;
             return Ok(true);
         }

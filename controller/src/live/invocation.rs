@@ -66,6 +66,11 @@ pub struct Pending {
 // === impl LiveInvocation ===
 
 impl LiveInvocation {
+    /// How many bytes are kept of what it printed, once it has ended.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.in_store.unwrap_or_else(|| KeptOutput::of(&self.kept.output)).bytes()
+    }
+
     /// Which bytes of a stream there are: those that have arrived without a gap, or once it has ended those that are kept.
     pub(super) fn stream(&self, name: StreamName) -> KeptStream {
         if self.kept.state.outcome().is_none() {

@@ -15,7 +15,7 @@ use lictor_core::{
     outcome::Outcome,
     output::StreamName,
     principal::{Principal, Via},
-    rollout::{MAX_ROLLOUT, Tally},
+    rollout::Tally,
 };
 use lictor_proto::limits::MAX_CHUNK_BYTES;
 use lictor_store::{KeptOutput, Outline};
@@ -54,6 +54,8 @@ pub struct Closing {
     pub ended: Vec<(usize, Invocation)>,
     /// The job as it will be, if this ends it.
     pub job: Option<(Job, u64, Counts)>,
+    /// Bytes of output that are then kept of the job; of one that goes on, nothing.
+    pub output_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -132,7 +134,7 @@ impl LiveJob {
                 if holds {
                     held.hold(kept.site.clone(), kept.wave, index);
                 }
-                let wait_until = if holds { job.created_at.plus(MAX_ROLLOUT) } else { job.waits_until() };
+                let wait_until = if holds { job.held_until() } else { job.waits_until() };
                 let offered_at = kept.state.agent().map(|_| now);
                 let in_store = in_store.filter(|_| kept.state.outcome().is_some());
                 if in_store.is_some_and(|kept| kept.bytes() > 0) {
@@ -229,14 +231,18 @@ impl LiveJob {
         state.job = job;
         state.version = version;
         let State { job, invocations, held, .. } = &mut *state;
+        // It may have been consented to just now.
+        let held_until = job.held_until();
+        for invocation in invocations.iter_mut().filter(|invocation| invocation.held) {
+            invocation.wait_until = held_until;
+        }
         if job.is_stopped() {
             held.clear();
         } else if job.progress.paused.is_some() {
             for (index, invocation) in invocations.iter_mut().enumerate() {
                 if invocation.kept.state == InvocationState::Queued {
                     held.hold(invocation.kept.site.clone(), invocation.kept.wave, index);
-                    invocation.held = true;
-                    invocation.wait_until = job.created_at.plus(MAX_ROLLOUT);
+                    (invocation.held, invocation.wait_until) = (true, held_until);
                 }
             }
         }
@@ -270,7 +276,7 @@ impl LiveJob {
         }
         if is_queued && state.job.progress.paused.is_some() {
             invocation.held = true;
-            invocation.wait_until = state.job.created_at.plus(MAX_ROLLOUT);
+            invocation.wait_until = state.job.held_until();
             state.held.hold(invocation.kept.site.clone(), invocation.kept.wave, index);
         }
         match (was_queued, is_queued) {
@@ -334,6 +340,9 @@ impl LiveJob {
         }
         if counts.ended() && !closing.ended.is_empty() {
             closing.job = Some((state.job.clone(), state.version + 1, counts));
+            let before = state.invocations.iter().map(|invocation| invocation.kept_bytes());
+            let now = closing.ended.iter().map(|(_, ended)| KeptOutput::of(&ended.output).bytes());
+            closing.output_bytes = before.chain(now).sum();
         }
         closing
     }

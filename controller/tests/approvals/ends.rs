@@ -60,11 +60,11 @@ async fn what_is_stopped_while_it_waits_never_begins() {
     let world = needing(1).await;
     let agent = world.connect(&[], false).await;
     let job = world.ask_for_both().await;
-    assert!(!world.lifecycle.cancel(job.id(), operator().principal()).await.unwrap());
+    assert!(!world.lifecycle.cancel(job.id(), &operator()).await.unwrap());
     assert_eq!((world.outcomes(&job).await, state(&job)), (vec!["CANCELLED".into(); 2], JobState::Cancelled));
     assert_eq!(world.approve(&job, "ann").await, Err(ErrorCode::Conflict));
     let job = world.ask_for_both().await;
-    world.lifecycle.abort(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.abort(job.id(), &operator()).await.unwrap();
     assert_eq!(world.outcomes(&job).await, ["SKIPPED"; 2]);
     assert_eq!(world.approve(&job, "ann").await, Err(ErrorCode::Conflict));
     assert!(agent.offers().is_empty());
@@ -75,11 +75,11 @@ async fn what_is_paused_while_it_waits_begins_when_it_is_resumed() {
     let world = needing(1).await;
     let agent = world.connect(&[], false).await;
     let job = world.ask_for_both().await;
-    world.lifecycle.pause(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.pause(job.id(), &operator()).await.unwrap();
     world.approve(&job, "ann").await.unwrap();
     world.lifecycle.sweep().await;
     assert_eq!((agent.offers().len(), state(&job)), (0, JobState::Paused));
-    world.lifecycle.resume(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.resume(job.id(), &operator()).await.unwrap();
     world.lifecycle.offer_waiting(&agent.session).await.unwrap();
     assert_eq!(agent.offers().len(), 2);
 }

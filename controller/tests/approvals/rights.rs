@@ -9,7 +9,7 @@ use lictor_proto::pb::{self, approval_service_server::ApprovalService as _};
 
 use crate::{
     parts::{BOTH, Consenting as _, approval, asking, deny, needing, service, state, term, user},
-    world::{World, call, spec},
+    world::{World, call, operator, spec},
 };
 
 #[tokio::test]
@@ -96,6 +96,30 @@ async fn one_principal_cannot_make_more_wait_than_its_share() {
     let failure = world.ask(&spec(&BOTH, "uptime")).await.unwrap_err();
     assert_eq!(failure.code, ErrorCode::LimitExceeded);
     assert!(world.ask(&spec(&["web-1"], "uptime")).await.is_ok(), "what needs no consent goes on");
+}
+
+#[tokio::test]
+async fn however_many_ask_at_once_no_more_wait_than_may() {
+    let world = needing(1).await;
+    for _ in 1..MAX_WAITING_JOBS_EACH {
+        world.ask_for_both().await;
+    }
+    // The disk is slow: everybody has asked before anybody's request is recorded.
+    world.store.gate.forget_permits(1);
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..5 {
+        let lifecycle = std::sync::Arc::clone(&world.lifecycle);
+        asking.spawn(async move { lifecycle.submit(&operator(), &spec(&BOTH, "uptime")).await });
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    world.store.gate.add_permits(1);
+    let answers = asking.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+    assert!(refused.map(|failure| failure.code).all(|code| code == ErrorCode::LimitExceeded));
+    assert_eq!(world.lifecycle.awaiting().len(), MAX_WAITING_JOBS_EACH);
 }
 
 #[tokio::test]

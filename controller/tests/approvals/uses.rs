@@ -1,6 +1,6 @@
 //! The last consent begins a job: once, in one commit, and never what is no longer what was consented to.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use lictor_controller::lifecycle::Decision;
 use lictor_core::{
@@ -171,4 +171,39 @@ async fn what_waits_for_its_agent_after_consent_is_held_against_the_rights_of_th
     world.approve(&job, "ann").await.unwrap();
     assert_eq!(world.connect(&[], false).await.offers().len(), 2, "and otherwise everything runs");
     assert_eq!(state(&job), JobState::Running);
+}
+
+#[tokio::test]
+async fn late_consent_leaves_the_waves_all_their_time() {
+    let day = Duration::from_secs(24 * 3600);
+    let world =
+        World::under(&asking(&term("asks", 1, "dba")).replace("within: 1h", "within: 24h"), &BOTH).await;
+    let waves = Rollout { waves: vec![Share::Count(1)], ..Rollout::default() };
+    let job = world.ask(&JobSpec { rollout: waves, ..spec(&BOTH, "uptime") }).await.unwrap();
+    world.pass(day - Duration::from_secs(3600));
+    world.lifecycle.sweep().await;
+    world.approve(&job, "ann").await.unwrap();
+    let agent = world.connect(&[], false).await;
+    let first = agent.offers();
+    assert_eq!(first.len(), 1);
+    // More than a rollout's time since it was asked for, and less since it was consented to: also after a restart.
+    world.lifecycle.pause(job.id(), &operator()).await.unwrap();
+    let end = vec![result(first[0], &Outcome::Succeeded)];
+    world.lifecycle.take_results(&agent.session, end).await.unwrap();
+    world.pass(day * 6 + Duration::from_secs(12 * 3600));
+    world.lifecycle.sweep().await;
+    assert_eq!(world.outcomes(&job).await, ["SUCCEEDED", "QUEUED"]);
+    let world = world.restarted().await;
+    world.lifecycle.sweep().await;
+    assert_eq!(world.outcomes(&job).await, ["SUCCEEDED", "QUEUED"]);
+    world.lifecycle.resume(job.id(), &operator()).await.unwrap();
+    assert_eq!(world.connect(&[], false).await.offers().len(), 1);
+
+    let waves = Rollout { waves: vec![Share::Count(1)], ..Rollout::default() };
+    let job = world.ask(&JobSpec { rollout: waves, ..spec(&BOTH, "uptime") }).await.unwrap();
+    world.approve(&job, "ann").await.unwrap();
+    world.lifecycle.pause(job.id(), &operator()).await.unwrap();
+    world.pass(day * 7 + Duration::from_secs(1));
+    world.lifecycle.sweep().await;
+    assert!(world.outcomes(&job).await.contains(&"EXPIRED".to_owned()), "and no more than that");
 }

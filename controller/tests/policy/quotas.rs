@@ -64,7 +64,7 @@ async fn what_is_under_way_counts_until_it_has_ended() {
     }
     assert_eq!(world.used().await, [(2, 1)]);
     assert!(world.submit(&uptime(&["web-3"])).await.is_ok());
-    world.lifecycle.cancel(job.id(), operator().principal()).await.unwrap();
+    world.lifecycle.cancel(job.id(), &operator()).await.unwrap();
     assert_eq!(world.used().await, [(2, 2)], "what was told to stop has not ended yet");
     world.pass(Duration::from_secs(3600));
     world.lifecycle.sweep().await;

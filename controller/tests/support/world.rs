@@ -41,8 +41,8 @@ use lictor_core::{
 };
 use lictor_proto::pb;
 use lictor_store::{
-    AuditEntry, Change, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
-    KeptToken, Recorded, Store, StoreError, Write, memory::MemoryStore,
+    AuditEntry, BoundKey, Change, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey,
+    KeptPolicy, KeptShadow, KeptToken, Recorded, Store, StoreError, Write, memory::MemoryStore,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -102,6 +102,15 @@ impl Store for HeldStore {
         k: &IdempotencyKey,
     ) -> Result<Option<KeptKey>, StoreError> {
         self.inner.idempotency_key(p, k).await
+    }
+    async fn bound_keys(&self, after: Option<&BoundKey>, limit: usize) -> Result<Vec<BoundKey>, StoreError> {
+        self.inner.bound_keys(after, limit).await
+    }
+    async fn ended_jobs(&self, after: Option<JobId>, limit: usize) -> Result<Vec<EndedJob>, StoreError> {
+        self.inner.ended_jobs(after, limit).await
+    }
+    async fn ended_job(&self, id: JobId) -> Result<Option<EndedJob>, StoreError> {
+        self.inner.ended_job(id).await
     }
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
         self.inner.invocation(id).await

@@ -2,6 +2,7 @@
 
 use super::{AuditEvent, Field, Fields};
 use crate::{
+    actor::Actor,
     context::Context,
     freeze::Freeze,
     invocation::Invocation,
@@ -113,12 +114,21 @@ impl AuditEvent {
             ],
             Self::GrantRefused(refusal) => refusal.fields(),
             Self::EvidenceInvalid(bad) => bad.fields(),
-            Self::CancelRequested { job, by } => vec![("job", text(job)), ("by", text(by))],
-            Self::JobPaused { job, by } | Self::JobResumed { job, by } => {
-                vec![("job", text(job)), ("by", text(by))]
+            Self::CancelRequested { job, by, actor }
+            | Self::JobPaused { job, by, actor }
+            | Self::JobResumed { job, by, actor } => {
+                let mut fields = vec![("job", text(job)), ("by", text(by))];
+                fields.extend(brought_by(actor.as_ref()));
+                fields
             }
-            Self::JobHalted { job, reason, by } => {
-                vec![("job", text(job)), ("reason", text(reason.as_str())), ("by", optional(by.as_ref()))]
+            Self::JobHalted { job, reason, by, actor } => {
+                let mut fields = vec![
+                    ("job", text(job)),
+                    ("reason", text(reason.as_str())),
+                    ("by", optional(by.as_ref())),
+                ];
+                fields.extend(brought_by(actor.as_ref()));
+                fields
             }
             Self::WaveEnded { job, wave, soak_until } => vec![
                 ("job", text(job)),
@@ -172,6 +182,7 @@ impl AuditEvent {
                 ("changes", Field::List(changes.clone())),
             ],
             Self::Erasure(event) => event.fields(),
+            Self::Retention(event) => event.fields(),
             Self::Witness(event) => event.fields(),
             Self::AuditRead { by, from, count, query } => {
                 let mut fields =
@@ -250,12 +261,16 @@ fn who(principal: &Principal, origin: &Origin) -> Fields {
         ("via", text(origin.via.as_str())),
         ("client", text(&origin.client)),
     ];
-    // Only where somebody else brought the request.
-    if let Some(actor) = &origin.actor {
-        fields.push(("actor", text(format!("service:{}", actor.service))));
-        fields.push(("token", text(&actor.token)));
-    }
+    fields.extend(brought_by(origin.actor.as_ref()));
     fields
+}
+
+/// Only where somebody else brought the request.
+fn brought_by(actor: Option<&Actor>) -> Fields {
+    let of = |actor: &Actor| {
+        vec![("actor", text(format!("service:{}", actor.service))), ("token", text(&actor.token))]
+    };
+    actor.map(of).unwrap_or_default()
 }
 
 /// Only what is asked for: a record of a request without a context says nothing of one.

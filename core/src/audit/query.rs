@@ -134,7 +134,7 @@ impl What {
             Self::Outcome => &["outcome"],
             Self::Site => &["site"],
             Self::Agent => &["agent"],
-            Self::Job => &["job"],
+            Self::Job => &["job", "jobs"],
             Self::Invocation => &["invocation"],
             Self::Rule => &["rule"],
             Self::Via => &["via"],

@@ -131,7 +131,8 @@ impl BridgeTool for JobOutput {
             bytes_kept: view.stream(stream).bytes_kept,
             offset: first.map_or(offset, |gap| gap.to),
             not_kept: first.map_or(0, |gap| gap.bytes()),
-            text: String::new(),
+            // Of what is no longer kept, only the mark that says so.
+            text: kept.removed.filter(|_| kept.total > 0).as_ref().map(inline::removal).unwrap_or_default(),
             next_offset: None,
             matches: Vec::new(),
             matches_left_out: 0,

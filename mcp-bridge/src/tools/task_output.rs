@@ -103,7 +103,8 @@ impl BridgeTool for TaskOutput {
             Some(_) => kept(call.client, &view, stream).await?,
             None => so_far(call.client, &view, stream).await?,
         };
-        let (output_lines, all) = last_lines(&bytes, most);
+        let (mut output_lines, all) = last_lines(&bytes, most);
+        output_lines.extend(view.output_removed.filter(|_| bytes_total > 0).as_ref().map(inline::removal));
         Ok(Answer::done(Tail {
             task_id: job.to_string(),
             host: view.host.to_string(),

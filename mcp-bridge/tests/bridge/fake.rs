@@ -437,7 +437,7 @@ impl JobService for Fake {
         };
         let data: Vec<u8> = (offset..end.min(offset + u64::from(max_bytes))).map(byte).collect();
         let chunk = pb::OutputChunk { invocation_id, stream, offset, data: data.into() };
-        Ok(Response::new(pb::ReadOutputResponse { chunk: Some(chunk), bytes_total: BIG }))
+        Ok(Response::new(pb::ReadOutputResponse { chunk: Some(chunk), bytes_total: BIG, removed: None }))
     }
 }
 

@@ -11,8 +11,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     batch::{self, Op},
+    index,
     journal::{AppendError, Journal},
     keys, nodes,
+    outputs::Claim,
     plan::{Expectation, Expected, Planned},
     room::Room,
     table::Table,
@@ -56,6 +58,8 @@ struct Group {
     /// Where in `ops` a key was last written, so that later changes of the group see it.
     written: HashMap<Vec<u8>, usize>,
     answers: Vec<(oneshot::Sender<Result<Recorded, StoreError>>, Recorded)>,
+    /// Files that the changes name; given back once everybody can see that they do.
+    claims: Vec<Claim>,
 }
 
 // === impl Committer ===
@@ -152,6 +156,7 @@ impl Writer {
         group.erases = planned.erases;
         let first = self.frontier.size();
         let events = planned.leaves.len() as u64;
+        group.claims.extend(planned.claim);
         for op in planned.ops {
             group.push(op);
         }
@@ -193,6 +198,8 @@ impl Writer {
         }
         let frontier = batch::encode_frontier(&self.frontier);
         group.ops.push(Op { key: keys::FRONTIER.to_vec(), value: Some(frontier) });
+        let indexed = index::encode_size(self.frontier.size());
+        group.ops.push(Op { key: keys::INDEXED.to_vec(), value: Some(indexed) });
         let payload = batch::encode(&group.ops);
         if self.journal.is_full_for(payload.len()) {
             self.table.save()?;

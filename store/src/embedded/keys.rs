@@ -1,13 +1,15 @@
 //! Keys of the one tree: a letter for the kind, then what identifies the thing. One tree, so one batch is atomic.
 
 use lictor_core::{
+    clock::Timestamp,
+    digest::Digest,
     id::{ErasureId, FreezeId, HoldId, InvocationId, JobId, TokenId},
     job::IdempotencyKey,
     name::{AgentName, HostAlias, SiteName},
     principal::Principal,
 };
 
-use crate::{StoreError, memory::key_owner, record::corrupt};
+use crate::{BoundKey, StoreError, memory::key_owner, record::corrupt};
 
 /// How far the journal has been applied.
 pub(super) const APPLIED: &[u8] = b"m/applied";
@@ -17,6 +19,8 @@ pub(super) const FRONTIER: &[u8] = b"m/frontier";
 pub(super) const PAYLOADS: &[u8] = b"m/payloads";
 /// Payloads that are to be erased; passes through the journal and is not kept.
 pub(super) const ERASED: &[u8] = b"x";
+/// Up to which size of the audit log everything is in the indexes of ended jobs and of files.
+pub(super) const INDEXED: &[u8] = b"m/indexed";
 /// The policy that is proposed.
 pub(super) const SHADOW: &[u8] = b"m/shadow";
 pub(super) const AUDIT: &[u8] = b"a";
@@ -24,6 +28,8 @@ pub(super) const AUDIT: &[u8] = b"a";
 pub(super) const CHECKPOINT: &[u8] = b"C";
 pub(super) const AGENT: &[u8] = b"g";
 pub(super) const ERASURE: &[u8] = b"e";
+/// Jobs that have ended.
+pub(super) const ENDED: &[u8] = b"y";
 pub(super) const FREEZE: &[u8] = b"f";
 pub(super) const HOLD: &[u8] = b"l";
 pub(super) const HOST: &[u8] = b"h";
@@ -57,6 +63,49 @@ pub(super) const fn after_all_jobs() -> &'static [u8] {
 }
 pub(super) fn idempotency(principal: &Principal, idempotency_key: &IdempotencyKey) -> Vec<u8> {
     key(b'k', &[key_owner(principal).as_bytes(), idempotency_key.as_str().as_bytes()])
+}
+pub(super) const fn first_idempotency() -> &'static [u8] {
+    b"k"
+}
+pub(super) const fn after_all_idempotency() -> &'static [u8] {
+    b"l"
+}
+pub(super) fn bound(key: &BoundKey) -> Vec<u8> {
+    self::key(b'k', &[key.owner.as_bytes(), key.key.as_str().as_bytes()])
+}
+/// The first key behind that of `bound`.
+pub(super) fn behind_bound(bound: &BoundKey) -> Vec<u8> {
+    let mut behind = self::bound(bound);
+    behind.push(0);
+    behind
+}
+/// The idempotency key that is kept under `key`.
+pub(super) fn bound_of(key: &[u8], expires_at: Timestamp) -> Result<BoundKey, StoreError> {
+    let text = std::str::from_utf8(key.get(1..).unwrap_or_default()).map_err(corrupt)?;
+    let (owner, text) = text.split_once('\0').ok_or_else(|| corrupt("an idempotency key of nobody"))?;
+    let key = match text.strip_prefix(' ') {
+        Some(own) => IdempotencyKey::of_controller(own),
+        None => IdempotencyKey::new(text).map_err(corrupt)?,
+    };
+    Ok(BoundKey { owner: owner.to_owned(), key, expires_at })
+}
+pub(super) fn ended(job: JobId) -> Vec<u8> {
+    [ENDED, job.as_bytes()].concat()
+}
+/// The first key behind that of a job that has ended.
+pub(super) fn after_ended(job: JobId) -> Vec<u8> {
+    [ENDED, job.as_bytes(), &[0]].concat()
+}
+pub(super) fn after_all_ended() -> Vec<u8> {
+    b"z".to_vec()
+}
+/// That an invocation's output is in the file named by that digest.
+pub(super) fn file_use(file: Digest, id: InvocationId) -> Vec<u8> {
+    [file_uses(file).as_slice(), id.as_bytes()].concat()
+}
+/// What the keys of everybody whose output is in that file begin with.
+pub(super) fn file_uses(file: Digest) -> Vec<u8> {
+    [b"u".as_slice(), file.as_bytes()].concat()
 }
 pub(super) fn invocation(id: InvocationId) -> Vec<u8> {
     key(b'i', &[id.as_bytes()])

@@ -1,17 +1,27 @@
 //! Kept output that is too large for a record: one file for each content, named by its SHA-256 and shared by all that
-//! printed it, synced before the record that names it.
+//! printed it, synced before the record that names it, and removed after the last record that named it.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use lictor_core::{digest::Digest, id::InvocationId};
 
-use super::journal::unavailable;
-use crate::{StoreError, record::OutputPlace};
+use super::{batch, journal::unavailable, keys, table::Table};
+use crate::{
+    StoreError,
+    record::{InvocationRecord, OutputPlace, decode},
+};
+
+/// What stands between the name and a number while a file is being written.
+const UNFINISHED: &str = ".new-";
 
 /// Folders that files are spread over, by the last characters of their names, so that no folder grows without bound.
 #[derive(Debug)]
@@ -19,6 +29,18 @@ pub(super) struct OutputFiles {
     dir: PathBuf,
     /// Tells files apart that are being written at once.
     writes: AtomicU64,
+    claims: Arc<Claims>,
+}
+
+/// Contents that changes on their way name, with how many of them do. Held by whoever removes a file, too.
+#[derive(Debug, Default)]
+struct Claims(Mutex<HashMap<Digest, usize>>);
+
+/// Files that are not removed while this is there.
+#[derive(Debug)]
+pub(super) struct Claim {
+    files: Vec<Digest>,
+    claims: Arc<Claims>,
 }
 
 /// The name of a file.
@@ -41,6 +63,52 @@ impl FileName {
             OutputPlace::OwnFile => Some(Self::Invocation(id)),
         }
     }
+
+    /// The key that says that the output of `id` is in it; files of one invocation have none.
+    pub(super) fn use_of(self, id: InvocationId) -> Option<Vec<u8>> {
+        match self {
+            Self::Content(digest) => Some(keys::file_use(digest, id)),
+            Self::Invocation(_) => None,
+        }
+    }
+
+    /// Whether a record names it, or a change on its way.
+    fn is_used(self, claimed: &HashMap<Digest, usize>, table: &Table) -> Result<bool, StoreError> {
+        match self {
+            Self::Content(digest) => {
+                let named = || table.scan_prefix(&keys::file_uses(digest)).keys().next().transpose();
+                Ok(claimed.contains_key(&digest) || named()?.is_some())
+            }
+            Self::Invocation(id) => {
+                let Some(value) = table.get(&keys::invocation(id))? else { return Ok(false) };
+                let record: InvocationRecord = decode(batch::record_of(&value)?)?;
+                Ok(record.place()? == OutputPlace::OwnFile)
+            }
+        }
+    }
+}
+
+// === impl Claims ===
+
+impl Claims {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, usize>> {
+        // Every change is whole before the lock is let go.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut claimed = self.claims.lock();
+        for file in &self.files {
+            if let Some(count) = claimed.get_mut(file) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    claimed.remove(file);
+                }
+            }
+        }
+    }
 }
 
 // === impl OutputFiles ===
@@ -49,7 +117,74 @@ impl OutputFiles {
     pub(super) fn open(dir: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
         sync_name(&dir)?;
-        Ok(Self { dir, writes: AtomicU64::new(0) })
+        Ok(Self { dir, writes: AtomicU64::new(0), claims: Arc::default() })
+    }
+
+    /// Keeps these files from being removed; to be made before they are written.
+    pub(super) fn claim(&self, files: impl Iterator<Item = Digest>) -> Claim {
+        let files: Vec<Digest> = files.collect();
+        let mut claimed = self.claims.lock();
+        for file in &files {
+            *claimed.entry(*file).or_default() += 1;
+        }
+        drop(claimed);
+        Claim { files, claims: Arc::clone(&self.claims) }
+    }
+
+    /// Removes the file unless somebody needs it; answers whether it did.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be seen, or the file not be removed.
+    pub(super) fn remove_unused(&self, name: FileName, table: &Table) -> Result<bool, StoreError> {
+        // Whoever comes to need it meanwhile waits for this, and then writes it anew.
+        let claimed = self.claims.lock();
+        if name.is_used(&claimed, table)? {
+            return Ok(false);
+        }
+        match fs::remove_file(self.path(name)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// Removes every file that nobody needs, and what a crash left half written; answers how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the files cannot be listed, or one not be removed.
+    pub(super) fn remove_orphans(&self, table: &Table) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for folder in fs::read_dir(&self.dir).map_err(unavailable)? {
+            let folder = folder.map_err(unavailable)?.path();
+            if !folder.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(folder).map_err(unavailable)? {
+                let path = file.map_err(unavailable)?.path();
+                removed += u64::from(self.remove_orphan(&path, table)?);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn remove_orphan(&self, path: &Path, table: &Table) -> Result<bool, StoreError> {
+        let text = path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+        if let Some((digest, _)) = text.split_once(UNFINISHED) {
+            // What is being written is claimed.
+            let (Ok(digest), claimed) = (digest.parse::<Digest>(), self.claims.lock()) else {
+                return Ok(false);
+            };
+            return if claimed.contains_key(&digest) {
+                Ok(false)
+            } else {
+                fs::remove_file(path).map_err(unavailable).map(|()| true)
+            };
+        }
+        let content = text.parse().ok().map(FileName::Content);
+        let Some(name) = content.or_else(|| text.parse().ok().map(FileName::Invocation)) else {
+            return Ok(false);
+        };
+        self.remove_unused(name, table)
     }
 
     pub(super) fn path(&self, name: FileName) -> PathBuf {
@@ -114,7 +249,9 @@ fn write_synced(path: &Path, bytes: &[u8], number: u64) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|file| file.len() == bytes.len() as u64) {
         return File::open(folder)?.sync_all();
     }
-    let temporary = path.with_extension(format!("new-{number}"));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!("{UNFINISHED}{number}"));
+    let temporary = PathBuf::from(temporary);
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -173,6 +310,7 @@ mod tests {
                 address: None,
                 output: Output { stdout, stderr: StreamSummary::default() },
                 resolution: None,
+                output_removed: None,
             }
         };
         let hosts = [ended("a"), ended("b"), ended("c")];

@@ -6,7 +6,8 @@ use lictor_core::{clock::Timestamp, digest::Digest, invocation::Invocation, merk
 
 use super::{
     batch::{self, Op, value},
-    keys,
+    index, keys,
+    outputs::Claim,
     table::entry,
 };
 use crate::{
@@ -49,6 +50,8 @@ pub(super) struct Planned {
     pub(super) leaves: Vec<(Vec<u8>, Digest)>,
     /// Kept output that goes to files before the commit.
     pub(super) files: HashMap<Digest, Vec<u8>>,
+    /// Keeps those files from being removed until the records that name them can be seen.
+    pub(super) claim: Option<Claim>,
     /// Keys that this change removes: they are absent for its later writes.
     removed: HashSet<Vec<u8>>,
 }
@@ -98,6 +101,30 @@ impl Planned {
                 self.invocation(&invocation, Expected::Absent)
             }
             Write::UpdateInvocation(invocation) => self.invocation(&invocation, replaces(invocation.version)),
+            Write::PutEnded(ended) => {
+                let expected = if ended.version == 1 { Expected::Absent } else { replaces(ended.version) };
+                self.expect(keys::ended(ended.job), expected, || format!("the end of job {}", ended.job));
+                self.ops.push(Op { key: keys::ended(ended.job), value: Some(index::encode(&ended)) });
+                Ok(())
+            }
+            Write::RemoveJob { ended, version } => {
+                self.remove(keys::job(ended.job), version, || format!("job {}", ended.job));
+                self.remove(keys::ended(ended.job), ended.version, || {
+                    format!("the end of job {}", ended.job)
+                });
+                Ok(())
+            }
+            Write::RemoveInvocation { id, job, host, attempt, version } => {
+                self.remove(keys::invocation(id), version, || format!("invocation {id}"));
+                self.ops.push(Op { key: keys::of_job_host(job, &host, attempt), value: None });
+                self.ops.push(Op { key: keys::open(id), value: None });
+                Ok(())
+            }
+            Write::RemoveKey(bound) => {
+                let what = || format!("idempotency key {}", bound.key.as_str());
+                self.remove(keys::bound(&bound), bound.expires_at.as_micros(), what);
+                Ok(())
+            }
             Write::PutAgent(agent) => {
                 let expected = if agent.version == 1 { Expected::Absent } else { replaces(agent.version) };
                 let what = || format!("agent {}/{}", agent.site, agent.name);
@@ -162,19 +189,26 @@ impl Planned {
                 let (key, record) = (keys::freeze(freeze.id), FreezeRecord::from(&freeze));
                 self.put(key, Expected::Absent, IN_FORCE, &record, || format!("freeze {}", freeze.id))
             }
-            Write::RemoveFreeze(id) => self.remove(keys::freeze(id), IN_FORCE, format!("freeze {id}")),
+            Write::RemoveFreeze(id) => {
+                self.remove(keys::freeze(id), IN_FORCE, || format!("freeze {id}"));
+                Ok(())
+            }
             Write::PutErasure(erasure) => {
                 let (key, record) = (keys::erasure(erasure.id), ErasureRecord::from(&erasure));
                 self.put(key, Expected::Absent, IN_FORCE, &record, || format!("erasure {}", erasure.id))
             }
-            Write::RemoveErasure(id) => self.remove(keys::erasure(id), IN_FORCE, format!("erasure {id}")),
+            Write::RemoveErasure(id) => {
+                self.remove(keys::erasure(id), IN_FORCE, || format!("erasure {id}"));
+                Ok(())
+            }
             Write::PutHold(hold) => {
                 let expected = if hold.version == 1 { Expected::Absent } else { replaces(hold.version) };
                 let (key, record) = (keys::hold(hold.id), HoldRecord::from(&hold));
                 self.put(key, expected, hold.version, &record, || format!("hold {}", hold.id))
             }
             Write::RemoveHold(hold) => {
-                self.remove(keys::hold(hold.id), hold.version, format!("hold {}", hold.id))
+                self.remove(keys::hold(hold.id), hold.version, || format!("hold {}", hold.id));
+                Ok(())
             }
             Write::ErasePayloads(ranges) => {
                 self.erases = true;
@@ -197,6 +231,7 @@ impl Planned {
         } else {
             let digest = Digest::of(&kept);
             self.files.insert(digest, kept);
+            self.ops.push(Op { key: keys::file_use(digest, invocation.id), value: Some(Vec::new()) });
             OutputPlace::SharedFile(digest)
         };
         let record = InvocationRecord::new(invocation, place);
@@ -205,11 +240,14 @@ impl Planned {
         })
     }
 
-    /// Removes what must be there in this version.
-    fn remove(&mut self, key: Vec<u8>, version: u64, what: String) -> Result<(), StoreError> {
-        self.expectations.push(Expectation { key: key.clone(), expected: Expected::Version(version), what });
+    fn expect(&mut self, key: Vec<u8>, expected: Expected, what: impl FnOnce() -> String) {
+        self.expectations.push(Expectation { key, expected, what: what() });
+    }
+
+    /// Removes what has this version.
+    fn remove(&mut self, key: Vec<u8>, version: u64, what: impl FnOnce() -> String) {
+        self.expect(key.clone(), Expected::Version(version), what);
         self.ops.push(Op { key, value: None });
-        Ok(())
     }
 
     fn put<R: serde::Serialize>(
@@ -221,7 +259,7 @@ impl Planned {
         what: impl FnOnce() -> String,
     ) -> Result<(), StoreError> {
         if !self.removed.remove(&key) {
-            self.expectations.push(Expectation { key: key.clone(), expected, what: what() });
+            self.expect(key.clone(), expected, what);
         }
         self.ops.push(Op { key, value: Some(value(version, &encode(record)?)) });
         Ok(())

@@ -14,7 +14,7 @@ use lictor_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{corrupt, parse};
+use super::{corrupt, parse, retention::OutputRemovedV1};
 use crate::{KeptOutput, KeptStream, StoreError};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub(crate) struct InvocationV1 {
     /// is named by the invocation, as it was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output_file: Option<String>,
+    /// Absent while what it printed is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_removed: Option<OutputRemovedV1>,
 }
 
 const fn first_wave() -> u32 {
@@ -175,6 +178,7 @@ impl InvocationRecord {
                 OutputPlace::SharedFile(digest) => Some(digest.to_string()),
                 OutputPlace::Record | OutputPlace::OwnFile => None,
             },
+            output_removed: invocation.output_removed.as_ref().map(Into::into),
         }))
     }
 
@@ -230,6 +234,7 @@ impl InvocationRecord {
                 None => Guard::Journal,
                 Some(text) => Guard::parse(text).ok_or_else(|| corrupt("unknown guard"))?,
             },
+            output_removed: v1.output_removed.as_ref().map(Into::into),
         })
     }
 }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use lictor_certs::{cosignature::WitnessKey, signer::SigningKey};
 use lictor_core::{
+    actor::Actor,
     approval::Term,
     audit::{
-        ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, ErasureEvent, SignedRefusal, WitnessEvent,
+        ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, ErasureEvent, RetentionEvent, SignedRefusal,
+        WitnessEvent,
     },
     clock::Timestamp,
     content::Content,
@@ -23,6 +25,7 @@ use lictor_core::{
     outcome::Outcome,
     output::Output,
     principal::{Identity, Principal, PrincipalKind, Via},
+    retention::RetentionLimit,
     rollout::{HaltReason, Rollout},
 };
 
@@ -47,6 +50,12 @@ fn site() -> SiteName {
 fn agent() -> AgentName {
     AgentName::new("a-1").unwrap()
 }
+fn actor() -> Option<Actor> {
+    Some(Actor { service: PrincipalName::new("mcp").unwrap(), token: "t-1".into() })
+}
+fn origin() -> Origin {
+    Origin { actor: actor(), ..Origin::new(Via::Mcp, "test 1") }
+}
 
 fn invocation() -> Invocation {
     Invocation {
@@ -64,6 +73,7 @@ fn invocation() -> Invocation {
         address: None,
         output: Output::default(),
         resolution: None,
+        output_removed: None,
         wave: 1,
         guard: Guard::default(),
     }
@@ -107,7 +117,7 @@ fn asked() -> [AuditEvent; 2] {
         AuditEvent::JobSubmitted {
             job: JOB,
             principal: principal(),
-            origin: Origin::new(Via::Cli, "test 1"),
+            origin: origin(),
             target: Target::Hosts(vec![host()]),
             command,
             context: context.clone(),
@@ -117,7 +127,7 @@ fn asked() -> [AuditEvent; 2] {
         },
         AuditEvent::RequestDenied {
             principal: principal(),
-            origin: Origin::new(Via::Cli, "test 1"),
+            origin: origin(),
             target: Target::Hosts(vec![host()]),
             command: "rm".into(),
             context,
@@ -181,10 +191,10 @@ fn of_invocations() -> Vec<AuditEvent> {
 
 fn of_jobs() -> Vec<AuditEvent> {
     vec![
-        AuditEvent::CancelRequested { job: JOB, by: principal() },
-        AuditEvent::JobPaused { job: JOB, by: principal() },
-        AuditEvent::JobResumed { job: JOB, by: principal() },
-        AuditEvent::JobHalted { job: JOB, reason: HaltReason::Aborted, by: None },
+        AuditEvent::CancelRequested { job: JOB, by: principal(), actor: actor() },
+        AuditEvent::JobPaused { job: JOB, by: principal(), actor: actor() },
+        AuditEvent::JobResumed { job: JOB, by: principal(), actor: actor() },
+        AuditEvent::JobHalted { job: JOB, reason: HaltReason::Aborted, by: None, actor: actor() },
         AuditEvent::WaveEnded { job: JOB, wave: 1, soak_until: AT },
         AuditEvent::HealthCheckStarted { job: JOB, wave: 1, check: JOB },
         AuditEvent::WaveBegun { job: JOB, wave: 2 },
@@ -295,6 +305,16 @@ fn of_payloads() -> Vec<AuditEvent> {
     events.into_iter().map(|event| AuditEvent::Erasure(Box::new(event))).collect()
 }
 
+fn of_retention() -> Vec<AuditEvent> {
+    let limit = RetentionLimit::Age(Duration::from_secs(30 * 86_400));
+    let events = [
+        RetentionEvent::OutputsRemoved { job: JOB, count: 1, bytes: 1, limit },
+        RetentionEvent::JobsRemoved { jobs: vec![JOB], invocations: 1, limit },
+        RetentionEvent::KeysRemoved { count: 1 },
+    ];
+    events.into_iter().map(|event| AuditEvent::Retention(Box::new(event))).collect()
+}
+
 /// One event of every kind.
 pub(super) fn every_kind() -> Vec<AuditEvent> {
     [
@@ -305,6 +325,7 @@ pub(super) fn every_kind() -> Vec<AuditEvent> {
         of_approvals(),
         of_payloads(),
         of_witnesses(),
+        of_retention(),
     ]
     .concat()
 }

@@ -39,6 +39,9 @@ pub(crate) struct StreamDocument {
     gaps: Vec<GapDocument>,
     /// Where to read on; absent at the end.
     next_offset: Option<u64>,
+    /// When and why what was printed was removed; absent while it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,6 +109,7 @@ impl StreamDocument {
             parts: kept.parts.iter().map(|part| PartDocument::new(part.offset, &part.bytes)).collect(),
             gaps: gaps.map(|gap| GapDocument { from: gap.from, to: gap.to, bytes: gap.bytes() }).collect(),
             next_offset: kept.has_more().then(|| kept.next()),
+            removed: kept.removed.map(|removed| removed.to_string()),
         }
     }
 }

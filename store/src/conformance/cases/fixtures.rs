@@ -93,6 +93,7 @@ pub(super) fn invocation(job: &Job, host: &str) -> Invocation {
         address: None,
         output: Output::default(),
         resolution: None,
+        output_removed: None,
         wave: 2,
         guard: Guard::Host,
     }
