@@ -151,6 +151,7 @@ mod tests {
             stderr: StreamCounts::default(),
             resolution: None,
             guard: lictor_core::guard::Guard::Journal,
+            redactions: 0,
             wave: 1,
         }
     }

@@ -133,6 +133,8 @@ pub struct InvocationView {
     pub wave: u32,
     /// What kept it from starting twice.
     pub guard: Guard,
+    /// How many secrets its site masked in what the host said.
+    pub redactions: u64,
 }
 
 /// What is known of a stream without its bytes.
@@ -289,6 +291,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             resolution,
             wave,
             guard,
+            redactions,
         } = wire;
         let pb::Output { stdout, stderr } = output.unwrap_or_default();
         let (phase, outcome) = (Phase::from_wire(phase)?, outcome.map(Outcome::try_from).transpose()?);
@@ -314,6 +317,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             resolution: resolution.map(Outcome::try_from).transpose()?,
             wave,
             guard: guard_from_wire("invocation.guard", guard)?,
+            redactions,
         })
     }
 }

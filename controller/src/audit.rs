@@ -245,5 +245,6 @@ fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {
         resolution: None,
         wave: 1,
         guard: Guard::default(),
+        redactions: 0,
     }
 }

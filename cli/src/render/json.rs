@@ -117,6 +117,7 @@ pub(crate) struct InvocationDocument {
     stderr_sha256: Option<String>,
     resolution: Option<String>,
     guard: &'static str,
+    redactions: u64,
     #[serde(flatten)]
     text: Option<OutputDocument>,
 }
@@ -233,6 +234,7 @@ impl InvocationDocument {
             stderr_sha256: view.stderr.digest.map(|d| d.to_string()),
             resolution: view.resolution.as_ref().map(ToString::to_string),
             guard: view.guard.as_str(),
+            redactions: view.redactions,
             text: output,
         }
     }

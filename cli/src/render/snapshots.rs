@@ -79,6 +79,7 @@ fn invocation(alias: &str, outcome: Option<Outcome>) -> InvocationView {
         wave: 1,
         resolution: None,
         guard: Guard::Journal,
+        redactions: 0,
     }
 }
 

@@ -32,5 +32,6 @@ pub fn invocation_to_wire(invocation: &Invocation, show_address: bool) -> pb::In
         resolution: invocation.resolution.as_ref().map(Into::into),
         wave: invocation.wave,
         guard: pb::Guard::from(invocation.guard).into(),
+        redactions: invocation.redactions,
     }
 }

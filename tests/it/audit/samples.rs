@@ -63,6 +63,7 @@ fn invocation() -> Invocation {
         resolution: None,
         wave: 1,
         guard: Guard::default(),
+        redactions: 2,
     }
 }
 

@@ -95,6 +95,7 @@ pub(super) fn invocation(job: &Job, host: &str) -> Invocation {
         resolution: None,
         wave: 2,
         guard: Guard::Host,
+        redactions: 3,
     }
 }
 
