@@ -18,6 +18,8 @@ pub(super) struct Literals {
     /// `None`: there are none.
     automaton: Option<NFA>,
     start: StateID,
+    /// Whether one begins with a byte.
+    begins: [bool; 256],
     /// What each is.
     kinds: Vec<Kind>,
     /// How many bytes have matched in each state, by state.
@@ -51,8 +53,9 @@ impl Literals {
     pub(super) fn wrapped(literals: BTreeMap<Vec<u8>, Kind>) -> Result<Self, TooMuch> {
         Self::build(literals, true)
     }
-    const fn none() -> Self {
-        Self { automaton: None, start: StateID::ZERO, kinds: Vec::new(), depths: Vec::new(), wrapped: false }
+    fn none() -> Self {
+        let (kinds, depths) = (Vec::new(), Vec::new());
+        Self { automaton: None, start: StateID::ZERO, begins: [false; 256], kinds, depths, wrapped: false }
     }
 
     fn build(literals: BTreeMap<Vec<u8>, Kind>, wrapped: bool) -> Result<Self, TooMuch> {
@@ -72,9 +75,14 @@ impl Literals {
         }
         depths.sort_unstable();
         depths.dedup();
+        let mut begins = [false; 256];
+        for first in literals.keys().filter_map(|literal| literal.first()) {
+            begins[usize::from(*first)] = true;
+        }
         Ok(Self {
             automaton: Some(automaton),
             start,
+            begins,
             kinds: literals.into_values().collect(),
             depths,
             wrapped,
@@ -83,9 +91,7 @@ impl Literals {
 
     /// Whether none begins with `byte`.
     pub(super) fn begins_nothing(&self, byte: u8) -> bool {
-        self.automaton
-            .as_ref()
-            .is_none_or(|automaton| automaton.next_state(Anchored::No, self.start, byte) == self.start)
+        !self.begins[usize::from(byte)]
     }
 
     fn depth(&self, state: StateID) -> u64 {
@@ -108,6 +114,9 @@ impl Trail {
 
     /// Takes the byte at `at`; gives the longest literal that ends with it.
     pub(super) fn step(&mut self, literals: &Literals, byte: u8, at: u64) -> Option<Found> {
+        if self.state == literals.start && !literals.begins[usize::from(byte)] {
+            return None;
+        }
         let automaton = literals.automaton.as_ref()?;
         if literals.wrapped && matches!(byte, b'\n' | b'\r') {
             self.note_break(literals, at);

@@ -52,18 +52,8 @@ impl Masker {
         let mut out = Vec::with_capacity(bytes.len());
         out.extend_from_slice(dull);
         for piece in rest.chunks(RELEASE_EVERY) {
-            let mut rest = piece;
-            while !rest.is_empty() {
-                let (dull, after) = rest.split_at(self.skip(rest));
-                out.extend_from_slice(dull);
-                rest = after;
-                let Some((byte, after)) = rest.split_first() else { break };
-                self.take(*byte);
-                rest = after;
-                if self.nothing_under_way() {
-                    self.cover.release(self.position, &mut out);
-                }
-            }
+            self.cover.hold(piece);
+            piece.iter().for_each(|byte| self.take(*byte));
             self.cover.release(self.safe(), &mut out);
         }
         Cow::Owned(out)
@@ -88,12 +78,12 @@ impl Masker {
         if !self.cover.idle() || !self.nothing_under_way() {
             return 0;
         }
-        let mut count = 0;
-        while let Some(byte) = bytes.get(count)
-            && self.redactor.dull[usize::from(*byte)]
-        {
-            count += 1;
-        }
+        let dull = |byte: &u8| self.redactor.dull[usize::from(*byte)];
+        let count = match bytes {
+            // One byte again and again is one comparison.
+            [first, rest @ ..] if dull(first) && bytes.starts_with(rest) => bytes.len(),
+            _ => bytes.iter().take_while(|byte| dull(byte)).count(),
+        };
         if let Some(last) = count.checked_sub(1).and_then(|last| bytes.get(last)) {
             self.scan.skip(*last);
             self.cover.skip(count as u64);
@@ -104,12 +94,13 @@ impl Masker {
 
     fn take(&mut self, byte: u8) {
         let (at, redactor) = (self.position, &self.redactor);
-        self.cover.hold(&[byte]);
         self.scan.step(&redactor.patterns, byte, at, &mut self.found);
         let plain = self.plain.step(&redactor.plain, byte, at);
         let wrapped = self.wrapped.step(&redactor.wrapped, byte, at);
         self.position = at + 1;
-        self.cover_found();
+        if !self.found.is_empty() {
+            self.cover_found();
+        }
         for literal in [plain, wrapped].into_iter().flatten() {
             self.cover.cover(literal.start, self.position, literal.kind);
         }
