@@ -8,7 +8,7 @@ use std::{
 
 use lictor_core::name::HostAlias;
 
-use crate::site::Host;
+use crate::{redact::Redaction, site::Host};
 
 pub mod examples;
 pub mod limits;
@@ -17,6 +17,7 @@ pub(crate) mod file;
 pub(crate) mod hosts;
 
 mod jumps;
+mod redaction;
 
 use limits::ConnectionLimits;
 
@@ -53,6 +54,8 @@ pub struct SiteFiles {
     pub known_hosts: PathBuf,
     /// What no controller may have run here; the policy language.
     pub floor: Option<PathBuf>,
+    /// What is masked in what hosts say, beside the credentials.
+    pub redaction: Redaction,
 }
 
 /// One thing that is wrong with a file.

@@ -28,6 +28,8 @@ pub(crate) struct Ended {
     pub(crate) evidence: Option<Evidence>,
     /// What kept it from starting twice.
     pub(crate) guard: Guard,
+    /// How many secrets were masked in what its host said.
+    pub(crate) redactions: u64,
 }
 
 /// Where the kept output is.
@@ -62,8 +64,17 @@ impl Ended {
     pub(crate) fn not_run(invocation: InvocationId, outcome: Outcome, now: Timestamp) -> Self {
         let output = Kept::Inline(Output::default());
         let address = String::new();
-        let guard = Guard::Journal;
-        Self { invocation, outcome, started_at: None, ended_at: now, address, output, evidence: None, guard }
+        Self {
+            invocation,
+            outcome,
+            started_at: None,
+            ended_at: now,
+            address,
+            output,
+            evidence: None,
+            guard: Guard::Journal,
+            redactions: 0,
+        }
     }
     /// The result as it is sent.
     pub(crate) fn to_wire(&self) -> pb::InvocationResult {
@@ -81,6 +92,7 @@ impl Ended {
             output_inline,
             evidence: self.evidence.as_ref().map(evidence::to_wire),
             guard: pb::Guard::from(self.guard).into(),
+            redactions: self.redactions,
         }
     }
     pub(crate) const fn is_spooled(&self) -> bool {

@@ -63,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) address: String,
     pub(crate) output: Output,
+    /// How many secrets were masked in it.
+    pub(crate) redactions: u64,
     pub(crate) guard: Guard,
     /// What it was last judged by.
     pub(crate) basis: Basis,
@@ -183,9 +185,9 @@ impl Runner {
         let host = admitted.host().clone();
         let run = self.execute(admitted, ticket, stop).await;
         drop(permit);
-        tracing::debug!(invocation = %id, %host, outcome = %run.outcome, "ended");
         let basis = run.basis;
         let ended = self.keep(id, run).await;
+        tracing::debug!(invocation = %id, %host, outcome = %ended.outcome, "ended");
         self.end(self.witness.prove(ended, &basis)).await;
     }
 
@@ -342,9 +344,11 @@ impl Runner {
             return Run { address, ..Run::not_run(outcome, admitted.basis()) };
         };
         let feeding = input.zip(given).map(|(input, given)| stdin::Feeding::start(input, given));
-        let (outcome, output) = drive::Drive::new(self, admitted, session, feeding, stop).run_to_end().await;
+        let drive = drive::Drive::new(self, admitted, session, feeding, stop);
+        let (outcome, output, redactions) = drive.run_to_end().await;
         let started_at = (outcome.ran() != lictor_core::outcome::Ran::NotRun).then_some(started_at);
-        Run { outcome, started_at, address, output, guard: Guard::Journal, basis: admitted.basis() }
+        let (guard, basis) = (Guard::Journal, admitted.basis());
+        Run { outcome, started_at, address, output, redactions, guard, basis }
     }
 
     /// Writes an end down, then queues its report.
@@ -378,7 +382,7 @@ impl Runner {
 impl Run {
     pub(crate) fn not_run(outcome: Outcome, basis: Basis) -> Self {
         let (address, output, guard) = (String::new(), Output::default(), Guard::Journal);
-        Self { outcome, started_at: None, address, output, guard, basis }
+        Self { outcome, started_at: None, address, output, redactions: 0, guard, basis }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The agent of one site: takes signed grants over its link, runs them on the hosts near it, reports how they ended.
 //!
 //! The path of an invocation is the order of these files: [`link`] → [`admit`] → [`journal`] → [`ssh`] → [`exec`] →
-//! [`output`]. What is shared is [`work`], and what operators have [`frozen`]; what the site's owner says is [`site`], read from the files that [`config`]
+//! [`output`], where secrets are [`redact`]ed. What is shared is [`work`], and what operators have [`frozen`]; what the site's owner says is [`site`], read from the files that [`config`]
 //! names, with its [`secrets`]. An agent gets its identity by [`enroll`]; what it refuses it proves with [`evidence`]; what it
 //! has seen of the audit log it keeps as a [`witness`].
 
@@ -11,6 +11,7 @@ mod content;
 pub mod enroll;
 pub mod evidence;
 pub mod inventory;
+pub mod redact;
 pub mod secrets;
 pub mod site;
 pub mod ssh;

@@ -2,5 +2,6 @@
 
 pub(crate) mod budget;
 pub(crate) mod live;
+pub(crate) mod streams;
 pub(crate) mod uplink;
 pub(crate) mod upload;

@@ -13,6 +13,8 @@ use lictor_core::secret::Secret;
 use russh::keys::{self, PrivateKey};
 use zeroize::Zeroizing;
 
+use crate::redact::{Kind, Literal};
+
 /// Largest key or password file, in bytes; an encrypted P-521 key is below 4 KiB.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
@@ -93,7 +95,8 @@ fn read(source: CredentialSource) -> Result<Credential, SecretError> {
     }
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+/// The text of a file that only its owner can read.
+pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     let wrong = |what: &dyn fmt::Display| SecretError(format!("{}: {what}", path.display()));
     let meta = fs::metadata(path).map_err(|e| wrong(&e))?;
     // Opening a pipe waits for whoever writes to it, maybe for ever.
@@ -111,6 +114,24 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     // The bound holds also for a file that grew since.
     file.take(MAX_SECRET_BYTES).read_to_string(&mut text).map_err(|e| wrong(&e))?;
     Ok(text)
+}
+
+/// What must not be seen of a credential: nothing of an ssh-agent, which keeps its keys to itself.
+pub(crate) fn literals(source: &CredentialSource) -> Result<Vec<Literal>, SecretError> {
+    let kind = Kind::CREDENTIAL;
+    Ok(match source {
+        CredentialSource::KeyFile { key, passphrase } => {
+            let text = read_file(key)?;
+            let mut literals = vec![Literal::Key(kind, Secret::new(text.as_bytes().to_vec()))];
+            if let Some(passphrase) = passphrase {
+                literals.push(Literal::Text(kind, read_line(passphrase)?));
+            }
+            literals
+        }
+        CredentialSource::SshAgent(_) => Vec::new(),
+        CredentialSource::PasswordFile(path) => vec![Literal::Text(kind, read_line(path)?)],
+        CredentialSource::Password(password) => vec![Literal::Text(kind, password.clone())],
+    })
 }
 
 /// A file's text without the line end that editors add.
@@ -143,6 +164,20 @@ fn read_key(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, Secr
     }
 }
 
+// === impl CredentialSource ===
+
+impl CredentialSource {
+    /// The files that hold it.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let (one, other) = match self {
+            Self::KeyFile { key, passphrase } => (Some(key), passphrase.as_ref()),
+            Self::PasswordFile(path) => (Some(path), None),
+            Self::SshAgent(_) | Self::Password(_) => (None, None),
+        };
+        one.into_iter().chain(other).map(PathBuf::as_path)
+    }
+}
+
 // === impl Credential ===
 
 impl fmt::Debug for Credential {
@@ -167,6 +202,33 @@ impl std::error::Error for SecretError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_holds_a_secret_prints_it() {
+        let secret = || Secret::new(b"hunter2-hunter2".to_vec());
+        let key = PrivateKey::random(&mut rand::rng(), keys::Algorithm::Ed25519).unwrap();
+        let text = key.to_openssh(keys::ssh_key::LineEnding::LF).unwrap();
+        let source = CredentialSource::Password(secret());
+        let literals = [
+            Literal::Text(Kind::CREDENTIAL, secret()),
+            Literal::Key(Kind::CREDENTIAL, Secret::new(text.as_bytes().to_vec())),
+        ];
+        let patterns = Arc::new(crate::redact::Patterns::new(&[]).unwrap());
+        let redactor = Arc::new(crate::redact::Redactor::new(&literals, patterns).unwrap());
+        let mut masker = crate::redact::Masker::new(Arc::clone(&redactor));
+        masker.push(b"hunter2-hun");
+        let held = FileSecrets(BTreeMap::from([("a".to_owned(), source.clone())]));
+        let (password, key) = (Credential::Password(secret()), Credential::Key(Arc::new(key)));
+        let printed = format!("{source:?}{held:?}{literals:?}{redactor:?}{masker:?}{password:?}{key:?}");
+        let numbers = format!("{:?}", &b"hunter2"[..]);
+        assert!(
+            !printed.contains("hunter") && !printed.contains(numbers.trim_matches(['[', ']'])),
+            "{printed}"
+        );
+        for line in text.lines().filter(|line| !line.starts_with('-')) {
+            assert!(!printed.contains(line), "{printed}");
+        }
+    }
 
     #[test]
     fn what_is_not_a_regular_file_is_refused_without_opening_it() {

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::MetadataExt as _,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::{Problem, Problems, SiteFiles, file, hosts},
+    redact::{Known, Redactor},
     secrets::FileSecrets,
     ssh::known_hosts::{KnownHosts, file_name},
 };
@@ -75,12 +77,13 @@ pub struct Site {
 pub struct LiveSite {
     files: SiteFiles,
     current: ArcSwap<Site>,
+    known: Known,
     seen: Mutex<Seen>,
     changed: watch::Sender<u64>,
 }
 
 /// What tells one version of a file from another; `None`: there is no such file.
-type Stamp = Option<(u64, u64, [i64; 4])>;
+pub(crate) type Stamp = Option<(u64, u64, [i64; 4])>;
 
 /// The versions of hosts, credentials, known_hosts and floor.
 type Stamps = [Stamp; 4];
@@ -126,8 +129,9 @@ impl Site {
         let hosts = names.map(|names| hosts::load_hosts(&files.hosts, &names).map_err(&mut keep).ok());
         let known_hosts = load_known_hosts(files).map_err(&mut keep).ok();
         let floor = load_floor(files).map_err(&mut keep).ok();
-        match (hosts.flatten(), credentials, known_hosts, floor) {
-            (Some(hosts), Some(credentials), Some(known_hosts), Some(floor)) => {
+        let redacted = files.redaction.read_secrets().map_err(&mut keep).ok();
+        match (hosts.flatten(), credentials, known_hosts, floor, redacted) {
+            (Some(hosts), Some(credentials), Some(known_hosts), Some(floor), Some(_)) => {
                 Ok(Self { generation, hosts, secrets: FileSecrets(credentials), known_hosts, floor })
             }
             _ => Err(problems),
@@ -176,12 +180,24 @@ impl LiveSite {
         let in_force = stamps(&files).map(Some);
         let seen = Mutex::new(Seen { in_force, complained: None });
         let site = Site::load(&files, 1)?;
-        Ok(Self { files, current: ArcSwap::from_pointee(site), seen, changed: watch::Sender::new(1) })
+        let known = Known::load(files.redaction.clone(), &site.secrets, site.generation)?;
+        Ok(Self { files, current: ArcSwap::from_pointee(site), known, seen, changed: watch::Sender::new(1) })
     }
 
     /// The newest good snapshot.
     pub fn current(&self) -> Arc<Site> {
         self.current.load_full()
+    }
+
+    /// What is masked in what hosts say.
+    pub fn redactor(&self) -> Arc<Redactor> {
+        self.known.redactor()
+    }
+
+    /// Looks at the files with secrets: one that was just logged in with may be new.
+    pub(crate) fn follow_secrets(&self) {
+        let site = self.current();
+        self.known.follow(&site.secrets, site.generation);
     }
 
     /// Tells of each new snapshot by its generation.
@@ -192,6 +208,11 @@ impl LiveSite {
     /// Looks at the files; each that changed and reads well takes effect, one that does not is logged once and tried
     /// again at every look.
     pub fn reload_if_changed(&self) {
+        self.reload_site_if_changed();
+        self.follow_secrets();
+    }
+
+    fn reload_site_if_changed(&self) {
         let now = stamps(&self.files);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.in_force == now.map(Some) {
@@ -272,14 +293,16 @@ impl Seen {
 }
 
 fn stamps(files: &SiteFiles) -> Stamps {
-    [Some(&files.hosts), Some(&files.credentials), Some(&files.known_hosts), files.floor.as_ref()].map(
-        |path| {
-            let meta = fs::metadata(path?).ok()?;
-            // The time of change cannot be set back, as that of writing can.
-            let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
-            Some((meta.ino(), meta.len(), times))
-        },
-    )
+    [Some(&files.hosts), Some(&files.credentials), Some(&files.known_hosts), files.floor.as_ref()]
+        .map(|path| stamp(path?))
+}
+
+/// Which version of a file is there.
+pub(crate) fn stamp(path: &Path) -> Stamp {
+    let meta = fs::metadata(path).ok()?;
+    // The time of change cannot be set back, as that of writing can.
+    let times = [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()];
+    Some((meta.ino(), meta.len(), times))
 }
 
 #[cfg(test)]
@@ -306,6 +329,7 @@ mod tests {
             credentials: dir.join("credentials.yml"),
             known_hosts: dir.join("known_hosts"),
             floor: Some(dir.join("floor.yml")),
+            redaction: crate::redact::Redaction::of_tokens().unwrap(),
         };
         LiveSite::load(files).unwrap_or_else(|problems| panic!("{problems}"))
     }

@@ -152,6 +152,7 @@ mod tests {
             resolution: None,
             output_removed: None,
             guard: lictor_core::guard::Guard::Journal,
+            redactions: 0,
             wave: 1,
         }
     }

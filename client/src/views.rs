@@ -136,6 +136,8 @@ pub struct InvocationView {
     pub guard: Guard,
     /// What it printed is no longer kept.
     pub output_removed: Option<OutputRemoved>,
+    /// How many secrets its site masked in what the host said.
+    pub redactions: u64,
 }
 
 /// What is known of a stream without its bytes.
@@ -293,6 +295,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             wave,
             guard,
             output_removed,
+            redactions,
         } = wire;
         let pb::Output { stdout, stderr } = output.unwrap_or_default();
         let (phase, outcome) = (Phase::from_wire(phase)?, outcome.map(Outcome::try_from).transpose()?);
@@ -319,6 +322,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             wave,
             guard: guard_from_wire("invocation.guard", guard)?,
             output_removed: output_removed.map(TryInto::try_into).transpose()?,
+            redactions,
         })
     }
 }

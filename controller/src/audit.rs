@@ -246,5 +246,6 @@ fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {
         output_removed: None,
         wave: 1,
         guard: Guard::default(),
+        redactions: 0,
     }
 }

@@ -103,6 +103,8 @@ pub struct Invocation {
     pub resolution: Option<Outcome>,
     /// What kept it from starting twice, as its agent reported.
     pub guard: Guard,
+    /// How many secrets its agent masked in what the host said; the output is what is left.
+    pub redactions: u64,
 }
 
 // === impl InvocationState ===

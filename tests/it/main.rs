@@ -3,6 +3,7 @@
 
 mod approvals;
 mod audit;
+mod canaries;
 mod content;
 mod demo;
 mod documentation;

@@ -83,6 +83,7 @@ impl FakeAgent {
             output: Some(pb::Output::default()),
             output_inline: true,
             guard: pb::Guard::Journal.into(),
+            redactions: 0,
             evidence: None,
         };
         Ok(self.out.send(message(Out::Results(pb::Results { results: vec![result] }))).await?)

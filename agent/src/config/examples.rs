@@ -14,6 +14,11 @@ credentials: credentials.yml
 known_hosts: known_hosts
 # What no controller may ever have run here. Leave it out to trust the controller's policy alone.
 floor: floor.yml
+# Secrets are masked in what hosts say, before it leaves this site: every credential of the file above, and tokens of
+# well-known formats, always. Name what else is secret here:
+# redact:
+#   secrets_file: redact.txt           # one secret a line, at least 6 bytes each; chmod 600
+#   patterns: ['acme-[0-9a-f]{32}']    # regular expressions that begin with fixed letters
 # Commands that run at once.
 max_concurrency: 256
 # SSH connections are kept for the next command. What is written here is what holds without it.

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::{
     AgentConfig, DEFAULT_CONCURRENCY, MAX_CONCURRENCY, Problem, Problems, SiteFiles,
     limits::{ConnectionKeys, number},
+    redaction::{self, RedactKeys},
 };
 use crate::secrets::CredentialSource;
 
@@ -32,6 +33,7 @@ struct AgentFile {
     credentials: PathBuf,
     known_hosts: PathBuf,
     floor: Option<PathBuf>,
+    redact: Option<RedactKeys>,
     max_concurrency: Option<Spanned<usize>>,
     max_connections: Option<Spanned<usize>>,
     max_connections_per_host: Option<Spanned<usize>>,
@@ -163,6 +165,7 @@ pub(super) fn load_agent(path: &Path) -> Result<AgentConfig, Problems> {
     }
     .check(&mut wrong);
     let at = |p: &Path| resolve(directory(path), p);
+    let Some(redaction) = redaction::check(file.redact, at, &mut wrong) else { return Err(problems) };
     problems.or(AgentConfig {
         controller: file.controller.value,
         state_dir: at(&file.state_dir),
@@ -172,6 +175,7 @@ pub(super) fn load_agent(path: &Path) -> Result<AgentConfig, Problems> {
             credentials: at(&file.credentials),
             known_hosts: at(&file.known_hosts),
             floor: file.floor.as_deref().map(at),
+            redaction,
         },
         max_concurrency,
         connections,

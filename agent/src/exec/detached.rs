@@ -41,7 +41,8 @@ use crate::{
         session::{Event, Session},
     },
 };
-use follow::{Follow, Followed, Went};
+pub(super) use follow::Followed;
+use follow::{Follow, Went};
 use script::Ask;
 
 /// Time for a host to clean up; what is left stays.
@@ -85,10 +86,10 @@ impl Runner {
             Went::Frozen(frozen) => Run { address, ..Run::not_run(frozen, basis) },
             Went::Nowhere => self.exec_without_guard(admitted, stop).await,
             Went::Ended(followed) => {
-                let Followed { outcome, output, address, guard } = *followed;
+                let Followed { outcome, output, redactions, address, guard } = *followed;
                 self.remains.note(&held);
                 let started_at = (outcome.ran() != Ran::NotRun).then_some(started_at);
-                Run { outcome, started_at, address, output, guard, basis }
+                Run { outcome, started_at, address, output, redactions, guard, basis }
             }
         }
     }
@@ -126,9 +127,9 @@ impl Runner {
         tracing::info!(invocation = %held.invocation, host = %held.host, "was started before the last stop; its host is asked what became of it");
         let left = held.limits.timeout.saturating_sub(self.clock.now().since(held.at));
         let follow = Follow::new(self, held.clone(), Instant::now() + left, stop, Unknown::AgentRestarted);
-        let Followed { outcome, output, address, guard } = follow.find().await;
+        let followed = follow.find().await;
         self.remains.note(&held);
-        let ended = self.kept(held.invocation, outcome, Some(held.at), address, guard, output).await;
+        let ended = self.kept(held.invocation, Some(held.at), followed).await;
         self.end(ended).await;
     }
 }

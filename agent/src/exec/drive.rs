@@ -6,7 +6,7 @@ use lictor_core::{
     context::LoginName,
     id::InvocationId,
     outcome::{Exit, Outcome, Unknown, Unreachable},
-    output::{Capture, Output, StreamName},
+    output::{Output, StreamName},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     admit::Admitted,
-    output::{budget::Charge, live::Live},
+    output::{live::Live, streams::Streams},
+    redact::Redactor,
     ssh::{
         address::Networks,
         pool::Pool,
@@ -30,8 +31,6 @@ use crate::{
 
 /// Time for the last bytes and the exit status after everything is known to be gone.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// Part of the output limit that standard error may use; the rest is standard output's.
-pub(super) const STDERR_SHARE: u64 = 4;
 
 /// A command under way.
 pub(crate) struct Drive {
@@ -43,14 +42,12 @@ pub(crate) struct Drive {
     feeding: Option<Feeding>,
     stop: CancellationToken,
     deadline: Instant,
-    stdout: Capture,
-    stderr: Capture,
+    redactor: Arc<Redactor>,
+    streams: Streams,
     marker: MarkerFilter,
     start: StartFilter,
     /// As whom it runs, and as whom it has to be stopped.
     login: Option<LoginName>,
-    charge: Charge,
-    live: Live,
     exit: Option<Outcome>,
     refused: bool,
     closed: bool,
@@ -86,8 +83,9 @@ impl Drive {
         feeding: Option<Feeding>,
         stop: CancellationToken,
     ) -> Self {
+        let (id, redactor) = (admitted.invocation(), runner.site.redactor());
+        let live = Live::new(id, runner.uplink.clone());
         let cap = admitted.limits().output_bytes;
-        let id = admitted.invocation();
         Self {
             id,
             pool: Arc::clone(&runner.pool),
@@ -96,13 +94,11 @@ impl Drive {
             feeding,
             stop,
             deadline: Instant::now() + admitted.limits().timeout,
-            stdout: Capture::new(cap - cap / STDERR_SHARE),
-            stderr: Capture::new(cap / STDERR_SHARE),
+            streams: Streams::new(Arc::clone(&redactor), runner.budget.charge(), live, cap),
+            redactor,
             marker: MarkerFilter::new(id),
             start: StartFilter::new(admitted),
             login: admitted.context().run_as.clone(),
-            charge: runner.budget.charge(),
-            live: Live::new(id, runner.uplink.clone()),
             exit: None,
             refused: false,
             closed: false,
@@ -111,8 +107,8 @@ impl Drive {
         }
     }
 
-    /// Until it has ended or cannot be followed any more.
-    pub(crate) async fn run_to_end(mut self) -> (Outcome, Output) {
+    /// Until it has ended or cannot be followed any more: how, what it printed, and how many secrets were masked in it.
+    pub(crate) async fn run_to_end(mut self) -> (Outcome, Output, u64) {
         let outcome = match self.follow().await {
             None => {
                 self.session.close().await;
@@ -122,21 +118,21 @@ impl Drive {
             Some(why) => Box::pin(self.stop_it(why)).await,
         };
         let rest = self.start.push(self.marker.finish().into()).into_owned();
-        self.stderr.push(&rest);
+        self.streams.push(StreamName::Stderr, &rest);
         let outcome = match self.not_started(&outcome) {
-            Some(not_started) if self.all_said => return (not_started, Output::default()),
+            Some(not_started) if self.all_said => return (not_started, Output::default(), 0),
             // The line that it started may have been lost with the connection, and the status be the command's or not.
             Some(_) => Outcome::Unknown(Unknown::ConnectionLost),
             None => outcome,
         };
-        self.stderr.push(&self.start.finish());
-        drop(self.live);
-        (outcome, Output { stdout: self.stdout.finish(), stderr: self.stderr.finish() })
+        self.streams.push(StreamName::Stderr, &self.start.finish());
+        let (output, masked) = self.streams.finish();
+        (outcome, output, masked)
     }
 
     /// Follows it to its end, or until it has to be stopped.
     async fn follow(&mut self) -> Option<Why> {
-        let timer = sleep_until(self.live.due().min(self.deadline));
+        let timer = sleep_until(self.streams.live.due().min(self.deadline));
         tokio::pin!(timer);
         while !self.closed && !self.refused {
             match self.next(timer.as_mut()).await {
@@ -144,7 +140,7 @@ impl Drive {
                 Happened::Told => return Some(Why::Told),
                 Happened::Timer if Instant::now() >= self.deadline => return Some(Why::TimeUp),
                 Happened::Timer => {
-                    self.live.open();
+                    self.streams.live.open();
                     timer.as_mut().reset(self.deadline);
                 }
             }
@@ -163,30 +159,16 @@ impl Drive {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Stdout(bytes) => self.keep(StreamName::Stdout, &bytes),
+            Event::Stdout(bytes) => self.streams.push(StreamName::Stdout, &bytes),
             Event::Stderr(bytes) => {
                 let own = self.start.push(self.marker.push(&bytes)).into_owned();
-                self.keep(StreamName::Stderr, &own);
+                self.streams.push(StreamName::Stderr, &own);
             }
             Event::Exited(0) => self.exit = Some(Outcome::Succeeded),
             Event::Exited(code) => self.exit = Some(Outcome::Failed(Exit::Code(code))),
             Event::Signalled(signal) => self.exit = Some(Outcome::Failed(Exit::Signal(signal))),
             Event::Refused => self.refused = true,
             Event::Closed { by_host } => (self.closed, self.all_said) = (true, by_host),
-        }
-    }
-
-    fn keep(&mut self, stream: StreamName, bytes: &[u8]) {
-        let capture = match stream {
-            StreamName::Stdout => &mut self.stdout,
-            StreamName::Stderr => &mut self.stderr,
-        };
-        let offset = capture.total();
-        let head = capture.push(bytes).len();
-        self.live.push(stream, offset, bytes.get(..head).unwrap_or_default());
-        if !self.charge.cover(self.stdout.kept() + self.stderr.kept()) {
-            self.stdout.stop_growing();
-            self.stderr.stop_growing();
         }
     }
 
@@ -236,7 +218,8 @@ impl Drive {
         self.last_words().await;
         match (stopped, why) {
             (Stopped::Unconfirmed(detail) | Stopped::OutOfReach(detail), _) => {
-                tracing::warn!(invocation = %self.id, detail, "could not be confirmed gone");
+                let (detail, _) = self.redactor.text(&detail);
+                tracing::warn!(invocation = %self.id, %detail, "could not be confirmed gone");
                 Outcome::Unknown(Unknown::KillUnconfirmed)
             }
             (Stopped::NothingLeft, _) if self.refused => self.ended_by_itself(),

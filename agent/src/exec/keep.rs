@@ -1,37 +1,38 @@
 //! Where the output of an ended invocation stays until the controller has it.
 
-use lictor_core::{clock::Timestamp, guard::Guard, id::InvocationId, outcome::Outcome, output::Output};
+use lictor_core::{clock::Timestamp, id::InvocationId, output::Output};
 use lictor_proto::limits::INLINE_OUTPUT_BYTES;
 
-use super::{Run, Runner};
+use super::{Run, Runner, detached::Followed};
 use crate::ended::{Ended, Kept, SpooledOutput};
 
 // === impl Runner ===
 
 impl Runner {
     pub(super) async fn keep(&self, id: InvocationId, run: Run) -> Ended {
-        let Run { outcome, started_at, address, output, guard, basis: _ } = run;
-        self.kept(id, outcome, started_at, address, guard, output).await
+        let Run { outcome, started_at, address, output, redactions, guard, basis: _ } = run;
+        self.kept(id, started_at, Followed { outcome, output, redactions, address, guard }).await
     }
 
-    /// Decides where the output is kept: in memory and journal, or in the spool.
+    /// Masks what its host said of its end, and decides where the output is kept: in memory and journal, or in the spool.
     pub(super) async fn kept(
         &self,
         id: InvocationId,
-        outcome: Outcome,
         started_at: Option<Timestamp>,
-        address: String,
-        guard: Guard,
-        output: Output,
+        followed: Followed,
     ) -> Ended {
         let ended_at = self.clock.now();
+        let Followed { outcome, output, redactions, address, guard } = followed;
+        let (outcome, in_outcome) = self.site.redactor().outcome(outcome);
+        let redactions = redactions + in_outcome;
         let bytes = output.stdout.bytes_kept() + output.stderr.bytes_kept();
         let output = if bytes <= INLINE_OUTPUT_BYTES {
             Kept::Inline(output)
         } else {
             Box::pin(self.spool_output(id, output)).await
         };
-        Ended { invocation: id, outcome, started_at, ended_at, address, output, evidence: None, guard }
+        let evidence = None;
+        Ended { invocation: id, outcome, started_at, ended_at, address, output, evidence, guard, redactions }
     }
 
     async fn spool_output(&self, id: InvocationId, output: Output) -> Kept {

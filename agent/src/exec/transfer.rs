@@ -96,12 +96,15 @@ impl Runner {
             (Transfer::Upload { .. }, None) => failed("the upload has no content".into()),
             (Transfer::Download { .. }, Some(_)) => failed("a download takes no content".into()),
         };
+        // What a host says of a file is masked; a file itself is what its digest says.
+        let (stderr, redactions) = self.site.redactor().text(&stderr);
         let output = Output { stdout, stderr: whole(stderr.as_bytes()) };
         Run {
             outcome,
             started_at: Some(started_at),
             address,
             output,
+            redactions,
             guard: Guard::Journal,
             basis: admitted.basis(),
         }

@@ -68,6 +68,9 @@ struct DoneV1 {
     /// Absent: the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     guard: Option<String>,
+    /// Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redactions: Option<u64>,
 }
 
 /// Each in base64.
@@ -168,6 +171,7 @@ fn done_to_stored(ended: &Ended) -> DoneV1 {
         stderr,
         evidence: ended.evidence.as_ref().map(evidence_to_stored),
         guard: (ended.guard != Guard::Journal).then(|| ended.guard.as_str().to_owned()),
+        redactions: (ended.redactions > 0).then_some(ended.redactions),
     }
 }
 
@@ -192,6 +196,7 @@ fn done_from_stored(done: DoneV1) -> Result<Ended, Unreadable> {
             None => Guard::Journal,
             Some(text) => Guard::parse(text).ok_or(Unreadable)?,
         },
+        redactions: done.redactions.unwrap_or(0),
     })
 }
 

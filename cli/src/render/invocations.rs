@@ -40,7 +40,21 @@ pub(crate) fn line(view: &InvocationView, style: Style) -> String {
         None => state.to_owned(),
     };
     let took = view.duration().map(|d| format!(" after {}", time::duration(d))).unwrap_or_default();
-    format!("{} {}{took}", style.strong(view.host.as_str()), style.paint(Tone::of_state(state), &what))
+    let masked = masked(view).map(|masked| format!(" ({masked})")).unwrap_or_default();
+    format!(
+        "{} {}{took}{masked}",
+        style.strong(view.host.as_str()),
+        style.paint(Tone::of_state(state), &what)
+    )
+}
+
+/// `3 secrets masked`, if any were.
+fn masked(view: &InvocationView) -> Option<String> {
+    match view.redactions {
+        0 => None,
+        1 => Some("1 secret masked".to_owned()),
+        count => Some(format!("{count} secrets masked")),
+    }
 }
 
 /// What ended how, in a line: `job_… PARTIAL: 5 succeeded, 1 failed`.
@@ -93,6 +107,9 @@ fn detail(view: &InvocationView) -> String {
     }
     if let Some(resolution) = &view.resolution {
         detail += &format!("; later evidence: {resolution}");
+    }
+    if let Some(masked) = masked(view) {
+        detail += &if detail.is_empty() { masked } else { format!("; {masked}") };
     }
     detail
 }

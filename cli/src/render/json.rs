@@ -121,6 +121,7 @@ pub(crate) struct InvocationDocument {
     /// When and why what it printed was removed; null while it is kept.
     output_removed: Option<String>,
     guard: &'static str,
+    redactions: u64,
     #[serde(flatten)]
     text: Option<OutputDocument>,
 }
@@ -238,6 +239,7 @@ impl InvocationDocument {
             resolution: view.resolution.as_ref().map(ToString::to_string),
             output_removed: view.output_removed.map(|removed| removed.to_string()),
             guard: view.guard.as_str(),
+            redactions: view.redactions,
             text: output,
         }
     }

@@ -80,6 +80,7 @@ fn invocation(alias: &str, outcome: Option<Outcome>) -> InvocationView {
         resolution: None,
         output_removed: None,
         guard: Guard::Journal,
+        redactions: 0,
     }
 }
 

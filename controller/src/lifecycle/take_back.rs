@@ -269,6 +269,7 @@ impl TryFrom<pb::InvocationResult> for Reported {
             output_inline,
             evidence,
             guard,
+            redactions,
         } = wire;
         let output = output.unwrap_or_default();
         let output = if output_inline {
@@ -300,6 +301,7 @@ impl TryFrom<pb::InvocationResult> for Reported {
                 ended_at: at(ended_at),
                 address: (!address.is_empty()).then(|| cut(&address, MAX_ADDRESS_CHARS)),
                 guard: guard_from_wire("result.guard", guard)?,
+                redactions,
                 ..Report::default()
             },
             output,

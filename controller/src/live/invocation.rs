@@ -46,6 +46,8 @@ pub struct Report {
     pub output: Output,
     /// What kept it from starting twice.
     pub guard: Guard,
+    /// How many secrets were masked in what its host said.
+    pub redactions: u64,
     /// What is recorded beside the end, in the same commit.
     pub beside: Option<Box<AuditEvent>>,
 }

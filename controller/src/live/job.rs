@@ -335,6 +335,7 @@ impl LiveJob {
                 ended.address = report.address;
                 ended.output = report.output;
                 ended.guard = report.guard;
+                ended.redactions = report.redactions;
             }
             closing.ended.push((index, ended));
         }

@@ -371,6 +371,7 @@ pub(crate) fn result(id: InvocationId, outcome: &Outcome) -> pb::InvocationResul
         output_inline: true,
         evidence: None,
         guard: 0,
+        redactions: 0,
     }
 }
 

@@ -196,7 +196,7 @@ impl AuditEvent {
 
 fn ended(invocation: &Invocation, agent: Option<&AgentName>) -> Fields {
     let outcome = invocation.state.outcome();
-    vec![
+    let mut fields = vec![
         ("invocation", text(invocation.id)),
         ("job", text(invocation.job)),
         ("host", text(&invocation.host)),
@@ -217,7 +217,11 @@ fn ended(invocation: &Invocation, agent: Option<&AgentName>) -> Fields {
         ("stderr_bytes", Field::Number(invocation.output.stderr.bytes_total)),
         ("stderr_digest", optional(invocation.output.stderr.digest)),
         ("guard", text(invocation.guard.as_str())),
-    ]
+    ];
+    if invocation.redactions > 0 {
+        fields.push(("redactions", Field::Number(invocation.redactions)));
+    }
+    fields
 }
 
 /// How a job goes out; nothing when all of it goes out at once.

@@ -33,5 +33,6 @@ pub fn invocation_to_wire(invocation: &Invocation, show_address: bool) -> pb::In
         wave: invocation.wave,
         guard: pb::Guard::from(invocation.guard).into(),
         output_removed: invocation.output_removed.as_ref().map(Into::into),
+        redactions: invocation.redactions,
     }
 }

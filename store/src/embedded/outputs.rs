@@ -301,6 +301,7 @@ mod tests {
                 attempt: 1,
                 wave: 1,
                 guard: lictor_core::guard::Guard::Journal,
+                redactions: 0,
                 state: InvocationState::Ended(Outcome::Succeeded),
                 version: 1,
                 limits: Limits { timeout: Duration::from_secs(5), output_bytes: 1 << 20 },

@@ -48,6 +48,9 @@ pub(crate) struct InvocationV1 {
     /// Absent: the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     guard: Option<String>,
+    /// Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redactions: Option<u64>,
     /// SHA-256 of the file with the kept bytes, which is its name; absent where they are in the record, and where the file
     /// is named by the invocation, as it was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,6 +177,7 @@ impl InvocationRecord {
             resolution: invocation.resolution.as_ref().map(Into::into),
             wave: invocation.wave,
             guard: (invocation.guard != Guard::Journal).then(|| invocation.guard.as_str().to_owned()),
+            redactions: (invocation.redactions > 0).then_some(invocation.redactions),
             output_file: match place {
                 OutputPlace::SharedFile(digest) => Some(digest.to_string()),
                 OutputPlace::Record | OutputPlace::OwnFile => None,
@@ -235,6 +239,7 @@ impl InvocationRecord {
                 Some(text) => Guard::parse(text).ok_or_else(|| corrupt("unknown guard"))?,
             },
             output_removed: v1.output_removed.as_ref().map(Into::into),
+            redactions: v1.redactions.unwrap_or(0),
         })
     }
 }

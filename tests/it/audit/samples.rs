@@ -76,6 +76,7 @@ fn invocation() -> Invocation {
         output_removed: None,
         wave: 1,
         guard: Guard::default(),
+        redactions: 2,
     }
 }
 

@@ -63,11 +63,13 @@ pub(super) struct Follow<'a> {
 }
 
 /// How it ended.
-pub(super) struct Followed {
-    pub(super) outcome: Outcome,
-    pub(super) output: Output,
-    pub(super) address: String,
-    pub(super) guard: Guard,
+pub(in crate::exec) struct Followed {
+    pub(in crate::exec) outcome: Outcome,
+    pub(in crate::exec) output: Output,
+    /// How many secrets were masked in it.
+    pub(in crate::exec) redactions: u64,
+    pub(in crate::exec) address: String,
+    pub(in crate::exec) guard: Guard,
 }
 
 /// What became of a start.
@@ -178,7 +180,7 @@ impl<'a> Follow<'a> {
 
     /// Reads an answer until it ends, or until the command has to be stopped. All three are asked in turn.
     async fn attend(&mut self, answer: &mut Answer) -> Attended {
-        let timer = sleep_until(self.intake.live.due().min(self.deadline));
+        let timer = sleep_until(self.intake.live().due().min(self.deadline));
         tokio::pin!(timer);
         while !answer.closed && !answer.refused {
             tokio::select! {
@@ -188,7 +190,7 @@ impl<'a> Follow<'a> {
                     if Instant::now() >= self.deadline {
                         return Attended::Halted(Why::TimeUp);
                     }
-                    self.intake.live.open();
+                    self.intake.live().open();
                     timer.as_mut().reset(self.deadline);
                 }
             }
@@ -316,7 +318,8 @@ impl<'a> Follow<'a> {
         let stand = self.rest(answer).await;
         let outcome = match (stopped, why) {
             (Stopped::Unconfirmed(detail) | Stopped::OutOfReach(detail), _) => {
-                tracing::warn!(invocation = %self.id(), detail, "could not be confirmed gone");
+                let (detail, _) = self.runner.site.redactor().text(&detail);
+                tracing::warn!(invocation = %self.id(), %detail, "could not be confirmed gone");
                 Outcome::Unknown(Unknown::KillUnconfirmed)
             }
             (Stopped::Gone, Why::TimeUp) => Outcome::TimedOut,
@@ -377,8 +380,8 @@ impl<'a> Follow<'a> {
 
     fn finish(self, outcome: Outcome, stand: Option<&Stand>) -> Followed {
         let guard = if self.found { Guard::Host } else { Guard::Journal };
-        let output = self.intake.finish(stand.map(|stand| [stand.stdout, stand.stderr]));
-        Followed { outcome, output, address: self.address, guard }
+        let (output, redactions) = self.intake.finish(stand.map(|stand| [stand.stdout, stand.stderr]));
+        Followed { outcome, output, redactions, address: self.address, guard }
     }
 }
 

@@ -86,7 +86,11 @@ impl Slot {
             Queueing::Fair => Some(pool.turn(self.alias()).await?),
             Queueing::Exempt => None,
         };
-        self.log_in(stream, peer, place).await
+        let connection = self.log_in(stream, peer, place).await?;
+        // What was logged in with may have been replaced a moment ago, and must not be seen in what comes now.
+        let site = Arc::clone(&pool.site);
+        let _ = tokio::task::spawn_blocking(move || site.follow_secrets()).await;
+        Ok(connection)
     }
 
     /// A stream to the host on which nothing was said.

@@ -96,6 +96,7 @@ pub(super) fn invocation(job: &Job, host: &str) -> Invocation {
         output_removed: None,
         wave: 2,
         guard: Guard::Host,
+        redactions: 3,
     }
 }
 
