@@ -11,7 +11,10 @@ use lictor_proto::pb::{
 };
 use rmcp::{
     ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient, ServiceExt as _,
-    model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam, ProtocolVersion, Tool},
+    model::{
+        CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ExtensionCapabilities,
+        Implementation, ProgressNotificationParam, ProtocolVersion, Tool,
+    },
     service::{NotificationContext, RunningService},
 };
 use serde_json::Value;
@@ -42,13 +45,16 @@ pub(crate) struct World {
     pub(crate) progress: mpsc::UnboundedReceiver<ProgressNotificationParam>,
 }
 
-/// The MCP client's ear.
+/// The MCP client's ear, and what the client declares.
 #[derive(Clone)]
-pub(crate) struct Listener(mpsc::UnboundedSender<ProgressNotificationParam>);
+pub(crate) struct Listener(mpsc::UnboundedSender<ProgressNotificationParam>, ClientCapabilities);
 
 impl ClientHandler for Listener {
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         let _ = self.0.send(params);
+    }
+    fn get_info(&self) -> ClientConfig {
+        ClientConfig::new(self.1.clone(), Implementation::from_build_env())
     }
 }
 
@@ -58,7 +64,18 @@ impl World {
         Self::with(fake.clone(), Client::over(channel(fake), "memory"), era).await
     }
 
+    /// A client that declares extensions.
+    pub(crate) async fn declaring(era: Era, extensions: ExtensionCapabilities) -> Self {
+        let fake = Fake::default();
+        let declared = ClientCapabilities::builder().enable_extensions_with(extensions).build();
+        Self::connected(fake.clone(), Client::over(channel(fake), "memory"), era, declared).await
+    }
+
     pub(crate) async fn with(fake: Fake, client: Client, era: Era) -> Self {
+        Self::connected(fake, client, era, ClientCapabilities::default()).await
+    }
+
+    async fn connected(fake: Fake, client: Client, era: Era, declared: ClientCapabilities) -> Self {
         let bridge = Bridge::new(client);
         let (near, far) = duplex(PIPE);
         let server = bridge.clone();
@@ -67,7 +84,7 @@ impl World {
             running.waiting().await.unwrap();
         });
         let (heard, progress) = mpsc::unbounded_channel();
-        let listener = Listener(heard);
+        let listener = Listener(heard, declared);
         let mcp = match era {
             Era::Legacy => listener.serve(near).await.unwrap(),
             Era::Modern => {
