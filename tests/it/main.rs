@@ -17,6 +17,7 @@ mod kills;
 mod mcp_http;
 mod mcp_page;
 mod memory;
+mod node;
 mod python;
 mod simulator;
 mod targets;
