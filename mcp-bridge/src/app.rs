@@ -86,7 +86,7 @@ fn told(entry: &tools::Entry, hidden: bool) -> Tool {
     }
     if hidden {
         ui.insert("visibility".into(), json!(["app"]));
-    } else if entry.effect == Effect::Runs {
+    } else if !matches!(entry.effect, Effect::Reads | Effect::Stops) {
         // Nothing that a page shows can make it start a command.
         ui.insert("visibility".into(), json!(["model"]));
     }
