@@ -37,8 +37,9 @@ fn script(name: &str) -> PathBuf {
 }
 
 async fn every_tool(modes: &[&str], transport: &[String]) {
-    let runs = modes.iter().map(async |mode| {
-        let arguments = [&[(*mode).to_owned()], transport].concat();
+    let runs = modes.iter().map(|mode| async move {
+        let mut arguments = vec![(*mode).to_owned()];
+        arguments.extend_from_slice(transport);
         let said = said(node(&script("every_tool.mjs"), &arguments)).await;
         // All that are listed, which the script checks itself.
         assert!(
