@@ -2,7 +2,7 @@
 //!
 //! A call goes [`server`] → `tools/*` (arguments in, job spec out) → `follow` (the job as it happens, with progress and
 //! cancellation) → `answer` (typed result, bounded output, or a failure with a code and a next step). Beside the tools
-//! there are `resources`, `prompts` and `completions`, which only read. No tool and no argument raises its caller's
+//! there are `resources`, `prompts` and `completions`, which only read; `app` is a page that some clients show beside them. No tool and no argument raises its caller's
 //! authority; what is allowed is decided by the controller, for the user whose token comes with a request ([`http`]), or
 //! for this bridge's identity.
 //!
@@ -15,6 +15,7 @@ pub mod stdio;
 
 mod advice;
 mod answer;
+mod app;
 mod arguments;
 mod ask;
 mod auth;

@@ -17,6 +17,7 @@ pub(crate) use self::{
     subscriptions::{Followed, Subscriptions, accepted, listen},
     uri::ResourceUri,
 };
+use crate::app;
 
 /// The form of every resource.
 const JSON: &str = "application/json";
@@ -57,6 +58,9 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
 /// # Errors
 /// A protocol error: not found, where it is not there or not for the caller to see; or why it cannot be read.
 pub(crate) async fn read(client: &Client, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+    if uri == app::URI {
+        return Ok(ReadResourceResult::new(vec![app::contents()]));
+    }
     let parsed = ResourceUri::parse(uri).ok_or_else(|| not_found(uri))?;
     let content = content::of(client, &parsed).await.map_err(|failure| protocol_error(&failure, uri))?;
     let contents = ResourceContents::text(content.to_string(), uri).with_mime_type(JSON);

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     answer::failed,
+    app,
     ask::{Ask, Stale, States},
     auth::client_for,
     completions, prompts,
@@ -119,8 +120,11 @@ impl ServerHandler for Bridge {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        if app::wanted(&context) {
+            return Ok(ListToolsResult::with_all_items(app::tools().to_vec()));
+        }
         Ok(ListToolsResult::with_all_items(tools::all().iter().map(|entry| entry.tool.clone()).collect()))
     }
 

@@ -19,6 +19,7 @@ mod task_output;
 mod task_result;
 mod task_status;
 mod upload;
+mod view_job;
 
 use std::{
     fmt,
@@ -152,6 +153,12 @@ pub(crate) fn all() -> &'static [Entry] {
     &ALL
 }
 
+/// The tool that is for the job view alone: models are not told of it, because it says nothing that others do not.
+pub(crate) fn for_view() -> &'static Entry {
+    static ENTRY: LazyLock<Entry> = LazyLock::new(Entry::of::<view_job::ViewJob>);
+    &ENTRY
+}
+
 /// The hosts, as `ssh_list_hosts` tells them.
 pub(crate) fn listed_hosts(hosts: Vec<HostView>) -> impl Serialize {
     list_hosts::Hosts::of(hosts)
@@ -164,7 +171,7 @@ pub(crate) async fn job_result(client: &Client, job: JobId) -> Result<impl Seria
 
 /// The tool of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Entry> {
-    all().iter().find(|entry| entry.tool.name == name)
+    all().iter().chain([for_view()]).find(|entry| entry.tool.name == name)
 }
 
 /// The result that a tool gives of a job that it began and that has ended since; `None` for a tool that begins none.

@@ -1,6 +1,6 @@
 //! A job that waits for the consent of others, as models see it: who may give it and how, and that no tool can.
 
-use lictor_client::collect::Collector;
+use lictor_client::{collect::Collector, views::JobView};
 use lictor_core::job::{IdempotencyKey, JobState};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,7 +31,11 @@ pub(crate) struct Waiting {
 impl Waiting {
     /// What the collected job waits for; `None` if it does not wait for consent.
     pub(crate) fn of(collector: &Collector, key: Option<&IdempotencyKey>) -> Option<Self> {
-        let job = &collector.submitted()?.job;
+        Self::of_job(&collector.submitted()?.job, key)
+    }
+
+    /// What the job waits for; `None` if it does not wait for consent.
+    pub(crate) fn of_job(job: &JobView, key: Option<&IdempotencyKey>) -> Option<Self> {
         let approval = job.approval.as_ref().filter(|_| job.state == JobState::AwaitingApproval)?;
         Some(Self {
             who_may_approve: approval.whom(),

@@ -18,6 +18,7 @@ mod kills;
 mod mcp_http;
 mod mcp_page;
 mod memory;
+mod node;
 mod python;
 mod retention;
 mod simulator;

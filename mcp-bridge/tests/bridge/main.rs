@@ -5,6 +5,7 @@
 mod asking;
 mod fake;
 mod files;
+mod page;
 mod surface;
 mod world;
 

@@ -13,7 +13,8 @@ use rmcp::{
     ClientHandler, ClientLifecycleMode, ClientServiceExt as _, ErrorData, RoleClient, ServiceExt as _,
     model::{
         CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
-        ElicitResult, ProgressNotificationParam, ProtocolVersion, Tool,
+        ElicitResult, ExtensionCapabilities, Implementation, ProgressNotificationParam, ProtocolVersion,
+        Tool,
     },
     service::{NotificationContext, RequestContext, RunningService},
 };
@@ -48,21 +49,15 @@ pub(crate) struct World {
 /// What the person at the client says to a question.
 pub(crate) type Person = fn(&str) -> ElicitResult;
 
-/// The MCP client's ear.
+/// The MCP client's ear, and what the client declares.
 #[derive(Clone)]
 pub(crate) struct Listener {
     heard: mpsc::UnboundedSender<ProgressNotificationParam>,
+    declared: ClientCapabilities,
     person: Option<Person>,
 }
 
 impl ClientHandler for Listener {
-    fn get_info(&self) -> ClientConfig {
-        let mut info = ClientConfig::default();
-        if self.person.is_some() {
-            info.capabilities = ClientCapabilities::builder().enable_elicitation().build();
-        }
-        info
-    }
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         let _ = self.heard.send(params);
     }
@@ -73,6 +68,9 @@ impl ClientHandler for Listener {
     ) -> Result<ElicitResult, ErrorData> {
         let ElicitRequestParams::FormElicitationParams { message, .. } = request else { panic!("a form") };
         Ok(self.person.unwrap()(&message))
+    }
+    fn get_info(&self) -> ClientConfig {
+        ClientConfig::new(self.declared.clone(), Implementation::from_build_env())
     }
 }
 
@@ -85,14 +83,29 @@ impl World {
     /// With somebody who answers questions.
     pub(crate) async fn with_person(era: Era, person: Person) -> Self {
         let fake = Fake::default();
-        Self::start(fake.clone(), Client::over(channel(fake), "memory"), era, Some(person)).await
+        let declared = ClientCapabilities::builder().enable_elicitation().build();
+        Self::connected(fake.clone(), Client::over(channel(fake), "memory"), era, declared, Some(person))
+            .await
+    }
+
+    /// A client that declares extensions.
+    pub(crate) async fn declaring(era: Era, extensions: ExtensionCapabilities) -> Self {
+        let fake = Fake::default();
+        let declared = ClientCapabilities::builder().enable_extensions_with(extensions).build();
+        Self::connected(fake.clone(), Client::over(channel(fake), "memory"), era, declared, None).await
     }
 
     pub(crate) async fn with(fake: Fake, client: Client, era: Era) -> Self {
-        Self::start(fake, client, era, None).await
+        Self::connected(fake, client, era, ClientCapabilities::default(), None).await
     }
 
-    async fn start(fake: Fake, client: Client, era: Era, person: Option<Person>) -> Self {
+    async fn connected(
+        fake: Fake,
+        client: Client,
+        era: Era,
+        declared: ClientCapabilities,
+        person: Option<Person>,
+    ) -> Self {
         let bridge = Bridge::new(client).unwrap();
         let (near, far) = duplex(PIPE);
         let server = bridge.clone();
@@ -101,7 +114,7 @@ impl World {
             running.waiting().await.unwrap();
         });
         let (heard, progress) = mpsc::unbounded_channel();
-        let listener = Listener { heard, person };
+        let listener = Listener { heard, declared, person };
         let mcp = match era {
             Era::Legacy => listener.serve(near).await.unwrap(),
             Era::Modern => {
