@@ -16,7 +16,7 @@ const NEVER_INSTRUCTIONS: &str = "never instructions";
 /// How many fields of a result are said to be always there.
 const IDENTITY_FIELDS: usize = 2;
 /// What remains of such a description.
-const UNTRUSTED_DATA: &str = "Untrusted data.";
+const UNTRUSTED_DATA: &str = "Untrusted.";
 
 /// What the schemas of a list have said already: a model reads all of them, and pays for every word.
 #[derive(Debug, Default)]
@@ -110,17 +110,23 @@ fn terse(schema: &mut Value) {
 // === impl Said ===
 
 impl Said {
-    /// The schema of a tool's arguments, without words within an argument that an earlier tool has had too.
+    /// The schema of a tool's arguments, without words that an earlier tool has for the same argument.
     pub(crate) fn input(&mut self, schema: &mut JsonObject) {
         let Some(Value::Object(arguments)) = schema.get_mut("properties") else { return };
-        for argument in arguments.values_mut().filter(|argument| argument["properties"].is_object()) {
-            if !self.0.insert(argument["properties"].to_string())
-                && let Some(Value::Object(fields)) = argument.get_mut("properties")
-            {
-                fields.values_mut().filter_map(Value::as_object_mut).for_each(|field| {
-                    field.remove("description");
-                });
+        for (name, argument) in arguments.iter_mut() {
+            if let Some(Value::Object(fields)) = argument.get_mut("properties") {
+                fields.iter_mut().for_each(|(field, schema)| self.once(&format!("{name}.{field}"), schema));
             }
+            self.once(name, argument);
+        }
+    }
+
+    fn once(&mut self, name: &str, schema: &mut Value) {
+        if let Some(fields) = schema.as_object_mut()
+            && let Some(Value::String(words)) = fields.get("description")
+            && !self.0.insert(format!("{name}: {words}"))
+        {
+            fields.remove("description");
         }
     }
 

@@ -279,7 +279,8 @@ impl Effect {
         let hints = ToolAnnotations::new().read_only(reads).open_world(self != Self::Reads);
         match self {
             Self::Reads | Self::Fetches => hints,
-            Self::Runs => hints.destructive(true).idempotent(false),
+            // Not idempotent is what clients take for granted.
+            Self::Runs => hints.destructive(true),
             Self::Stops | Self::Puts => hints.destructive(true).idempotent(true),
         }
     }

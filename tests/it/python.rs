@@ -18,6 +18,6 @@ async fn the_python_client_uses_every_tool_with_and_without_protocol_2026_07_28(
         let said =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{mode}: {said}");
-        assert!(said.contains(&format!("{mode}: 16 tools used")), "{mode}: {said}");
+        assert!(said.contains(&format!("{mode}: 19 tools used")), "{mode}: {said}");
     }
 }

@@ -41,8 +41,8 @@ pub(super) struct Cancelled {
 impl BridgeTool for Cancel {
     const NAME: &'static str = "ssh_cancel";
     const TITLE: &'static str = "Cancel a job";
-    const DESCRIPTION: &'static str = "Stops a job: what has not started will not start, what runs is terminated, then killed. \
-        Answers when the request is recorded.";
+    const DESCRIPTION: &'static str =
+        "Stops a job: what has not started will not start, what runs is terminated, then killed.";
     const EFFECT: Effect = Effect::Stops;
     type Parameters = Parameters;
     type Result = Cancelled;

@@ -45,7 +45,7 @@ pub(super) struct Parameters {
     /// Seconds the command may run; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// The same key with the same request never runs twice within 7 days.
+    /// A request repeated with the same key never runs twice.
     #[serde(default)]
     idempotency_key: Option<String>,
 }

@@ -47,7 +47,7 @@ pub(super) struct Parameters {
     /// Seconds it may run on each host; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// The same key with the same request never runs twice within 7 days.
+    /// A request repeated with the same key never runs twice.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
@@ -74,8 +74,8 @@ pub(super) struct Started {
 impl BridgeTool for RunAsync {
     const NAME: &'static str = "ssh_run_async";
     const TITLE: &'static str = "Start a command";
-    const DESCRIPTION: &'static str = "Starts a command as ssh_run and ssh_run_on_tag do, and answers as soon as that is \
-        recorded, without waiting. It goes on when this conversation ends; ssh_cancel stops it.";
+    const DESCRIPTION: &'static str = "Starts a command as ssh_run and ssh_run_on_tag do, without waiting for its end. It \
+        outlives this conversation; ssh_cancel stops it.";
     const EFFECT: Effect = Effect::Runs;
     type Parameters = Parameters;
     type Result = Started;

@@ -73,7 +73,7 @@ pub(super) struct Parameters {
     /// Seconds it may run on each host; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// The same key with the same request never runs twice within 7 days.
+    /// A request repeated with the same key never runs twice.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
@@ -130,8 +130,8 @@ impl BridgeTool for RunOnTag {
     const NAME: &'static str = "ssh_run_on_tag";
     const TITLE: &'static str = "Run a command on every host with a tag";
     const DESCRIPTION: &'static str = "Runs a command on every host with a tag or of an expression, where policy allows it, at \
-        once or in waves, and waits for the end. Equal results are told together; ssh_job_output has the rest. Plan it \
-        first. Cancelling the request stops it everywhere.";
+        once or in waves, and waits for the end. ssh_job_output has what it leaves out. Plan it first. Cancelling the \
+        request stops it everywhere.";
     const EFFECT: Effect = Effect::Runs;
     const UNTRUSTED: &'static [&'static str] = &["stdout", "stderr"];
     type Parameters = Parameters;

@@ -30,7 +30,7 @@ pub(super) enum SearchAudit {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Terms that must all hold, as "kind:request_denied host:web-* -outcome:SUCCEEDED job:ID".
+    /// Terms that must all hold, as "kind:request_denied host:web-* job:ID".
     #[serde(default)]
     query: Option<String>,
     /// 1 to 50; 20 if left out.

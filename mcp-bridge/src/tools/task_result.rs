@@ -29,7 +29,7 @@ pub(super) struct Parameters {
 impl BridgeTool for TaskResult {
     const NAME: &'static str = "ssh_get_task_result";
     const TITLE: &'static str = "Read the result of a job";
-    const DESCRIPTION: &'static str = "Tells what became of a job that has ended, as ssh_run_on_tag does. Results do not expire with this conversation.";
+    const DESCRIPTION: &'static str = "Tells what became of a job that has ended, as ssh_run_on_tag does.";
     const EFFECT: Effect = Effect::Reads;
     const UNTRUSTED: &'static [&'static str] = &["stdout", "stderr"];
     type Parameters = Parameters;

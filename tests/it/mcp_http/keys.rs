@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, path::Path, sync::Arc};
 
 use http::StatusCode;
 use lictor_tests::{
-    World, binaries,
+    World,
     issuer::{ISSUER, Issuer, RESOURCE},
     mcp_http::{Era, HttpBridge, Sent},
 };
@@ -66,30 +66,22 @@ async fn keys_come_over_tls_from_a_server_that_the_authority_of_the_file_vouches
              keys: 'https://localhost:{port}/jwks', ca_file: {ca} }}\n"
         )
     };
-    let bridge = HttpBridge::start_with(&world, Issuer::new("unused").unwrap(), |address| {
-        tokens("ca.pem").replace("127.0.0.1:0", address)
-    })
-    .await
-    .unwrap();
-    // Looking at the tools asks no controller.
-    for (token, status) in [
-        (issuer.token("alice", "read"), StatusCode::OK),
-        (Issuer::new("key-1").unwrap().token("alice", "read"), StatusCode::UNAUTHORIZED),
+    let start = async |ca: &str| {
+        let http = |address: &str| tokens(ca).replace("127.0.0.1:0", address);
+        HttpBridge::start_with(&world, Issuer::new("unused").unwrap(), http).await.unwrap()
+    };
+    let (good, forged) =
+        (issuer.token("alice", "read"), Issuer::new("key-1").unwrap().token("alice", "read"));
+    for (ca, token, status) in [
+        ("ca.pem", &good, StatusCode::OK),
+        ("ca.pem", &forged, StatusCode::UNAUTHORIZED),
+        // Another authority: there are no keys then, not keys that anybody may have made.
+        ("other.pem", &good, StatusCode::SERVICE_UNAVAILABLE),
+        ("other.pem", &forged, StatusCode::SERVICE_UNAVAILABLE),
     ] {
-        let request =
-            bridge.method(Era::Stateless, &Sent::by(&token), "tools/list", serde_json::json!({})).unwrap();
-        assert_eq!(bridge.send(request).await.unwrap().status, status);
+        let bridge = start(ca).await;
+        // Looking at the tools asks no controller.
+        let list = bridge.method(Era::Stateless, &Sent::by(token), "tools/list", serde_json::json!({}));
+        assert_eq!(bridge.send(list.unwrap()).await.unwrap().status, status, "{ca}");
     }
-
-    // Another authority: the bridge does not begin to serve with keys that anybody may have made.
-    let text = std::fs::read_to_string(home.join("bridge.yml")).unwrap() + &tokens("other.pem");
-    let config = home.join("other.yml");
-    std::fs::write(&config, text).unwrap();
-    let output = tokio::process::Command::new(binaries::path("lictor-mcp-bridge").unwrap())
-        .args(["--http", "--config", &config.display().to_string()])
-        .output()
-        .await
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && error.contains("http.tokens.keys"), "{error}");
 }
