@@ -19,7 +19,7 @@ use lictor_core::{
     principal::Principal,
 };
 use lictor_store::{Change, Store, StoreError, Write};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use self::selection::{Selected, select};
 use crate::failure::of_store;
@@ -71,6 +71,15 @@ impl Erasures {
         let mut all = self.store.holds().await.map_err(of_store)?;
         all.sort_by_key(|hold| (hold.at, hold.id));
         Ok(all)
+    }
+
+    /// The holds in force, which stay as they are until the guard is dropped.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn undisturbed(&self) -> Result<(MutexGuard<'_, ()>, Vec<Hold>), StoreError> {
+        let acting = self.acting.lock().await;
+        Ok((acting, self.store.holds().await?))
     }
 
     /// Asks for an erasure. Answers it, and how many records it would take the payload of now.

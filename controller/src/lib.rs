@@ -153,7 +153,8 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         contents: Arc::clone(&contents),
         dispatcher: Dispatcher::new(keys.grants, ids),
     });
-    let erasures = Erasures::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&lifecycle.ids));
+    let erasures =
+        Arc::new(Erasures::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&lifecycle.ids)));
     let event = AuditEvent::ControllerStarted { name: config.name.to_string() };
     let _recorded = store.commit(Change::new(clock.now(), event)).await?;
     let recovered = lifecycle.recover().await?;
@@ -175,7 +176,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         fleet: FleetApi::new(Arc::clone(&lifecycle), Arc::clone(&authority), enroll_advertise),
         audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints)),
         approvals: ApprovalApi::new(Arc::clone(&lifecycle)),
-        erasures: ErasureApi::new(Arc::new(erasures)),
+        erasures: ErasureApi::new(Arc::clone(&erasures)),
         freezes: FreezeApi::new(Arc::clone(&lifecycle)),
         link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority), Arc::clone(&checkpoints)),
     };
@@ -193,7 +194,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     supervise("shadow policy", shadow.judge_for_ever(), shutdown);
     supervise("sweep", Arc::clone(&lifecycle).sweep_for_ever(), shutdown);
     supervise("content", contents.sweep_for_ever(Arc::clone(&lifecycle.jobs)), shutdown);
-    let retention = Retention::new(Arc::clone(&store), Arc::clone(&clock), config.retention);
+    let retention = Retention::new(Arc::clone(&store), Arc::clone(&clock), erasures, config.retention);
     supervise("retention", retention.keep_for_ever(), shutdown);
     supervise("checkpoints", checkpoints.sign_for_ever(), shutdown);
     supervise("refused calls", refusals.record_for_ever(store, Arc::clone(&clock)), shutdown);

@@ -10,17 +10,20 @@ use std::{sync::Arc, time::Duration};
 use lictor_core::{
     audit::{AuditEvent, RetentionEvent},
     clock::{Clock, Timestamp},
+    erasure::Hold,
     id::JobId,
     invocation::Invocation,
+    job::Job,
     name::HostAlias,
-    retention::{OutputRemoved, RetentionLimit},
+    retention::OutputRemoved,
 };
-use lictor_store::{BoundKey, Change, EndedJob, Outline, Store, StoreError, Write};
+use lictor_store::{BoundKey, Change, EndedJob, KeptJob, Outline, Store, StoreError, Write};
 
 pub use self::due::{
     DEFAULT_JOB_AGE, DEFAULT_OUTPUT_AGE, DEFAULT_OUTPUT_BYTES, MIN_JOB_AGE, MIN_OUTPUT_AGE, RetentionLimits,
 };
 use self::due::{Due, due};
+use crate::erasures::Erasures;
 
 /// Longest time between two rounds.
 const ROUND_EVERY: Duration = Duration::from_secs(600);
@@ -44,6 +47,7 @@ const MAX_ROUND_KEYS: u64 = 20_000;
 pub struct Retention {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    erasures: Arc<Erasures>,
     limits: RetentionLimits,
 }
 
@@ -63,7 +67,8 @@ pub struct Removed {
 /// One job's part of a commit.
 #[derive(Debug, Clone)]
 struct Removal {
-    job: JobId,
+    /// The job as it is kept.
+    job: Arc<Job>,
     due: Due,
     /// Invocations that are changed or removed.
     invocations: usize,
@@ -75,9 +80,14 @@ struct Removal {
 // === impl Retention ===
 
 impl Retention {
-    /// Keeps what is in `store` within `limits`.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, limits: RetentionLimits) -> Self {
-        Self { store, clock, limits }
+    /// Keeps what is in `store` within `limits`, and what is held for as long as that.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        erasures: Arc<Erasures>,
+        limits: RetentionLimits,
+    ) -> Self {
+        Self { store, clock, erasures, limits }
     }
 
     /// Removes what a crash left behind, then from time to time what has been kept as long as said; never returns.
@@ -166,10 +176,13 @@ impl Retention {
         due: Due,
         now: Timestamp,
     ) -> Result<Option<Removal>, StoreError> {
-        let removal = match due {
-            Due::Nothing => return Ok(None),
-            Due::Outputs(limit) => self.outputs_of(ended, OutputRemoved { at: now, limit }).await,
-            Due::Job(limit) => self.all_of(ended, limit).await,
+        if due == Due::Nothing {
+            return Ok(None);
+        }
+        let removal = match self.kept(ended.job).await {
+            Ok(kept) if is_held(&self.store.holds().await?, &kept.job) => return Ok(None),
+            Ok(kept) => self.removal_of(ended, kept, due, now).await,
+            Err(error) => Err(error),
         };
         match removal {
             Err(error @ StoreError::Corrupt(_)) => {
@@ -180,7 +193,31 @@ impl Retention {
         }
     }
 
-    async fn outputs_of(&self, ended: &EndedJob, removed: OutputRemoved) -> Result<Removal, StoreError> {
+    async fn kept(&self, job: JobId) -> Result<KeptJob, StoreError> {
+        let missing = || StoreError::Corrupt(format!("{job} is missing"));
+        self.store.job(job).await?.ok_or_else(missing)
+    }
+
+    async fn removal_of(
+        &self,
+        ended: &EndedJob,
+        kept: KeptJob,
+        due: Due,
+        now: Timestamp,
+    ) -> Result<Removal, StoreError> {
+        let (invocations, bytes, writes) = match due {
+            Due::Nothing => (0, 0, Vec::new()),
+            Due::Outputs(limit) => self.outputs_of(ended, OutputRemoved { at: now, limit }).await?,
+            Due::Job(_) => self.all_of(ended, kept.version).await?,
+        };
+        Ok(Removal { job: Arc::new(kept.job), due, invocations, bytes, writes })
+    }
+
+    async fn outputs_of(
+        &self,
+        ended: &EndedJob,
+        removed: OutputRemoved,
+    ) -> Result<(usize, u64, Vec<Write>), StoreError> {
         let mut writes = Vec::new();
         let mut bytes = 0;
         for Outline { invocation, kept } in self.invocations_of(ended.job).await? {
@@ -192,13 +229,10 @@ impl Retention {
         }
         let invocations = writes.len();
         writes.push(Write::PutEnded(EndedJob { output_bytes: 0, version: ended.version + 1, ..*ended }));
-        Ok(Removal { job: ended.job, due: Due::Outputs(removed.limit), invocations, bytes, writes })
+        Ok((invocations, bytes, writes))
     }
 
-    async fn all_of(&self, ended: &EndedJob, limit: RetentionLimit) -> Result<Removal, StoreError> {
-        let kept = self.store.job(ended.job).await?;
-        let version = kept.map(|kept| kept.version);
-        let version = version.ok_or_else(|| StoreError::Corrupt(format!("{} is missing", ended.job)))?;
+    async fn all_of(&self, ended: &EndedJob, version: u64) -> Result<(usize, u64, Vec<Write>), StoreError> {
         let remove = |outline: Outline| {
             let Invocation { id, job, host, attempt, version, .. } = outline.invocation;
             Write::RemoveInvocation { id, job, host, attempt, version }
@@ -206,7 +240,7 @@ impl Retention {
         let mut writes: Vec<Write> = self.invocations_of(ended.job).await?.into_iter().map(remove).collect();
         let invocations = writes.len();
         writes.push(Write::RemoveJob { ended: *ended, version });
-        Ok(Removal { job: ended.job, due: Due::Job(limit), invocations, bytes: ended.output_bytes, writes })
+        Ok((invocations, ended.output_bytes, writes))
     }
 
     async fn invocations_of(&self, job: JobId) -> Result<Vec<Outline>, StoreError> {
@@ -254,6 +288,11 @@ impl Retention {
     }
 
     async fn commit(&self, batch: &[Removal], now: Timestamp) -> Result<(), StoreError> {
+        // A hold that is acknowledged keeps what is there: it is set before this, or finds it gone.
+        let (_undisturbed, holds) = self.erasures.undisturbed().await?;
+        if let Some(held) = batch.iter().find(|removal| is_held(&holds, &removal.job)) {
+            return Err(StoreError::Conflict { what: format!("what is held of {}", held.job.id) });
+        }
         let mut events = events(batch).into_iter().map(|event| AuditEvent::Retention(Box::new(event)));
         let Some(first) = events.next() else { return Ok(()) };
         let change = events.fold(Change::new(now, first), Change::event);
@@ -292,6 +331,10 @@ impl Retention {
     }
 }
 
+fn is_held(holds: &[Hold], job: &Job) -> bool {
+    holds.iter().any(|hold| hold.scope.covers_job(job))
+}
+
 fn is_full(batch: &[Removal]) -> bool {
     let invocations: usize = batch.iter().map(|removal| removal.invocations).sum();
     batch.len() >= MAX_BATCH_JOBS || invocations >= MAX_BATCH_INVOCATIONS
@@ -306,11 +349,11 @@ fn events(batch: &[Removal]) -> Vec<RetentionEvent> {
         match removal.due {
             Due::Nothing => {}
             Due::Outputs(limit) => {
-                let (job, bytes) = (removal.job, removal.bytes);
+                let (job, bytes) = (removal.job.id, removal.bytes);
                 events.push(RetentionEvent::OutputsRemoved { job, count, bytes, limit });
             }
             Due::Job(limit) => {
-                jobs.push(removal.job);
+                jobs.push(removal.job.id);
                 (invocations, by) = (invocations + count, Some(limit));
             }
         }

@@ -9,14 +9,17 @@ use std::{sync::Arc, time::Duration};
 
 use lictor_controller::{
     api::jobs::Jobs,
+    erasures::Erasures,
     lifecycle::Submitted,
     retention::{Removed, Retention, RetentionLimits},
 };
 use lictor_core::{
+    erasure::PayloadScope,
     id::{InvocationId, JobId},
     job::{IdempotencyKey, JobSpec},
     outcome::{Outcome, Unknown},
     output::Output,
+    principal::Principal,
     retention::RetentionLimit,
 };
 use lictor_proto::{
@@ -33,9 +36,17 @@ const LIMITS: RetentionLimits = RetentionLimits {
     job_age: Duration::from_secs(20 * 86_400),
 };
 
+fn erasures(world: &World) -> Arc<Erasures> {
+    let ids = Arc::clone(&world.lifecycle.ids);
+    Arc::new(Erasures::new(world.store.clone(), world.clock.clone(), ids))
+}
+
+fn retention(world: &World) -> Retention {
+    Retention::new(world.store.clone(), world.clock.clone(), erasures(world), LIMITS)
+}
+
 async fn round(world: &World) -> Removed {
-    let limits = LIMITS;
-    Retention::new(world.store.clone(), world.clock.clone(), limits).round().await.unwrap()
+    retention(world).round().await.unwrap()
 }
 
 /// A result with so many bytes of output.
@@ -216,9 +227,32 @@ async fn what_cannot_be_recorded_is_not_removed() {
     let (_, id) = ended(&world, &agent, 300).await;
     world.pass(DAY * 11);
     world.store.broken.store(true, std::sync::atomic::Ordering::SeqCst);
-    let retention = Retention::new(world.store.clone(), world.clock.clone(), LIMITS);
+    let retention = retention(&world);
     assert!(retention.round().await.is_err());
     assert_eq!(kept_bytes(&world, id).await, Some(300));
     world.store.broken.store(false, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(retention.round().await.unwrap().outputs, 1);
+}
+
+#[tokio::test]
+async fn what_a_hold_covers_is_kept_until_two_people_have_lifted_it() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let ((held, kept), (_, gone)) = (ended(&world, &agent, 300).await, ended(&world, &agent, 300).await);
+    let erasures = erasures(&world);
+    let person = |name: &str| Principal { name: name.parse().unwrap(), ..operator().principal().clone() };
+    let note = || "case 12".parse().unwrap();
+    let hold = erasures.hold(PayloadScope::Job(held), note(), &person("ada")).await.unwrap();
+    world.pass(DAY * 11);
+    assert_eq!(round(&world).await, Removed { outputs: 1, ..Removed::default() });
+    assert_eq!((kept_bytes(&world, kept).await, kept_bytes(&world, gone).await), (Some(300), Some(0)));
+    world.pass(DAY * 10);
+    assert_eq!(round(&world).await, Removed { jobs: 1, ..Removed::default() });
+    assert!(world.store.job(held).await.unwrap().is_some());
+
+    erasures.lift(hold.id, Some(note()), &person("ada")).await.unwrap();
+    assert_eq!(round(&world).await, Removed::default(), "one person alone does not lift it");
+    erasures.lift(hold.id, None, &person("ben")).await.unwrap();
+    assert_eq!(round(&world).await, Removed { jobs: 1, ..Removed::default() });
+    assert!(world.store.job(held).await.unwrap().is_none());
 }

@@ -50,6 +50,10 @@ async function run() {
   check((await refuse("ssh_run", { alias: "web-1", command: "echo $(id)" })).code === "COMMAND_REFUSED", "an expansion");
   const everywhere = await call("ssh_run_on_tag", { tag: "all", command: "echo hi" });
   check(everywhere.results.length === 1 && everywhere.results[0].hosts[0] === "web-[1-2]", everywhere);
+  check((await refuse("ssh_upload", { alias: "web-1", path: "/srv/x", text: "x" })).code === "POLICY_DENIED", "upload");
+  check((await refuse("ssh_download", { alias: "web-1", path: "/srv/x" })).code === "POLICY_DENIED", "download");
+  const own = await call("ssh_search_audit", { query: `job:${ran.job_id} kind:invocation_ended` });
+  check(own.records.length === 1 && own.records[0].outcome === "SUCCEEDED", own);
   const page = await call("ssh_job_output", { job_id: ran.job_id, host: "web-1" });
   check(page.text === "hi\n" && page.bytes_total === 3, page);
   const found = await call("ssh_job_output", { job_id: ran.job_id, host: "web-1", grep: "^h" });

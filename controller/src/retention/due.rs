@@ -38,8 +38,7 @@ pub(super) enum Due {
 }
 
 /// What of a job is to be removed at `now`, when `beyond` bytes more are kept than may be.
-///
-/// The whole decision: a reason to keep a job whatever its age belongs here, before all others.
+/// A hold keeps a job whatever this says.
 pub(super) fn due(ended: &EndedJob, limits: &RetentionLimits, beyond: u64, now: Timestamp) -> Due {
     let age = now.since(ended.ended_at);
     if age > limits.job_age {

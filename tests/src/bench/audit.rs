@@ -293,6 +293,8 @@ impl Maker {
         };
         let ended = AuditEvent::InvocationEnded {
             invocation: Box::new(Invocation {
+                output_removed: None,
+                redactions: 0,
                 id: invocation,
                 job,
                 host,

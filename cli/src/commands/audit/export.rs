@@ -8,7 +8,10 @@ use std::{
 
 use clap::Args;
 use lictor_client::audit::AuditRecord;
-use lictor_core::{audit::query::Query, merkle::TreeHead};
+use lictor_core::{
+    audit::query::{Query, What},
+    merkle::TreeHead,
+};
 use lictor_runtime::exit::Exit;
 use lictor_store::record::AuditFacts;
 use serde::Serialize;
