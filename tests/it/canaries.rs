@@ -8,6 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
+use aho_corasick::AhoCorasick;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lictor_tests::{
     World, binaries,
@@ -60,11 +61,30 @@ impl Canary {
         all.push(format!("{}\n{}", &long[..76], &long[76..]));
         all
     }
+}
 
-    fn is_in(&self, bytes: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(bytes);
-        let joined = text.replace(['\n', '\r'], "");
-        self.needles.iter().any(|needle| text.contains(needle) || joined.contains(needle))
+/// Finds secrets in any of their forms, in one pass: logs of everything are long.
+struct Search {
+    automaton: AhoCorasick,
+    /// Whose each needle is.
+    owners: Vec<usize>,
+}
+
+impl Search {
+    fn of<'a>(canaries: impl IntoIterator<Item = &'a Canary>) -> Self {
+        let (mut needles, mut owners) = (Vec::new(), Vec::new());
+        for (index, canary) in canaries.into_iter().enumerate() {
+            owners.extend(canary.needles.iter().map(|_| index));
+            needles.extend(&canary.needles);
+        }
+        Self { automaton: AhoCorasick::new(needles).unwrap(), owners }
+    }
+
+    /// The first that is there, as it is or without the ends of lines.
+    fn find(&self, bytes: &[u8]) -> Option<usize> {
+        let joined: Vec<u8> = bytes.split(|b| matches!(b, b'\n' | b'\r')).flatten().copied().collect();
+        let found = self.automaton.find(bytes).or_else(|| self.automaton.find(&joined))?;
+        self.owners.get(found.pattern().as_usize()).copied()
     }
 }
 
@@ -98,6 +118,7 @@ struct Site {
     canaries: Vec<Canary>,
     /// The same, of nobody's concern: it shows that the search finds what is there.
     control: Canary,
+    search: Search,
     /// The files in which the secrets are.
     secret_files: Vec<PathBuf>,
     answers: usize,
@@ -111,8 +132,9 @@ impl Site {
         let (literal, own) = (format!("literal&{}", random()), format!("acme-{}", random()));
         let token = format!("ghp_{}abcd", random());
         let sealed = home.join("sealed.key");
-        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", &passphrase, "-f"]);
-        expect(&{ made }.arg(&sealed).output().unwrap()).unwrap();
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", &passphrase, "-f"]).arg(&sealed);
+        expect(&keygen.output().unwrap()).unwrap();
         secret_file(&home.join("sealed.phrase"), &format!("{passphrase}\n"));
         secret_file(&home.join("redact.txt"), &format!("{literal}\n"));
         let mut credentials = fs::read_to_string(home.join("credentials.yml")).unwrap();
@@ -139,7 +161,8 @@ impl Site {
             .into();
         let (world, mcp) = Self::start_logging_all(world).await;
         let control = Canary::new(format!("control/{}", random()), true);
-        let mut site = Self { world, mcp, canaries, control, secret_files, answers: 0 };
+        let search = Search::of(&canaries);
+        let mut site = Self { world, mcp, canaries, control, search, secret_files, answers: 0 };
         site.teach_host();
         site
     }
@@ -220,9 +243,7 @@ impl Site {
     }
 
     fn assert_clean(&self, what: &str, bytes: &[u8]) {
-        for (index, canary) in self.canaries.iter().enumerate() {
-            assert!(!canary.is_in(bytes), "secret {index} is in {what}");
-        }
+        assert_eq!(self.search.find(bytes), None, "this secret is in {what}");
     }
 }
 
@@ -281,11 +302,11 @@ async fn invariant_9_no_secret_of_a_site_is_anywhere_but_at_the_site() {
     for process in [site.world.agent.take(), site.world.controller.take()].into_iter().flatten() {
         drop(process);
     }
-    let mut kept_control = Vec::new();
+    let (control, mut kept_control) = (Search::of([&site.control]), Vec::new());
     for sink in site.sinks() {
         let bytes = fs::read(&sink).unwrap();
         site.assert_clean(&sink.display().to_string(), &bytes);
-        if site.control.is_in(&bytes) {
+        if control.find(&bytes).is_some() {
             kept_control.push(sink);
         }
     }
@@ -295,6 +316,6 @@ async fn invariant_9_no_secret_of_a_site_is_anywhere_but_at_the_site() {
     assert!(kept_control.iter().filter(|path| !path.starts_with(&home)).count() >= 5, "{kept_control:?}");
     for file in &site.secret_files {
         let bytes = fs::read(file).unwrap();
-        assert!(site.canaries.iter().any(|canary| canary.is_in(&bytes)), "{}", file.display());
+        assert!(site.search.find(&bytes).is_some(), "{}", file.display());
     }
 }
