@@ -34,7 +34,11 @@ fn files(dir: &Path) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_output_gives_way_and_everybody_who_asks_is_told() {
     let mut world = World::start(&["web-1"]).await.unwrap();
-    let (old, new) = (run(&world), run(&world));
+    // A model sees its own jobs only; an operator sees all.
+    let asked = json!({"alias": "web-1", "argv": ["sh", "-c", PRINTS]});
+    let answer = world.mcp().await.unwrap().call("ssh_run", asked).await.unwrap();
+    let old = answer["structuredContent"]["job_id"].as_str().unwrap().to_owned();
+    let new = run(&world);
     let outputs = world.home().join("state/controller/output");
     assert_eq!(files(&outputs).len(), 1, "both printed the same");
     let (_, text, _) = said(&world, &["output", &old]);

@@ -26,7 +26,8 @@ const AGENT_DISK: u64 = 12 * 1024 * 1024;
 
 /// A system that is not started yet, where files may be put into `folder`.
 fn prepare(folder: &Path) -> World {
-    let world = World::prepare(&["web-1"]).unwrap();
+    // A host that logs what it executes has no file transfer.
+    let world = World::prepare_unlogged(&["web-1"]).unwrap();
     let rule = format!(
         "  - {{id: up, effect: allow, where: all, commands: ['lictor:upload <path:{}>'], stdin: true, limits: {{timeout: 600s}}}}\n",
         folder.display()
@@ -45,6 +46,13 @@ async fn upload(world: &World, file: &Path, bytes: usize) -> JobId {
     };
     let spec = client.upload(upload, Origin::new(Via::Api, "lictor-tests")).await.unwrap();
     client.submit(&spec).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs())).job.id
+}
+
+/// How a job on one host ends.
+async fn end(world: &World, job: JobId) -> Outcome {
+    let ended = async || look(world, job).await.outcome.is_some();
+    within(LONG, "the job ends", ended).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
+    look(world, job).await.outcome.unwrap()
 }
 
 /// The files that an upload writes beside the place.
@@ -78,21 +86,21 @@ async fn an_agent_killed_in_the_middle_of_an_upload_leaves_the_file_as_it_was_an
         }
         // It was faster.
         links.host("web-1").unwrap().set(Flow::Both);
-        assert_eq!(world.settle(&[job], PATIENCE).await.unwrap(), tally(&Outcome::Succeeded));
+        assert_eq!(end(&world, job).await, Outcome::Succeeded);
     }
     let job = caught.unwrap_or_else(|| panic!("it is never caught in the middle\n{}", world.logs()));
     world.agent.as_mut().unwrap().kill();
     links.host("web-1").unwrap().set(Flow::Both);
     links.host("web-1").unwrap().cut();
     world.start_agent().await.unwrap();
-    let ended = world.settle(&[job], PATIENCE).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
-    assert_eq!(ended, tally(&Outcome::Unknown(Unknown::AgentRestarted)));
+    let ended = end(&world, job).await;
+    assert_eq!(ended, Outcome::Unknown(Unknown::AgentRestarted));
     assert_eq!(fs::read(&file).unwrap(), OLD);
 
     // Whoever asks again gets it whole.
     let job = upload(&world, &file, LARGE).await;
-    let ended = world.settle(&[job], LONG).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
-    assert_eq!(ended, tally(&Outcome::Succeeded));
+    let ended = end(&world, job).await;
+    assert_eq!(ended, Outcome::Succeeded);
     assert!(fs::read(&file).unwrap() == vec![b'n'; LARGE]);
 }
 
@@ -105,8 +113,8 @@ async fn a_host_whose_disk_is_full_in_the_middle_of_an_upload_keeps_the_file_as_
     fs::write(&file, OLD).unwrap();
     let world = prepare(&folder).set_up().await.unwrap();
     let job = upload(&world, &file, UPLOAD).await;
-    let ended = world.settle(&[job], PATIENCE).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
-    assert_eq!(ended, tally(&Outcome::Failed(Exit::Code(1))));
+    let ended = end(&world, job).await;
+    assert_eq!(ended, Outcome::Failed(Exit::Code(1)));
     assert_eq!(fs::read(&file).unwrap(), OLD);
     assert_eq!(beside(&folder), [] as [PathBuf; 0], "what was written is tidied up");
     let told = world.lictor(&["output", &job.to_string()]).unwrap();
@@ -114,7 +122,7 @@ async fn a_host_whose_disk_is_full_in_the_middle_of_an_upload_keeps_the_file_as_
     assert!(told.contains("what is there is as it was"), "{told}");
     // What fits goes.
     let job = upload(&world, &file, 1024 * 1024).await;
-    assert_eq!(world.settle(&[job], PATIENCE).await.unwrap(), tally(&Outcome::Succeeded));
+    assert_eq!(end(&world, job).await, Outcome::Succeeded);
     assert_eq!(fs::read(&file).unwrap().len(), 1024 * 1024);
 }
 
@@ -134,11 +142,10 @@ async fn an_agent_without_room_for_the_content_starts_nothing_and_says_so() {
     world.agent = Some(agent);
     world.agent_connected().await.unwrap();
     let job = upload(&world, &file, UPLOAD).await;
-    world.settle(&[job], PATIENCE).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
-    let outcome = look(&world, job).await.outcome.unwrap();
+    let outcome = end(&world, job).await;
     assert_eq!(outcome.reason_code(), Some("AGENT_CONTENT_UNAVAILABLE"), "{outcome:?}");
     assert_eq!(fs::read(&file).unwrap(), OLD);
     assert_eq!(beside(folder.path()), [] as [PathBuf; 0]);
     let job = submit(&world, &["web-1"], &effect(":")).await;
-    assert_eq!(world.settle(&[job], PATIENCE).await.unwrap(), tally(&Outcome::Succeeded), "all else goes on");
+    assert_eq!(end(&world, job).await, Outcome::Succeeded, "all else goes on");
 }
