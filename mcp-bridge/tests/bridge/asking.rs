@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ERAS,
-    world::{Era, World, request},
+    world::{Era, Person, World, request},
 };
 
 fn says(choice: Value) -> ElicitResult {
@@ -52,7 +52,7 @@ async fn who_slips_is_asked_which_host_is_meant_and_their_choice_is_judged_like_
 
 #[tokio::test]
 async fn nothing_but_one_of_the_hosts_offered_is_taken_for_an_answer() {
-    let people: [fn(&str) -> ElicitResult; 7] = [
+    let people: [Person; 7] = [
         |_| ElicitResult::new(ElicitationAction::Decline),
         |_| ElicitResult::new(ElicitationAction::Cancel),
         |_| ElicitResult::new(ElicitationAction::Accept),
@@ -73,7 +73,7 @@ async fn nothing_but_one_of_the_hosts_offered_is_taken_for_an_answer() {
 
 #[tokio::test]
 async fn before_many_hosts_a_person_says_whether_to_go_on_and_nothing_runs_on_anything_but_yes() {
-    let people: [(fn(&str) -> ElicitResult, bool); 5] = [
+    let people: [(Person, bool); 5] = [
         (|_| says(json!(true)), true),
         (|_| says(json!(false)), false),
         (|_| says(json!("true")), false),
