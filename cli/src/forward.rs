@@ -33,7 +33,7 @@ pub(crate) enum Receiver {
     /// A syslog server.
     Syslog(Syslog),
     /// A webhook.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
 }
 
 /// Why a batch was not taken.

@@ -97,6 +97,7 @@ fn job(n: u64) -> Job {
 fn invocations(job: &Job, n: u64) -> [Invocation; 2] {
     let bytes = vec![b'0' + u8::try_from(n % OUTPUTS).unwrap(); 5_000];
     HOSTS.map(|host| Invocation {
+        redactions: 0,
         id: InvocationId::derive(job.id, host, 1),
         job: job.id,
         host: HostAlias::new(host).unwrap(),

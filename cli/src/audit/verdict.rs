@@ -117,7 +117,6 @@ impl<W: io::Write> Exporter<W> {
     }
 }
 
-/// Whether a part holds this record.
 // === impl Selection ===
 
 impl Selection<'_> {

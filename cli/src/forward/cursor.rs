@@ -55,7 +55,7 @@ impl Cursor {
         let begins = Place {
             lictor_forward: VERSION,
             log: log.to_owned(),
-            to: to.to_string(),
+            to: to.identity(),
             format: format.name(),
             next: first.unwrap_or(0),
             last_leaf: None,

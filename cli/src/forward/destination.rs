@@ -4,6 +4,7 @@
 use std::{fmt, io, path::Path, str::FromStr, sync::Arc};
 
 use http::Uri;
+use lictor_core::digest::Digest;
 use lictor_oauth::fetch::{InvalidUrl, is_loopback, web_tls};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -72,6 +73,16 @@ impl Destination {
         let host = self.bracketed();
         if Some(self.port) == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
     }
+    /// The same for the same receiver, without what its query may hold as a secret.
+    pub(super) fn identity(&self) -> String {
+        match self.path.split_once('?') {
+            Some((_, query)) => {
+                let digest: String = Digest::of(query.as_bytes()).to_string().chars().take(16).collect();
+                format!("{self}#{digest}")
+            }
+            None => self.to_string(),
+        }
+    }
     fn bracketed(&self) -> String {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
@@ -114,10 +125,15 @@ impl FromStr for Destination {
 }
 
 impl fmt::Display for Destination {
+    /// Without the query: some receivers want a key in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scheme, port, path, .. } = self;
         write!(f, "{}://{}:{port}", scheme.as_str(), self.bracketed())?;
-        if self.is_syslog() { Ok(()) } else { f.write_str(path) }
+        match path.split_once('?') {
+            _ if self.is_syslog() => Ok(()),
+            Some((path, _)) => write!(f, "{path}?…"),
+            None => f.write_str(path),
+        }
     }
 }
 
@@ -180,12 +196,16 @@ mod tests {
         for (text, form) in [
             ("syslog://logs.example:601", "syslog://logs.example:601"),
             ("syslog+tls://logs.example", "syslog+tls://logs.example:6514"),
-            ("https://siem.example/in?x=1", "https://siem.example:443/in?x=1"),
+            ("https://siem.example/in?key=hunter2", "https://siem.example:443/in?…"),
             ("http://127.0.0.1:8080/in", "http://127.0.0.1:8080/in"),
             ("http://[::1]:8080", "http://[::1]:8080/"),
         ] {
             assert_eq!(text.parse::<Destination>().unwrap().to_string(), form);
         }
+        let with = |query: &str| format!("https://siem.example/in?{query}").parse::<Destination>().unwrap();
+        assert_eq!(with("a").identity(), with("a").identity());
+        assert_ne!(with("a").identity(), with("b").identity());
+        assert!(!with("hunter2").identity().contains("hunter2"));
         for wrong in [
             "",
             "siem.example",

@@ -7,7 +7,10 @@ use lictor_store::record::AuditFacts;
 
 use super::{batch::Batch, cursor::Cursor};
 use crate::{
-    audit::formats::{Format, Formatter},
+    audit::{
+        formats::{Format, Formatter},
+        payloads,
+    },
     trouble::Trouble,
 };
 
@@ -44,7 +47,7 @@ impl Source {
         if format == Format::Ocsf && next > 0 {
             let mut before = operator.export_audit(next.saturating_sub(LOOK_BACK), Some(next)).await?;
             while let Some(record) = before.next().await? {
-                let _ = formatter.line(record.index, &record.content);
+                let _ = formatter.line(record.index, &payloads::read(&record));
             }
         }
         let end = (!follows).then_some(size);
@@ -67,7 +70,7 @@ impl Source {
             if record.index != self.next {
                 return Err(other_log(format!("record {} came where {} was due", record.index, self.next)));
             }
-            let line = self.line(record.index, &record.content)?;
+            let line = self.line(record.index, &payloads::read(&record))?;
             batch.push(record.index, leaf_hash(&record.content), line);
             self.next += 1;
             if batch.is_full() || self.end.is_some_and(|end| self.next >= end) {

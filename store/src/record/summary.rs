@@ -195,8 +195,11 @@ mod tests {
     use super::*;
 
     fn entries(records: &[String]) -> Vec<AuditEntry> {
-        let entry =
-            |(index, record): (u64, &String)| AuditEntry { index, content: Bytes::from(record.clone()) };
+        let entry = |(index, record): (u64, &String)| AuditEntry {
+            index,
+            content: Bytes::from(record.clone()),
+            payload: Bytes::new(),
+        };
         (0..).zip(records).map(entry).collect()
     }
 

@@ -288,7 +288,7 @@ impl Maker {
             host: host.clone(),
             site: self.site.clone(),
             rule: None,
-            limits: limits.clone(),
+            limits,
             offered: Some((self.agent.clone(), 1)),
         };
         let ended = AuditEvent::InvocationEnded {

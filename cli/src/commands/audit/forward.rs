@@ -128,7 +128,7 @@ fn receiver(arguments: &Arguments, context: &Context) -> Result<Receiver, Troubl
         (true, Some(_)) => {
             Err(Trouble::usage("syslog is not signed", "leave --secret-file out, and use syslog+tls://"))
         }
-        (false, Some(file)) => Ok(Receiver::Webhook(Webhook::new(line, WebhookKey::load(file)?))),
+        (false, Some(file)) => Ok(Receiver::Webhook(Box::new(Webhook::new(line, WebhookKey::load(file)?)))),
         (false, None) => Err(Trouble::usage(
             "a webhook is signed, and no key is named",
             "name one with --secret-file; to make it: (umask 077; openssl rand -base64 32 > FILE)",
