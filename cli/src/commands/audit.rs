@@ -75,6 +75,7 @@ enum Verb {
     Erase(erase::Arguments),
     /// List the erasures that wait for another operator's consent
     Erasures,
+    /// Keep text in the log from being erased, whoever asks for it
     #[command(subcommand)]
     Hold(hold::Verb),
 }

@@ -49,11 +49,12 @@ async fn what_two_people_erase_is_gone_unless_it_is_held_and_the_log_verifies_al
     const SECRET: &str = "/srv/the-name-of-a-patient";
     let world = world().await;
     let ann = Operator::new(world.client_as("ann").unwrap());
-    let me = format!("user:{}", lictor_cli::demo::sshd::current_user().unwrap());
     let state = world.home().join("state/controller");
     let denied = world.lictor(&["run", "web-1", "--", "rm", "-rf", SECRET]).unwrap();
     assert_eq!(denied.status.code(), Some(3));
     assert!(is_anywhere(&state, SECRET.as_bytes()));
+    let me = json_lines(&world, &["audit", "search", "--kind", "request_denied"]);
+    let me = me[0]["principal"].as_str().unwrap().to_owned();
 
     // A hold stands in the way, and says so; lifting it takes two.
     let hold = json(&world, &["audit", "hold", "set", "--subject", &me, "--reason", "case 12"]);

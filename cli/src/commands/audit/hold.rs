@@ -24,7 +24,7 @@ use crate::{
 /// The end of a hold on everything from some moment on.
 const END_OF_TIME: &str = "9999-12-31T23:59:59Z";
 
-/// Keep payloads from being erased, whoever asks for it
+/// What can be done with holds.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Set a hold
