@@ -15,7 +15,6 @@ use lictor_core::{
     erasure::{Erasure, Hold, LiftRequest, MAX_ERASURES, MAX_HOLDS, PayloadScope},
     error::{ErrorCode, Failure},
     id::{ErasureId, HoldId, IdSource},
-    job::Job,
     principal::Principal,
 };
 use lictor_store::{Change, Store, StoreError, Write};
@@ -269,14 +268,6 @@ impl Erasures {
             "have the hold lifted (lictor audit hold lift HOLD), or name a scope that it does not cover";
         Err(Failure::new(ErrorCode::Conflict, message, next_step))
     }
-}
-
-/// The hold by which what is kept of a job must not be removed, if there is one.
-///
-/// # Errors
-/// [`StoreError`] when holds cannot be read: whoever does not know must not remove.
-pub async fn hold_on(store: &dyn Store, job: &Job) -> Result<Option<Hold>, StoreError> {
-    Ok(store.holds().await?.into_iter().find(|hold| hold.scope.covers_job(job)))
 }
 
 fn event(event: ErasureEvent) -> AuditEvent {

@@ -69,6 +69,7 @@ pub struct Removed {
 struct Removal {
     /// The job as it is kept.
     job: Arc<Job>,
+    ended_at: Timestamp,
     due: Due,
     /// Invocations that are changed or removed.
     invocations: usize,
@@ -138,7 +139,13 @@ impl Retention {
             after = Some(last.job);
             for ended in page {
                 let due = due(&ended, &self.limits, beyond, now);
-                let Some(removal) = self.removal(&ended, due, now).await? else { continue };
+                let Some(removal) = self.removal(&ended, due, now).await? else {
+                    if due != Due::Nothing {
+                        // What is held makes nothing else go.
+                        beyond = beyond.saturating_sub(ended.output_bytes);
+                    }
+                    continue;
+                };
                 beyond = beyond.saturating_sub(ended.output_bytes);
                 invocations += removal.invocations;
                 batch.push(removal);
@@ -180,7 +187,7 @@ impl Retention {
             return Ok(None);
         }
         let removal = match self.kept(ended.job).await {
-            Ok(kept) if is_held(&self.store.holds().await?, &kept.job) => return Ok(None),
+            Ok(kept) if is_held(&self.store.holds().await?, &kept.job, ended.ended_at) => return Ok(None),
             Ok(kept) => self.removal_of(ended, kept, due, now).await,
             Err(error) => Err(error),
         };
@@ -210,7 +217,7 @@ impl Retention {
             Due::Outputs(limit) => self.outputs_of(ended, OutputRemoved { at: now, limit }).await?,
             Due::Job(_) => self.all_of(ended, kept.version).await?,
         };
-        Ok(Removal { job: Arc::new(kept.job), due, invocations, bytes, writes })
+        Ok(Removal { job: Arc::new(kept.job), ended_at: ended.ended_at, due, invocations, bytes, writes })
     }
 
     async fn outputs_of(
@@ -290,7 +297,7 @@ impl Retention {
     async fn commit(&self, batch: &[Removal], now: Timestamp) -> Result<(), StoreError> {
         // A hold that is acknowledged keeps what is there: it is set before this, or finds it gone.
         let (_undisturbed, holds) = self.erasures.undisturbed().await?;
-        if let Some(held) = batch.iter().find(|removal| is_held(&holds, &removal.job)) {
+        if let Some(held) = batch.iter().find(|removal| is_held(&holds, &removal.job, removal.ended_at)) {
             return Err(StoreError::Conflict { what: format!("what is held of {}", held.job.id) });
         }
         let mut events = events(batch).into_iter().map(|event| AuditEvent::Retention(Box::new(event)));
@@ -331,8 +338,8 @@ impl Retention {
     }
 }
 
-fn is_held(holds: &[Hold], job: &Job) -> bool {
-    holds.iter().any(|hold| hold.scope.covers_job(job))
+fn is_held(holds: &[Hold], job: &Job, ended_at: Timestamp) -> bool {
+    holds.iter().any(|hold| hold.scope.covers_job(job, ended_at))
 }
 
 fn is_full(batch: &[Removal]) -> bool {

@@ -125,12 +125,12 @@ impl PayloadScope {
             .is_some_and(|(k, n)| k == kind.as_str() && n.eq_ignore_ascii_case(name.as_str()))
     }
 
-    /// Whether it covers what is kept of a job.
-    pub fn covers_job(&self, job: &Job) -> bool {
+    /// Whether it covers what is kept of a job that ended at that moment.
+    pub fn covers_job(&self, job: &Job, ended_at: Timestamp) -> bool {
         match self {
             Self::Subject { .. } => self.is_subject(&job.principal.to_string()),
             Self::Job(id) => *id == job.id,
-            Self::Period { from, to } => (*from..*to).contains(&job.created_at),
+            Self::Period { from, to } => job.created_at < *to && ended_at >= *from,
         }
     }
 }

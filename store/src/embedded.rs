@@ -152,9 +152,10 @@ impl EmbeddedStore {
         // Once the tree is safe, the files just read are not needed: a start that fails later leaves none behind.
         save_tree(&db, &dir.join("state")).map_err(damaged)?;
         let mut journal = Journal::start(&journal_dir, end).map_err(damaged)?;
-        if erases {
-            // Ends what was interrupted: the frames just read still have what was erased.
+        if erases || tree.contains_key(keys::FORGET).map_err(sled_error)? {
+            // Ends what was interrupted: the journal still has what was erased.
             journal.forget().map_err(damaged)?;
+            tree.remove(keys::FORGET).map_err(sled_error)?;
         }
         let frontier = read_frontier(&tree).map_err(damaged)?;
         let head = Arc::new(watch::Sender::new(frontier.head()));

@@ -115,8 +115,15 @@ impl Known {
                 format!("{problem}; until this file can be read, what it said before is masked")
             }),
         );
-        let fresh = merged(literals, &read.literals);
-        let warnings = match Redactor::new(&fresh, Arc::clone(&self.redaction.patterns)) {
+        let now = literals.len();
+        let mut fresh = merged(literals, &read.literals);
+        let mut redactor = Redactor::new(&fresh, Arc::clone(&self.redaction.patterns));
+        // What a site had longest ago is forgotten before what it has now is not masked.
+        while redactor.is_err() && fresh.len() > now {
+            fresh.truncate(now + (fresh.len() - now) / 2);
+            redactor = Redactor::new(&fresh, Arc::clone(&self.redaction.patterns));
+        }
+        let warnings = match redactor {
             Ok(redactor) => {
                 self.current.store(Arc::new(redactor));
                 read.literals = fresh;

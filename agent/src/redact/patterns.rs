@@ -20,6 +20,8 @@ use super::{
 
 /// Patterns that a site may have; each costs time with every byte that a host says.
 pub const MAX_PATTERNS: usize = 64;
+/// Most bytes that the shortest match of a pattern may have: beyond it more matches could be under way than are followed.
+const MAX_LEAST_BYTES: usize = 256;
 /// Longest pattern of a site, in bytes.
 const MAX_PATTERN_BYTES: usize = 1024;
 /// Fixed letters with which a pattern begins: without them, ordinary text would be held back, and one look at each byte would
@@ -68,7 +70,9 @@ pub enum InvalidPattern {
     )]
     NotFixed,
     /// It is too long.
-    #[error("this pattern has more than {MAX_PATTERN_BYTES} bytes; shorten it")]
+    #[error(
+        "this pattern has more than {MAX_PATTERN_BYTES} bytes, or matches nothing below {MAX_LEAST_BYTES}; shorten it"
+    )]
     TooLong,
     /// Together they take too much memory.
     #[error("these patterns take too much memory; lower the numbers in their braces, or have fewer patterns")]
@@ -215,8 +219,12 @@ fn check(pattern: &str) -> Result<Hir, InvalidPattern> {
         return Err(InvalidPattern::TooLong);
     }
     let hir = parse(pattern)?;
-    if hir.properties().minimum_len().unwrap_or(0) < MIN_SECRET_BYTES {
+    let least = hir.properties().minimum_len().unwrap_or(0);
+    if least < MIN_SECRET_BYTES {
         return Err(InvalidPattern::TooShort);
+    }
+    if least > MAX_LEAST_BYTES {
+        return Err(InvalidPattern::TooLong);
     }
     if Extractor::new().extract(&hir).min_literal_len().unwrap_or(0) < MIN_FIXED_BYTES {
         return Err(InvalidPattern::NotFixed);

@@ -231,8 +231,8 @@ pub(crate) fn note_of(path: &Path) -> Option<String> {
     Some(head.checkpoint)
 }
 
-/// Gives every record of the file `path` to `take` as it is read, with its payload; unverified.
-pub(crate) fn each_record(path: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), Trouble> {
+/// Gives every record of the file `path` to `take`, as it is hashed and as it is read with its payload; unverified.
+pub(crate) fn each_record(path: &Path, mut take: impl FnMut(u64, &[u8], &[u8])) -> Result<(), Trouble> {
     let unread = |problem: Problem| match problem {
         Problem::Io(error) => Trouble::file("read", path, &error),
         Problem::Flaw(flaw) => flaw.into(),
@@ -252,7 +252,7 @@ pub(crate) fn each_record(path: &Path, mut take: impl FnMut(u64, &[u8])) -> Resu
         let Some(line) = lines.next().map_err(unread)? else { return Ok(()) };
         match head.entry(line, next).map_err(|flaw| at(place, None, flaw))? {
             Entry::Record { index, content, payload } => {
-                take(index, &reveal(content, payload, head.missing()));
+                take(index, content, &reveal(content, payload, head.missing()));
                 next = index.saturating_add(1);
             }
             Entry::LeftOut { index, count, .. } => next = index.saturating_add(count),

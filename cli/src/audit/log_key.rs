@@ -27,7 +27,7 @@ pub(crate) fn of_file(path: &Path, origin: Option<&Origin>, keys: &Keys) -> Keys
     let Some(origin) = signed_with_another() else { return keys.clone() };
     let mut statements = Vec::new();
     // A file that is broken somewhere is refused with its place when it is verified.
-    let _ = bundle::each_record(path, |_, content| {
+    let _ = bundle::each_record(path, |_, _, content| {
         let rotation =
             serde_json::from_slice::<Rotation>(content).ok().filter(|r| r.kind == "log_key_rotated");
         statements.extend(rotation.and_then(|rotation| rotation.statement));

@@ -73,9 +73,11 @@ impl Batch {
     pub(super) const fn last_leaf(&self) -> Option<Digest> {
         self.last_leaf
     }
-    /// The same for the same records of the same log; without a full stop, as Standard Webhooks wants it.
+    /// The same for the same lines of the same log; without a full stop, as Standard Webhooks wants it.
     pub(super) fn id(&self) -> String {
-        let log: String = Digest::of(self.log.as_bytes()).to_string().chars().take(16).collect();
-        format!("lictor_{log}_{}_{}", self.first, self.next.saturating_sub(1))
+        let text = [self.log.as_str()].into_iter().chain(self.lines.iter().map(String::as_str));
+        let all = text.collect::<Vec<_>>().join("\n");
+        let digest: String = Digest::of(all.as_bytes()).to_string().chars().take(16).collect();
+        format!("lictor_{digest}_{}_{}", self.first, self.next.saturating_sub(1))
     }
 }

@@ -73,15 +73,13 @@ impl Destination {
         let host = self.bracketed();
         if Some(self.port) == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
     }
-    /// The same for the same receiver, without what its query may hold as a secret.
+    /// The same for the same receiver, without what its path may hold as a secret.
     pub(super) fn identity(&self) -> String {
-        match self.path.split_once('?') {
-            Some((_, query)) => {
-                let digest: String = Digest::of(query.as_bytes()).to_string().chars().take(16).collect();
-                format!("{self}#{digest}")
-            }
-            None => self.to_string(),
+        if self.path == "/" {
+            return self.to_string();
         }
+        let digest: String = Digest::of(self.path.as_bytes()).to_string().chars().take(16).collect();
+        format!("{self}#{digest}")
     }
     fn bracketed(&self) -> String {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
@@ -91,8 +89,8 @@ impl Destination {
 impl FromStr for Destination {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|e| format!("{text:?} is not a URL: {e}"))?;
-        let authority = uri.authority().ok_or_else(|| format!("{text:?} names no host"))?;
+        let uri: Uri = text.parse().map_err(|e| format!("it is not a URL: {e}"))?;
+        let authority = uri.authority().ok_or("it names no host")?;
         if authority.as_str().contains('@') {
             return Err(
                 "a name and password in a URL are not sent; webhooks are signed with --secret-file".into()
@@ -112,7 +110,7 @@ impl FromStr for Destination {
             port: authority
                 .port_u16()
                 .or(scheme.default_port())
-                .ok_or_else(|| format!("name a port: {text}:601, or what your server listens on"))?,
+                .ok_or("it names no port: syslog servers listen on 601, or what yours says")?,
             scheme,
             host,
             path,
@@ -125,14 +123,14 @@ impl FromStr for Destination {
 }
 
 impl fmt::Display for Destination {
-    /// Without the query: some receivers want a key in it.
+    /// Without path and query: some receivers want a key there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scheme, port, path, .. } = self;
         write!(f, "{}://{}:{port}", scheme.as_str(), self.bracketed())?;
-        match path.split_once('?') {
+        match path.as_str() {
             _ if self.is_syslog() => Ok(()),
-            Some((path, _)) => write!(f, "{path}?…"),
-            None => f.write_str(path),
+            "/" => f.write_str("/"),
+            _ => f.write_str("/…"),
         }
     }
 }
@@ -196,8 +194,8 @@ mod tests {
         for (text, form) in [
             ("syslog://logs.example:601", "syslog://logs.example:601"),
             ("syslog+tls://logs.example", "syslog+tls://logs.example:6514"),
-            ("https://siem.example/in?key=hunter2", "https://siem.example:443/in?…"),
-            ("http://127.0.0.1:8080/in", "http://127.0.0.1:8080/in"),
+            ("https://siem.example/in?key=hunter2", "https://siem.example:443/…"),
+            ("http://127.0.0.1:8080/in", "http://127.0.0.1:8080/…"),
             ("http://[::1]:8080", "http://[::1]:8080/"),
         ] {
             assert_eq!(text.parse::<Destination>().unwrap().to_string(), form);

@@ -15,21 +15,25 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// A syslog server.
 #[derive(Debug)]
-pub(crate) struct Syslog(Line);
+pub(crate) struct Syslog {
+    line: Line,
+    untidy_close: bool,
+}
 
 // === impl Syslog ===
 
 impl Syslog {
-    /// The server at the end of `line`.
-    pub(crate) const fn new(line: Line) -> Self {
-        Self(line)
+    /// The server at the end of `line`, which may end TLS without saying so if `untidy_close`.
+    pub(crate) const fn new(line: Line, untidy_close: bool) -> Self {
+        Self { line, untidy_close }
     }
 
     /// Sends the batch, and waits until it is taken.
     pub(super) async fn send(&self, batch: &Batch) -> Result<(), NotTaken> {
-        let mut stream = self.0.connect().await?;
-        let failed =
-            |e: io::Error| NotTaken::later(format!("{} did not take the batch: {e}", self.0.destination()));
+        let mut stream = self.line.connect().await?;
+        let failed = |e: io::Error| {
+            NotTaken::later(format!("{} did not take the batch: {e}", self.line.destination()))
+        };
         stream.write_all(&framed(batch.lines())).await.map_err(failed)?;
         stream.shutdown().await.map_err(failed)?;
         let mut answer = [0; 1024];
@@ -37,14 +41,24 @@ impl Syslog {
         loop {
             match stream.read(&mut answer).await {
                 Ok(0) => return Ok(()),
-                // Many servers end TLS without saying so; that the connection ended behind our end is what counts.
+                // Whoever is on the way could have ended it as well.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !self.untidy_close => {
+                    return Err(NotTaken::later(format!(
+                        "{} ended TLS without saying so, so that nobody knows whether it took the batch (a server that always \
+                         does needs --untidy-close)",
+                        self.line.destination()
+                    )));
+                }
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Err(error) => return Err(failed(error)),
                 Ok(read) => bytes += read,
             }
             if bytes > MAX_ANSWER_BYTES {
                 return Err(NotTaken::Never {
-                    why: format!("{} answers at length, which no syslog server does", self.0.destination()),
+                    why: format!(
+                        "{} answers at length, which no syslog server does",
+                        self.line.destination()
+                    ),
                     next_step: "check the port",
                 });
             }

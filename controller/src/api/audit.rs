@@ -63,9 +63,9 @@ impl AuditService for AuditApi {
         let store = &self.lifecycle.store;
         let size = || async { store.audit_head().await.map(|h| h.size).map_err(|e| status(of_store(e))) };
         let from = if tail { size().await?.saturating_sub(u64::from(limit)) } else { from };
-        if self.reads.begins(caller.principal()) {
+        if self.reads.begins(caller.principal(), None) {
             self.reads.record(caller.principal(), from, u64::from(limit), None).await.map_err(status)?;
-            self.reads.began(caller.principal());
+            self.reads.began(caller.principal(), None);
         }
         let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.into()).min(MAX_WAIT);
         let entries = loop {
@@ -127,10 +127,10 @@ impl AuditService for AuditApi {
         let size = store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
         let before = before.unwrap_or(size).min(size);
         // Whoever goes on with a search goes on with what was recorded, if it was.
-        if before == size || self.reads.begins(caller.principal()) {
-            let what = Some(query.to_string());
-            self.reads.record(caller.principal(), 0, before, what).await.map_err(status)?;
-            self.reads.began(caller.principal());
+        let what = query.to_string();
+        if before == size || self.reads.begins(caller.principal(), Some(&what)) {
+            self.reads.record(caller.principal(), 0, before, Some(what.clone())).await.map_err(status)?;
+            self.reads.began(caller.principal(), Some(what));
         }
         let found = search::newest_first(store.as_ref(), &query, before, limit as usize, search::MOST).await;
         let search::Found { entries, next, looked_at } = found.map_err(|e| status(of_store(e)))?;

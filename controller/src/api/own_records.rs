@@ -1,10 +1,14 @@
 //! What the audit log says of a caller's own jobs: records found by a query, and of them the fields that are for whoever asks
 //! for jobs. Whose a record is, the job that it names decides, or its own `principal`; what names neither is nobody's.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use lictor_core::{
-    audit::query::Query,
+    audit::query::{Query, What},
     error::{ErrorCode, Failure},
     id::{InvocationId, JobId},
     principal::Principal,
@@ -15,7 +19,7 @@ use lictor_proto::{
 };
 use lictor_store::{Store, StoreError, record::AuditFacts};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
     audit::{Reads, search},
@@ -31,6 +35,10 @@ const MOST: u64 = 10_000;
 const HELD: usize = 500;
 /// Searches at a time, of everybody: each keeps a core busy, and what is left is for jobs.
 const AT_A_TIME: usize = 2;
+/// Searches of one principal at a time, those that wait included: nobody crowds out the others.
+const EACH_AT_A_TIME: usize = 4;
+/// How long a search waits for its turn: below what callers wait for an answer.
+const WAIT_FOR_PLACE: Duration = Duration::from_secs(10);
 /// The fields that are shown: what a caller knows of its jobs by other ways too, and what was decided about them. Addresses,
 /// agents, tokens and evidence are not among them, and no field of a later version before somebody has put it here.
 const SHOWN: &[&str] = &[
@@ -87,6 +95,14 @@ pub(super) struct OwnRecords {
     lifecycle: Arc<Lifecycle>,
     reads: Reads,
     room: Semaphore,
+    /// How many searches each principal has under way.
+    searching: Mutex<HashMap<Principal, usize>>,
+}
+
+/// A place among the searches of a principal.
+struct OwnPlace<'a> {
+    searches: &'a OwnRecords,
+    me: Principal,
 }
 
 /// Whose records are whose, as far as it was asked in one search.
@@ -96,12 +112,37 @@ struct Owner<'a> {
     jobs: HashMap<JobId, bool>,
 }
 
+impl Drop for OwnPlace<'_> {
+    fn drop(&mut self) {
+        let mut searching = self.searches.searching.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = searching.get_mut(&self.me) {
+            *own -= 1;
+            if *own == 0 {
+                searching.remove(&self.me);
+            }
+        }
+    }
+}
+
 // === impl OwnRecords ===
 
 impl OwnRecords {
     /// The search of this lifecycle's log.
     pub(super) fn new(lifecycle: Arc<Lifecycle>) -> Self {
-        Self { reads: Reads::new(Arc::clone(&lifecycle)), lifecycle, room: Semaphore::new(AT_A_TIME) }
+        let reads = Reads::new(Arc::clone(&lifecycle));
+        Self { reads, lifecycle, room: Semaphore::new(AT_A_TIME), searching: Mutex::default() }
+    }
+
+    /// A place among the searches of `me`, until it is dropped.
+    fn own_place(&self, me: &Principal) -> Result<OwnPlace<'_>, Failure> {
+        let mut searching = self.searching.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = searching.entry(me.clone()).or_default();
+        if *own >= EACH_AT_A_TIME {
+            let message = format!("{EACH_AT_A_TIME} of your searches are under way");
+            return Err(Failure::new(ErrorCode::LimitExceeded, message, "ask again when one has answered"));
+        }
+        *own += 1;
+        Ok(OwnPlace { searches: self, me: me.clone() })
     }
 
     /// A page of the records of `me` that fit, newest first.
@@ -116,15 +157,22 @@ impl OwnRecords {
         let pb::SearchRecordsRequest { query, limit, before } = request;
         let limit = page_size("limit", limit, DEFAULT_RECORDS)? as usize;
         let query: Query = parse("query", &query)?;
+        if query.looks_at(What::Agent) {
+            let message = "`agent:` is not for searches of one's own records, which do not show agents";
+            return Err(Failure::new(ErrorCode::InvalidArgument, message, "leave that term out"));
+        }
         let store = self.lifecycle.store.as_ref();
         let before = before.unwrap_or(u64::MAX).min(store.audit_head().await.map_err(of_store)?.size);
-        if self.reads.begins(me) {
-            self.reads.record(me, 0, before, Some(query.to_string())).await?;
-            self.reads.began(me);
+        let what = query.to_string();
+        if self.reads.begins(me, Some(&what)) {
+            self.reads.record(me, 0, before, Some(what.clone())).await?;
+            self.reads.began(me, Some(what));
         }
-        let _place = self.room.acquire().await.map_err(|_| {
-            Failure::new(ErrorCode::Unavailable, "the controller is stopping", "ask again in a moment")
-        })?;
+        let _own = self.own_place(me)?;
+        let busy =
+            || Failure::new(ErrorCode::Unavailable, "too many search at the moment", "ask again in a moment");
+        let place = timeout(WAIT_FOR_PLACE, self.room.acquire()).await;
+        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
         self.page(me, &query, before, limit).await.map_err(of_store)
     }
 

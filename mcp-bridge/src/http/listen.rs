@@ -117,8 +117,11 @@ async fn serve<H: ServerHandler + Send + 'static>(
             }
             () = activity.idle_for(idle) => {
                 connection.as_mut().graceful_shutdown();
-                // Whoever does not close it now does not want to.
-                timeout(HEAD_DEADLINE, connection).await.unwrap_or(Ok(()))
+                // Whoever does not close it now does not want to; a call that was on its way is answered.
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = activity.idle_for(HEAD_DEADLINE) => Ok(()),
+                }
             }
         }
     } else {

@@ -60,6 +60,8 @@ async fn the_view_starts_nothing_and_models_are_not_shown_what_is_for_the_view()
         let expected = match tool.name.as_ref() {
             "ssh_view_job" => json!(["app"]),
             "ssh_cancel" | "ssh_cancel_async_task" => Value::Null,
+            // It changes nothing, but runs as a job.
+            "ssh_download" => json!(["model"]),
             _ if reads => Value::Null,
             _ => json!(["model"]),
         };

@@ -19,7 +19,7 @@ use super::{
     room::Room,
     table::Table,
 };
-use crate::{Recorded, StoreError};
+use crate::{Recorded, StoreError, record::corrupt};
 
 /// Changes that may wait: beyond it callers wait for room, which bounds memory and pushes back.
 const QUEUE: usize = 1024;
@@ -213,6 +213,7 @@ impl Writer {
             // From here on the change stands: if this fails, the next start ends what it began.
             self.table.save().map_err(AppendError::into_failed)?;
             self.journal.forget()?;
+            self.table.tree().remove(keys::FORGET).map_err(corrupt)?;
         }
         Ok(())
     }

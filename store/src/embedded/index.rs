@@ -48,19 +48,28 @@ pub(super) fn complete(table: &Table, size: u64) -> Result<(), StoreError> {
         return Ok(());
     }
     tracing::info!("finding out what is kept of each job, once");
+    let mut whole = true;
     for entry in table.range(keys::first_job().to_vec(), keys::after_all_jobs().to_vec()) {
         let (_, value) = entry?;
         match decode::<JobRecord>(batch::record_of(&value)?).and_then(KeptJob::try_from) {
-            Ok(kept) => index_job(table, &kept)?,
-            Err(error) => tracing::error!(%error, "a job cannot be read; it is kept until it is restored"),
+            Ok(kept) => whole &= index_job(table, &kept)?,
+            Err(error) => {
+                tracing::error!(%error, "a job cannot be read; it is kept until it is restored, and so are all files of outputs");
+                whole = false;
+            }
         }
+    }
+    if !whole {
+        table.tree().insert(keys::UNREADABLE, b"").map_err(corrupt)?;
     }
     // Last: what a crash interrupts is done again.
     table.tree().insert(keys::INDEXED, encode_size(size)).map_err(corrupt)?;
     Ok(())
 }
 
-fn index_job(table: &Table, kept: &KeptJob) -> Result<(), StoreError> {
+/// Answers whether every invocation could be read.
+fn index_job(table: &Table, kept: &KeptJob) -> Result<bool, StoreError> {
+    let mut whole = true;
     let job = kept.job.id;
     let mut ended = EndedJob { job, ended_at: kept.job.created_at, output_bytes: 0, version: FIRST };
     for id in table.range(keys::of_job(job), keys::after_job(job)).values() {
@@ -73,7 +82,8 @@ fn index_job(table: &Table, kept: &KeptJob) -> Result<(), StoreError> {
         let (place, bytes, invocation) = match read {
             Ok((place, kept, invocation)) => (place, kept.bytes(), invocation),
             Err(error) => {
-                tracing::error!(%error, "an invocation cannot be read; it is kept until it is restored");
+                tracing::error!(%error, "an invocation cannot be read; it is kept until it is restored, and so are all files of outputs");
+                whole = false;
                 continue;
             }
         };
@@ -86,7 +96,7 @@ fn index_job(table: &Table, kept: &KeptJob) -> Result<(), StoreError> {
     if kept.counts.is_some() {
         table.tree().insert(keys::ended(job), encode(&ended)).map_err(corrupt)?;
     }
-    Ok(())
+    Ok(whole)
 }
 
 fn note_use(table: &Table, file: Digest, invocation: &Invocation) -> Result<(), StoreError> {

@@ -17,6 +17,10 @@ pub(super) const APPLIED: &[u8] = b"m/applied";
 pub(super) const FRONTIER: &[u8] = b"m/frontier";
 /// How far the files of payloads were written.
 pub(super) const PAYLOADS: &[u8] = b"m/payloads";
+/// The journal still has what was erased from everywhere else.
+pub(super) const FORGET: &[u8] = b"m/forget";
+/// A record could not be read when the uses of files were found out: nobody knows which file it names.
+pub(super) const UNREADABLE: &[u8] = b"m/unreadable";
 /// Payloads that are to be erased; passes through the journal and is not kept.
 pub(super) const ERASED: &[u8] = b"x";
 /// Up to which size of the audit log everything is in the indexes of ended jobs and of files.

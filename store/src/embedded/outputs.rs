@@ -77,7 +77,8 @@ impl FileName {
         match self {
             Self::Content(digest) => {
                 let named = || table.scan_prefix(&keys::file_uses(digest)).keys().next().transpose();
-                Ok(claimed.contains_key(&digest) || named()?.is_some())
+                let unknown = || table.get(keys::UNREADABLE);
+                Ok(claimed.contains_key(&digest) || named()?.is_some() || unknown()?.is_some())
             }
             Self::Invocation(id) => {
                 let Some(value) = table.get(&keys::invocation(id))? else { return Ok(false) };

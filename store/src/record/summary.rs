@@ -259,8 +259,9 @@ mod tests {
     #[test]
     fn a_block_with_too_many_texts_is_always_read() {
         let many = (0..40).map(|n| {
-            let text: String =
-                (0..6000u32).filter_map(|c| char::from_u32(0x4e00 + (c * 37 + n * 6007) % 20_000)).collect();
+            let text: String = (0..6000u32)
+                .filter_map(|c| char::from_u32(0x4e00 + (c * (37 + n) + n * 6007) % 20_000))
+                .collect();
             record(1, "request_denied", &text, "uptime")
         });
         let summary = Summary::of(&entries(&many.collect::<Vec<_>>()));

@@ -238,7 +238,7 @@ async fn lines<W: Write>(arguments: &Arguments, mut out: W, context: &Context) -
     let filter = filter.map_err(|e| Trouble::usage(e.to_string(), "leave a term out"))?;
     let mut formatter = Formatter::new(arguments.format, "lictor");
     let mut written = 0;
-    let take = |log: &str, index: u64, content: &[u8]| -> Result<(), Trouble> {
+    let take = |log: &str, index: u64, _: &[u8], content: &[u8]| -> Result<(), Trouble> {
         formatter.name(log);
         let is_taken = is_in(index, content, range, Some(&filter));
         if let Some(line) = formatter.line(index, content).filter(|_| is_taken) {
@@ -252,22 +252,22 @@ async fn lines<W: Write>(arguments: &Arguments, mut out: W, context: &Context) -
     Ok((written, out))
 }
 
-/// Gives every record to `take` as it is read, with the name of the log: of a bundle once all of it was verified, or of the controller,
+/// Gives every record to `take`, as it is hashed and as it is read, with the name of the log: of a bundle once all of it was verified, or of the controller,
 /// where it is verified on the way.
 pub(super) async fn each_verified(
     context: &Context,
     file: Option<&Path>,
     keys: &KeyArguments,
-    mut take: impl FnMut(&str, u64, &[u8]) -> Result<(), Trouble>,
+    mut take: impl FnMut(&str, u64, &[u8], &[u8]) -> Result<(), Trouble>,
 ) -> Result<(String, Verified), Trouble> {
     let keys = keys.load()?;
     if let Some(file) = file {
         let (log, verified) = verify_file(file, keys.as_ref(), context)?;
         let log = log.to_string();
         let mut failed = None;
-        bundle::each_record(file, |index, content| {
+        bundle::each_record(file, |index, content, read| {
             if failed.is_none() {
-                failed = take(&log, index, content).err();
+                failed = take(&log, index, content, read).err();
             }
         })?;
         return failed.map_or(Ok((log, verified)), Err);
@@ -280,7 +280,7 @@ pub(super) async fn each_verified(
     let mut replay = Replay::new(known);
     each_sealed(&connected, head, |record| {
         replay.push(record.index, &record.content, Some(&record.payload))?;
-        take(&log, record.index, &payloads::read(record))
+        take(&log, record.index, &record.content, &payloads::read(record))
     })
     .await?;
     let verified = replay.finish(head)?.under(&note, &signer)?;

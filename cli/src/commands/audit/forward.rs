@@ -32,7 +32,7 @@ use crate::{
 pub(super) struct Arguments {
     /// syslog://HOST:PORT, syslog+tls://HOST, https://HOST/PATH; http:// for this machine alone
     #[arg(long, value_name = "URL")]
-    to: Destination,
+    to: String,
     /// The form: jsonl (default) or ocsf for webhooks, syslog for syslog servers
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
@@ -54,6 +54,10 @@ pub(super) struct Arguments {
     /// Certificate authorities that may vouch for the receiver (PEM), instead of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Take the end of a TLS connection as the syslog server's word even when it ends it without saying so: whoever is
+    /// on the way could then lose records unseen
+    #[arg(long)]
+    untidy_close: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,12 +69,13 @@ struct Document {
 
 /// Sends until there is no more, or until it is interrupted.
 pub(super) async fn run(arguments: Arguments, context: &Context) -> Done {
-    let format = format(&arguments)?;
-    let Arguments { to, cursor, from, filter, follow, .. } = &arguments;
-    let receiver = receiver(&arguments, context)?;
+    let to = destination(&arguments.to)?;
+    let format = format(&to, arguments.format)?;
+    let receiver = receiver(&to, &arguments, context)?;
+    let Arguments { cursor, from, filter, follow, .. } = &arguments;
     let connected = context.connect()?;
     let log = connected.settings.origin()?.to_string();
-    let cursor = Cursor::open(cursor, &log, to, format, *from)?;
+    let cursor = Cursor::open(cursor, &log, &to, format, *from)?;
     let filter = filter.clone().unwrap_or_default();
     let sending = async {
         let source = Source::open(&connected.operator, &log, &cursor, format, filter, *follow).await?;
@@ -96,9 +101,15 @@ fn batches_of(number: usize) -> String {
     if number == 1 { "1 batch".to_owned() } else { format!("{number} batches") }
 }
 
+/// The receiver. What was given is not repeated: it may have a key in it.
+fn destination(url: &str) -> Result<Destination, Trouble> {
+    let usage = "write syslog://HOST:PORT, syslog+tls://HOST or https://HOST/PATH";
+    url.parse().map_err(|why: String| Trouble::usage(format!("--to: {why}"), usage))
+}
+
 /// The form that the receiver understands.
-fn format(arguments: &Arguments) -> Result<Format, Trouble> {
-    match (arguments.to.is_syslog(), arguments.format) {
+fn format(to: &Destination, format: Option<Format>) -> Result<Format, Trouble> {
+    match (to.is_syslog(), format) {
         (true, None | Some(Format::Syslog)) => Ok(Format::Syslog),
         (false, None) => Ok(Format::Jsonl),
         (false, Some(format @ (Format::Jsonl | Format::Ocsf))) => Ok(format),
@@ -111,8 +122,8 @@ fn format(arguments: &Arguments) -> Result<Format, Trouble> {
     }
 }
 
-fn receiver(arguments: &Arguments, context: &Context) -> Result<Receiver, Trouble> {
-    let Arguments { to, secret_file, ca, .. } = arguments;
+fn receiver(to: &Destination, arguments: &Arguments, context: &Context) -> Result<Receiver, Trouble> {
+    let Arguments { secret_file, ca, untidy_close, .. } = arguments;
     if ca.is_some() && !to.is_tls() {
         return Err(Trouble::usage("--ca is for syslog+tls:// and https://", "leave it out"));
     }
@@ -124,7 +135,7 @@ fn receiver(arguments: &Arguments, context: &Context) -> Result<Receiver, Troubl
         Trouble::usage(e.to_string(), "check --ca, or install the system's certificate authorities")
     })?;
     match (to.is_syslog(), secret_file) {
-        (true, None) => Ok(Receiver::Syslog(Syslog::new(line))),
+        (true, None) => Ok(Receiver::Syslog(Syslog::new(line, *untidy_close))),
         (true, Some(_)) => {
             Err(Trouble::usage("syslog is not signed", "leave --secret-file out, and use syslog+tls://"))
         }

@@ -105,9 +105,9 @@ async fn make(arguments: &Arguments, context: &Context) -> Result<Report, Troubl
     let filter =
         Query::new(limits.clone()).map_err(|e| Trouble::usage(e.to_string(), "leave a bound out"))?;
     let mut gatherer = Gatherer::new(arguments.framework);
-    let take = |_: &str, index: u64, content: &[u8]| {
+    let take = |_: &str, index: u64, content: &[u8], read: &[u8]| {
         if (range.0..range.1).contains(&index)
-            && let Some(facts) = AuditFacts::read(content).filter(|facts| filter.matches(facts))
+            && let Some(facts) = AuditFacts::read(read).filter(|facts| filter.matches(facts))
         {
             gatherer.push(index, content, &facts);
         }

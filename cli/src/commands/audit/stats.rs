@@ -53,7 +53,7 @@ pub(crate) struct Counts {
 pub(super) async fn run(arguments: Arguments, context: &Context) -> Done {
     let query = arguments.sought.query()?;
     let mut counts = Counts::default();
-    let take = |_: &str, _: u64, content: &[u8]| {
+    let take = |_: &str, _: u64, _: &[u8], content: &[u8]| {
         if let Some(facts) = AuditFacts::read(content).filter(|facts| query.matches(facts)) {
             counts.add(&facts);
         }

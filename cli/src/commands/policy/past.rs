@@ -128,7 +128,7 @@ pub(super) async fn each(
     match &arguments.bundle {
         Some(path) => {
             reader.extent.log = format!("{} (not verified: lictor audit verify)", path.display());
-            bundle::each_record(path, |_, content| reader.push(content, &mut take))?;
+            bundle::each_record(path, |_, _, content| reader.push(content, &mut take))?;
         }
         None => {
             let connected = context.connect()?;

@@ -18,7 +18,7 @@ const READ_RECORD_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(in crate::api) struct Reads {
     lifecycle: Arc<Lifecycle>,
-    readers: Mutex<HashMap<Principal, Timestamp>>,
+    readers: Mutex<HashMap<(Principal, Option<String>), Timestamp>>,
 }
 
 // === impl Reads ===
@@ -46,17 +46,17 @@ impl Reads {
         Ok(())
     }
 
-    /// Whether this read begins a new one, or goes on with the one that was recorded.
-    pub(in crate::api) fn begins(&self, by: &Principal) -> bool {
+    /// Whether this read begins a new one, or goes on with one that was recorded; of records that fit `query`, if there is one.
+    pub(in crate::api) fn begins(&self, by: &Principal, query: Option<&str>) -> bool {
         let now = self.lifecycle.clock.now();
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         readers.retain(|_, at| now.since(*at) < READ_RECORD_EVERY);
-        !readers.contains_key(by)
+        !readers.contains_key(&(by.clone(), query.map(str::to_owned)))
     }
 
     /// A read of `by` was recorded.
-    pub(in crate::api) fn began(&self, by: &Principal) {
+    pub(in crate::api) fn began(&self, by: &Principal, query: Option<String>) {
         let now = self.lifecycle.clock.now();
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(by.clone(), now);
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert((by.clone(), query), now);
     }
 }

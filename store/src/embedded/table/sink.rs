@@ -86,6 +86,7 @@ impl Layer {
                 }
                 Some(to) if key.starts_with(keys::ERASED) => {
                     payloads.erase(&places_of(tree, keys::erased_range(key, to)?)?)?;
+                    batch.insert(keys::FORGET, b"");
                 }
                 Some(value) => batch.insert(key.as_slice(), value),
                 // Most of what is removed came and went before sled ever had it, and looking is cheaper.
