@@ -85,14 +85,14 @@ async function begun(task_id) {
   const until = Date.now() + BEGIN_MS;
   while (Date.now() < until) {
     const { output_lines } = await call("ssh_get_task_output", { task_id });
-    if (output_lines.join() === "begun") return;
+    if (output_lines.join() === "begun.") return;
   }
   throw new Error(`${task_id} never began`);
 }
 
 // What is subscribed to is told: by the stream that asked in the one era, to the session in the other.
 async function stop() {
-  const { task_id } = await call("ssh_run_async", { alias: "web-1", argv: ["sh", "-c", "echo begun; sleep 300"] });
+  const { task_id } = await call("ssh_run_async", { alias: "web-1", argv: ["sh", "-c", "echo begun.; sleep 300"] });
   await begun(task_id);
   const uri = `job://${task_id}`;
   const told = new Promise((resolve) => {
@@ -167,7 +167,7 @@ async function tasks() {
   check(done.kind === "task", "it is a task");
   const result = resultFromTaskOutcome((await done.settle()).outcome);
   check(result.structuredContent.stdout === "task\n", result);
-  const slow = await session.callTool("ssh_run", { alias: "web-1", argv: ["sh", "-c", "echo begun; sleep 301"] });
+  const slow = await session.callTool("ssh_run", { alias: "web-1", argv: ["sh", "-c", "echo begun.; sleep 301"] });
   await begun(slow.handle.taskId.split(":")[1]);
   await slow.cancel();
   check((await slow.settle()).outcome.status === "cancelled", "it is cancelled");

@@ -33,7 +33,7 @@ async function begin(shown, input, result) {
 async function a_job_is_seen_as_it_goes_and_what_its_hosts_print_stays_text() {
   const { tools } = await client.listTools();
   check(tools.find((tool) => tool.name === "ssh_run_async")._meta.ui.resourceUri === VIEW, "the tool has the view");
-  const script = `printf 'begun ${MARKUP} \\033[31mred \\342\\200\\256rtl\\n'; while ! test -e ${go}; do sleep 0.05; done; ` +
+  const script = `printf 'begun ${MARKUP} \\033[31mred \\342\\200\\256rtl.\\n'; while ! test -e ${go}; do sleep 0.05; done; ` +
     `if mkdir ${go}.taken 2>/dev/null; then echo bad >&2; exit 3; fi`;
   const input = { tag: "all", argv: ["sh", "-c", script] };
   const result = await client.callTool({ name: "ssh_run_async", arguments: input });
@@ -46,7 +46,7 @@ async function a_job_is_seen_as_it_goes_and_what_its_hosts_print_stays_text() {
   await view.locator("#rows tr").nth(2).waitFor();
   await view.getByRole("button", { name: "web-1" }).click();
   const text = view.locator("#text");
-  const expected = `begun ${MARKUP} \\x1b[31mred \\u{202e}rtl`;
+  const expected = `begun ${MARKUP} \\x1b[31mred \\u{202e}rtl.`;
   await tick(shown, async () => (await text.textContent()).includes(expected), "what a running command printed is there, as text");
   check((await view.locator("#pulse").textContent()) === "Live", "it is live");
   check((await view.locator("#command").textContent()).includes(MARKUP), "the command is text, too");

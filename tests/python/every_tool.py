@@ -83,14 +83,14 @@ async def main(mode, bridge, config):
         lines = await call("ssh_get_task_output", task_id=task, host="web-2", max_lines=5)
         check((lines["output_lines"], lines["has_more"]) == (["later"], False), lines)
 
-        slow = await call("ssh_run_async", alias="web-1", command="sh -c 'echo begun; sleep 55'")
+        slow = await call("ssh_run_async", alias="web-1", command="sh -c 'echo begun.; sleep 55'")
         deadline = time.monotonic() + 50
         while time.monotonic() < deadline:
             lines = await call("ssh_get_task_output", task_id=slow["task_id"])
             if lines["output_lines"]:
                 break
             await asyncio.sleep(0.1)
-        check(lines["output_lines"] == ["begun"], f"what a running job printed so far: {lines}")
+        check(lines["output_lines"] == ["begun."], f"what a running job printed so far: {lines}")
         await call("ssh_get_task_result", error=True, task_id=slow["task_id"])
 
         async def stop():

@@ -55,12 +55,16 @@ async fn output_of_a_running_command_is_shown_while_it_runs() {
     let mut world = World::new().await;
     let agent = world.start();
     let mut session = world.controller.session().await;
-    let grant = world.grant(&session, "web-1", &["sh", "-c", "echo early; sleep 600"]);
+    let grant = world.grant(&session, "web-1", &["sh", "-c", "echo early.; sleep 600"]);
     let id = world.offer(&session, &grant).await;
     while world.controller.output(&id, StreamName::Stdout).is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    assert_eq!(world.controller.output(&id, StreamName::Stdout)[&0], b"early\n");
+    assert_eq!(
+        world.controller.output(&id, StreamName::Stdout)[&0],
+        b"early.\n",
+        "no secret begins with what it ends with"
+    );
     session.stop(&id).await;
     assert_eq!(kind(&session.result(&id).await), OutcomeKind::Killed);
     agent.stop().await;

@@ -47,7 +47,7 @@ pub(super) fn due(ended: &EndedJob, limits: &RetentionLimits, beyond: u64, now: 
         Due::Nothing
     } else if age > limits.output_age {
         Due::Outputs(RetentionLimit::Age(limits.output_age))
-    } else if beyond > 0 && age > MIN_OUTPUT_AGE {
+    } else if beyond > 0 {
         Due::Outputs(RetentionLimit::Bytes(limits.output_bytes))
     } else {
         Due::Nothing
@@ -84,8 +84,7 @@ mod tests {
         assert_eq!(decide(HOUR, 5, 0), Due::Nothing, "an hour is kept, not less");
         assert_eq!(decide(HOUR + second, 5, 0), by_age);
         assert_eq!(decide(HOUR + second, 0, 9), Due::Nothing, "nothing is left to remove");
-        assert_eq!(decide(MIN_OUTPUT_AGE, 5, 1), Due::Nothing, "whoever follows it has not read it yet");
-        assert_eq!(decide(MIN_OUTPUT_AGE + second, 5, 1), Due::Outputs(RetentionLimit::Bytes(100)));
+        assert_eq!(decide(Duration::ZERO, 5, 1), Due::Outputs(RetentionLimit::Bytes(100)));
         assert_eq!(decide(HOUR * 2 + second, 0, 0), Due::Job(RetentionLimit::Age(HOUR * 2)));
     }
 }

@@ -147,6 +147,15 @@ async fn an_erased_payload_is_in_no_file_any_more_and_the_log_is_what_it_was() {
 
 #[tokio::test]
 async fn an_erasure_that_a_crash_interrupted_is_ended_by_the_next_start() {
+    an_interrupted_erasure_is_ended(false).await;
+}
+
+#[tokio::test]
+async fn an_erasure_of_which_only_the_journal_knows_is_ended_by_the_next_start() {
+    an_interrupted_erasure_is_ended(true).await;
+}
+
+async fn an_interrupted_erasure_is_ended(all_but_the_journal: bool) {
     let dir = tempfile::tempdir().unwrap();
     let secret = b"the-secret-of-ada".as_slice();
     let store = EmbeddedStore::open(dir.path()).unwrap();
@@ -161,6 +170,9 @@ async fn an_erasure_that_a_crash_interrupted_is_ended_by_the_next_start() {
     let op = Op { key: keys::erased(0), value: Some(1u64.to_be_bytes().to_vec()) };
     journal.append(&batch::encode(&[op])).unwrap();
     drop(journal);
+    if all_but_the_journal {
+        apply(dir.path());
+    }
     assert!(is_anywhere(dir.path(), secret));
     let store = loop {
         match EmbeddedStore::open(dir.path()) {
@@ -171,4 +183,21 @@ async fn an_erasure_that_a_crash_interrupted_is_ended_by_the_next_start() {
     };
     assert!(store.audit(0, 9).await.unwrap()[0].payload.is_empty());
     assert!(!is_anywhere(dir.path(), secret));
+}
+
+/// What a start does with the journal, up to where it would forget what was erased.
+fn apply(dir: &Path) {
+    let db = loop {
+        match sled::open(dir.join("state")) {
+            Ok(db) => break db,
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    let tree = db.open_tree("lictor").unwrap();
+    let payloads = PayloadFiles::open(dir.join("payloads"), read_payloads_end(&tree).unwrap()).unwrap();
+    let mut replayed = Replayed::new(&tree, &payloads);
+    let replay = |frame: &[u8], position| replayed.take(batch::decode(frame)?, position);
+    Journal::replay(&dir.join("journal"), read_applied(&tree).unwrap(), replay).unwrap();
+    assert!(replayed.finish().unwrap());
+    save_tree(&db, &dir.join("state")).unwrap();
 }

@@ -262,7 +262,7 @@ mod tests {
             let text: String = (0..6000u32)
                 .filter_map(|c| char::from_u32(0x4e00 + (c * (37 + n) + n * 6007) % 20_000))
                 .collect();
-            record(1, "request_denied", &text, "uptime")
+            record(1, &text, &text, "uptime")
         });
         let summary = Summary::of(&entries(&many.collect::<Vec<_>>()));
         assert!(summary.bits.is_empty() && summary.may_match(&"host:nowhere".parse().unwrap()));
