@@ -143,7 +143,7 @@ async fn what_runs_as_another_login_is_stopped_as_that_login() {
     let agent = world.start();
     let mut session = world.controller.session().await;
     let seconds = format!("60011.{}", std::process::id());
-    let script = format!("echo up; setsid sleep {seconds} & sleep {seconds}");
+    let script = format!("echo up.; setsid sleep {seconds} & sleep {seconds}");
     let asked = context(&[], None, Some("nobody"));
     let grant = Grant { context: asked, ..world.grant(&session, "web-1", &["sh", "-c", &script]) };
     let id = world.offer(&session, &grant).await;
