@@ -1,7 +1,7 @@
 //! What jobs leave is kept as long as said: outputs by age and by size, then whole jobs, and idempotency keys for their time.
 //!
-//! `due` decides, by what is known of one job that has ended; the rest finds, records and removes. What is removed and that
-//! it was are one commit.
+//! `due` decides, by what is known of one job that has ended, and a hold keeps it all the same; the rest finds, records and
+//! removes. What is removed and that it was are one commit.
 
 mod due;
 
@@ -68,7 +68,7 @@ pub struct Removed {
 #[derive(Debug, Clone)]
 struct Removal {
     /// The job as it is kept.
-    job: Arc<Job>,
+    job: Job,
     ended_at: Timestamp,
     due: Due,
     /// Invocations that are changed or removed.
@@ -130,6 +130,7 @@ impl Retention {
 
     async fn remove_from_jobs(&self) -> Result<Removed, StoreError> {
         let now = self.clock.now();
+        let holds = self.store.holds().await?;
         let mut beyond = self.kept_bytes().await?.saturating_sub(self.limits.output_bytes);
         let (mut removed, mut batch, mut invocations) = (Removed::default(), Vec::new(), 0);
         let mut after = None;
@@ -139,7 +140,7 @@ impl Retention {
             after = Some(last.job);
             for ended in page {
                 let due = due(&ended, &self.limits, beyond, now);
-                let Some(removal) = self.removal(&ended, due, now).await? else {
+                let Some(removal) = self.removal(&ended, due, &holds, now).await? else {
                     if due != Due::Nothing {
                         // What is held makes nothing else go.
                         beyond = beyond.saturating_sub(ended.output_bytes);
@@ -176,18 +177,19 @@ impl Retention {
         }
     }
 
-    /// How to remove what is due of a job; nothing if nothing is, or if the job cannot be read and is left alone.
+    /// How to remove what is due of a job; nothing if nothing is, or if the job is held, or cannot be read and is left alone.
     async fn removal(
         &self,
         ended: &EndedJob,
         due: Due,
+        holds: &[Hold],
         now: Timestamp,
     ) -> Result<Option<Removal>, StoreError> {
         if due == Due::Nothing {
             return Ok(None);
         }
         let removal = match self.kept(ended.job).await {
-            Ok(kept) if is_held(&self.store.holds().await?, &kept.job, ended.ended_at) => return Ok(None),
+            Ok(kept) if is_held(holds, &kept.job, ended.ended_at) => return Ok(None),
             Ok(kept) => self.removal_of(ended, kept, due, now).await,
             Err(error) => Err(error),
         };
@@ -217,7 +219,7 @@ impl Retention {
             Due::Outputs(limit) => self.outputs_of(ended, OutputRemoved { at: now, limit }).await?,
             Due::Job(_) => self.all_of(ended, kept.version).await?,
         };
-        Ok(Removal { job: Arc::new(kept.job), ended_at: ended.ended_at, due, invocations, bytes, writes })
+        Ok(Removal { job: kept.job, ended_at: ended.ended_at, due, invocations, bytes, writes })
     }
 
     async fn outputs_of(

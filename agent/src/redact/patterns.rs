@@ -69,7 +69,7 @@ pub enum InvalidPattern {
         "this pattern must begin with at least {MIN_FIXED_BYTES} fixed characters, e.g. acme-[0-9a-f]{{32}}"
     )]
     NotFixed,
-    /// It is too long.
+    /// It is too long, or everything that it matches is.
     #[error(
         "this pattern has more than {MAX_PATTERN_BYTES} bytes, or matches nothing below {MAX_LEAST_BYTES}; shorten it"
     )]

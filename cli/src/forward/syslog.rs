@@ -1,8 +1,8 @@
 //! Sending to a syslog server: RFC 5424 messages over TCP or TLS (RFC 5425), framed by their length (RFC 6587 §3.4.1).
 //!
 //! Syslog has no acknowledgement, and bytes that were written may be lost with the receiver. So each batch has a connection:
-//! it is ended behind the last message, and taken once the receiver, having read that, ends its side too. A reset or
-//! silence means that it is sent again.
+//! it is ended behind the last message, and taken once the receiver, having read that, ends its side too. A reset,
+//! silence, or an end of TLS that nobody vouches for mean that it is sent again.
 
 use std::io;
 
@@ -41,15 +41,17 @@ impl Syslog {
         loop {
             match stream.read(&mut answer).await {
                 Ok(0) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.untidy_close => {
+                    return Ok(());
+                }
                 // Whoever is on the way could have ended it as well.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !self.untidy_close => {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Err(NotTaken::later(format!(
                         "{} ended TLS without saying so, so that nobody knows whether it took the batch (a server that always \
                          does needs --untidy-close)",
                         self.line.destination()
                     )));
                 }
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Err(error) => return Err(failed(error)),
                 Ok(read) => bytes += read,
             }

@@ -112,18 +112,6 @@ struct Owner<'a> {
     jobs: HashMap<JobId, bool>,
 }
 
-impl Drop for OwnPlace<'_> {
-    fn drop(&mut self) {
-        let mut searching = self.searches.searching.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = searching.get_mut(&self.me) {
-            *own -= 1;
-            if *own == 0 {
-                searching.remove(&self.me);
-            }
-        }
-    }
-}
-
 // === impl OwnRecords ===
 
 impl OwnRecords {
@@ -204,6 +192,20 @@ impl OwnRecords {
             next = found.next;
         }
         Ok(pb::SearchRecordsResponse { records, next })
+    }
+}
+
+// === impl OwnPlace ===
+
+impl Drop for OwnPlace<'_> {
+    fn drop(&mut self) {
+        let mut searching = self.searches.searching.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = searching.get_mut(&self.me) {
+            *own -= 1;
+            if *own == 0 {
+                searching.remove(&self.me);
+            }
+        }
     }
 }
 
