@@ -252,8 +252,8 @@ async fn lines<W: Write>(arguments: &Arguments, mut out: W, context: &Context) -
     Ok((written, out))
 }
 
-/// Gives every record to `take`, as it is hashed and as it is read, with the name of the log: of a bundle once all of it was verified, or of the controller,
-/// where it is verified on the way.
+/// Gives every record to `take`, as it is hashed and as it is read, with the name of the log: of a bundle once all of it was
+/// verified, or of the controller, where it is verified on the way.
 pub(super) async fn each_verified(
     context: &Context,
     file: Option<&Path>,
