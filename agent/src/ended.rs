@@ -7,7 +7,7 @@ use lictor_core::{
     guard::Guard,
     id::InvocationId,
     outcome::Outcome,
-    output::{Output, StreamName, StreamSummary},
+    output::{Output, StreamName, StreamSummary, timing::Timing},
 };
 use lictor_proto::{convert::summary_with_bytes, pb};
 
@@ -46,6 +46,8 @@ pub(crate) enum Kept {
 pub(crate) struct SpooledOutput {
     pub(crate) stdout: SpooledStream,
     pub(crate) stderr: SpooledStream,
+    /// When its pieces came.
+    pub(crate) timing: Timing,
 }
 
 /// One stream in the spool; its bytes lie there as head, then tail.
@@ -105,7 +107,11 @@ impl Ended {
 impl SpooledOutput {
     /// The counts of `output`.
     pub(crate) fn of(output: &Output) -> Self {
-        Self { stdout: SpooledStream::of(&output.stdout), stderr: SpooledStream::of(&output.stderr) }
+        Self {
+            stdout: SpooledStream::of(&output.stdout),
+            stderr: SpooledStream::of(&output.stderr),
+            timing: output.timing.clone(),
+        }
     }
     /// The pieces in the order in which they lie in the file: stream, offset in the stream, length.
     pub(crate) fn pieces(&self) -> [(StreamName, u64, u64); 4] {
@@ -115,7 +121,11 @@ impl SpooledOutput {
         [(out, a.0, a.1), (out, b.0, b.1), (err, c.0, c.1), (err, d.0, d.1)]
     }
     fn to_wire(&self) -> pb::Output {
-        pb::Output { stdout: Some(self.stdout.to_wire()), stderr: Some(self.stderr.to_wire()) }
+        pb::Output {
+            stdout: Some(self.stdout.to_wire()),
+            stderr: Some(self.stderr.to_wire()),
+            timing: self.timing.encode(),
+        }
     }
 }
 

@@ -12,9 +12,6 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rcgen::{
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PublicKeyData as _, SubjectPublicKeyInfo,
-};
 use rustls::{SignatureScheme, sign::CertifiedKey};
 
 pub use self::{
@@ -28,6 +25,45 @@ pub const MAX_CERTIFICATES: usize = 3;
 pub const MAX_CERTIFICATE_BYTES: usize = 8 * 1024;
 /// Longest signature, in bytes: ECDSA over P-384 in DER has at most 104.
 pub const MAX_SIGNATURE_BYTES: usize = 256;
+
+/// A kind of public key: the beginning of its SubjectPublicKeyInfo in DER, and what follows.
+struct Kind {
+    /// Up to the key itself.
+    prefix: &'static [u8],
+    /// Bytes of the key itself; of a curve by Weierstrass an uncompressed point.
+    bytes: usize,
+    algorithm: &'static dyn VerificationAlgorithm,
+}
+
+/// The only form in which each kind of key is taken, so that whoever verifies needs no reader of DER to agree with us.
+static KINDS: [Kind; 3] = [
+    Kind {
+        prefix: &[
+            0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+            0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        ],
+        bytes: 65,
+        algorithm: &ECDSA_P256_SHA256_ASN1,
+    },
+    Kind {
+        prefix: &[
+            0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+            0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00,
+        ],
+        bytes: 97,
+        algorithm: &ECDSA_P384_SHA384_ASN1,
+    },
+    Kind {
+        prefix: &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00],
+        bytes: ED25519_BYTES,
+        algorithm: &ED25519,
+    },
+];
+
+/// The first byte of an uncompressed point (SEC 1 §2.3.3).
+const UNCOMPRESSED: u8 = 0x04;
+/// Bytes of an Ed25519 key, which is no such point.
+const ED25519_BYTES: usize = 32;
 
 /// How an agent signs: by the kind of its key, which is one of those that certificates are issued for.
 const SCHEMES: [SignatureScheme; 3] = [
@@ -76,15 +112,13 @@ pub enum EvidenceError {
 /// [`EvidenceError`] when it was not, or when the bytes are not a statement in its one form.
 pub fn verify(statement: &[u8], signature: &[u8], public_key: &[u8]) -> Result<Statement, EvidenceError> {
     let said = Statement::decode(statement)?;
-    let key = SubjectPublicKeyInfo::from_der(public_key).map_err(|_| EvidenceError::PublicKey)?;
-    let kinds: [(_, &dyn VerificationAlgorithm); 3] = [
-        (&PKCS_ECDSA_P256_SHA256, &ECDSA_P256_SHA256_ASN1),
-        (&PKCS_ECDSA_P384_SHA384, &ECDSA_P384_SHA384_ASN1),
-        (&PKCS_ED25519, &ED25519),
-    ];
-    let kind = kinds.into_iter().find(|(kind, _)| *kind == key.algorithm());
-    let (_, algorithm) = kind.ok_or(EvidenceError::PublicKey)?;
-    let verified = UnparsedPublicKey::new(algorithm, key.der_bytes()).verify(statement, signature);
+    let fits = |kind: &'static Kind| {
+        let key = public_key.strip_prefix(kind.prefix).filter(|key| key.len() == kind.bytes)?;
+        let is_point = key.len() == ED25519_BYTES || key.first() == Some(&UNCOMPRESSED);
+        is_point.then_some((kind.algorithm, key))
+    };
+    let (algorithm, key) = KINDS.iter().find_map(fits).ok_or(EvidenceError::PublicKey)?;
+    let verified = UnparsedPublicKey::new(algorithm, key).verify(statement, signature);
     verified.map(|()| said).map_err(|_| EvidenceError::Signature)
 }
 

@@ -46,11 +46,17 @@ pub fn verify_rotation(
     }
     let new: PublicKey = to.parse().map_err(|_| CheckpointError::Malformed)?;
     let id = note::key_id(origin, ED25519_TYPE, old);
-    let line = lines.iter().find(|line| line.name == origin.as_str() && line.key_id == id);
-    let signature = &line.ok_or(CheckpointError::NotSigned)?.signature;
-    let held = signature.len() == SIGNATURE_BYTES
-        && old.verify(Purpose::Rotation, text(origin, old, &new).as_bytes(), signature).is_ok();
-    if held { Ok(new) } else { Err(CheckpointError::FalseSignature) }
+    let text = text(origin, old, &new);
+    let mut found = false;
+    for line in lines.iter().filter(|line| line.name == origin.as_str() && line.key_id == id) {
+        let held = line.signature.len() == SIGNATURE_BYTES
+            && old.verify(Purpose::Rotation, text.as_bytes(), &line.signature).is_ok();
+        if !held {
+            return Err(CheckpointError::FalseSignature);
+        }
+        found = true;
+    }
+    if found { Ok(new) } else { Err(CheckpointError::NotSigned) }
 }
 
 /// The keys from `pinned` to the newest that `statements`, oldest first, lead to. What begins elsewhere, because a newer

@@ -246,4 +246,25 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(SigningKey::load_or_create(&path), Err(SigningKeyError::Malformed(_))));
     }
+
+    #[test]
+    fn what_a_private_key_prints_as_has_nothing_of_it_in_any_form() {
+        let (key, pem) = generate().unwrap();
+        let request = crate::csr::new_key_request().unwrap();
+        let shown = format!("{key:?} {:#?} {request:?}", Some(&key));
+        assert!(shown.contains(&key.public_key().to_string()), "{shown}");
+        // Where the secret stands in the encoding of either kind; in whole groups of base64.
+        for (text, secret) in [(&pem, 18..48), (&request.key_pem, 36..66)] {
+            let (_, document) = SecretDocument::from_pem(text).unwrap();
+            for part in document.as_bytes()[secret].chunks_exact(6) {
+                let hex: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
+                let (upper, base64, numbers) =
+                    (hex.to_uppercase(), STANDARD.encode(part), format!("{part:?}"));
+                assert!(text.contains(&base64));
+                for form in [hex.as_str(), &upper, &base64, numbers.trim_matches(['[', ']'])] {
+                    assert!(!shown.contains(form), "{form}: {shown}");
+                }
+            }
+        }
+    }
 }

@@ -69,6 +69,7 @@ pub(crate) enum Verb {
     Agent(commands::agent::Arguments),
     Jobs(commands::jobs::Arguments),
     Output(commands::output::Arguments),
+    Replay(commands::replay::Arguments),
     Watch(commands::watch::Arguments),
     Approvals(commands::approvals::Arguments),
     Approve(commands::approve::ApproveArguments),

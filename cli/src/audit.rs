@@ -7,22 +7,22 @@ pub(crate) mod flaw;
 pub(crate) mod formats;
 pub(crate) mod keys;
 mod lines;
-mod log_key;
 pub(crate) mod part;
 pub(crate) mod payloads;
 pub(crate) mod replay;
 pub(crate) mod report;
+mod rotations;
 pub mod verdict;
 pub(crate) mod witnesses;
 
 use lictor_certs::{
-    checkpoint::{CheckpointError, Origin, verify_checkpoint},
+    checkpoint::{CheckpointError, Origin, unverified_head, verify_checkpoint},
     cosignature::WitnessKey,
     signer::PublicKey,
 };
 use lictor_core::merkle::TreeHead;
 
-use self::{flaw::Flaw, keys::Keys, part::Part, payloads::PayloadCounts};
+use self::{flaw::Flaw, part::Part, payloads::PayloadCounts};
 
 /// What was found true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,17 +45,21 @@ pub(crate) struct Verified {
     pub(crate) note: String,
     /// The witnesses that the log names, as far as its records were there.
     pub(crate) enrolled: Vec<WitnessKey>,
-    /// The key that signs since the last rotation that the log has, in base64.
-    pub(crate) rotated_to: Option<String>,
+    /// The keys that were trusted, with those that the log's rotations lead to.
+    pub(crate) trusted: Vec<PublicKey>,
+    /// The key that signs since the last rotation that the log has.
+    pub(crate) rotated_to: Option<PublicKey>,
 }
 
 // === impl Verified ===
 
 impl Verified {
-    /// The same under `note`, which `signer` signed: once the log says that another key signs, it must be that.
-    pub(crate) fn under(self, note: &str, signer: &PublicKey) -> Result<Self, Flaw> {
+    /// The same under `note`, which a trusted key signed: once the log says that another key signs, it must be that.
+    pub(crate) fn under(self, note: &str, origin: &Origin) -> Result<Self, Flaw> {
+        let signers = signers(note, origin, &self.trusted)?;
         match &self.rotated_to {
-            Some(key) if *key != signer.to_string() => Err(Flaw::RetiredKey),
+            _ if signers.is_empty() => Err(Flaw::OtherKey),
+            Some(key) if !signers.contains(key) => Err(Flaw::RetiredKey),
             _ => Ok(Self { note: note.to_owned(), ..self }),
         }
     }
@@ -63,22 +67,31 @@ impl Verified {
 
 /// The head that `note` proves.
 pub(crate) fn head_of(note: &str, origin: &Origin, key: &PublicKey) -> Result<TreeHead, Flaw> {
-    verify_checkpoint(note, origin, key).map_err(|error| match error {
+    verify_checkpoint(note, origin, key).map_err(|error| flaw_of(error, origin))
+}
+
+/// The head that `note` says the log has, whoever signed it.
+pub(crate) fn said_by(note: &str, origin: &Origin) -> Result<TreeHead, Flaw> {
+    unverified_head(note, origin).map_err(|error| flaw_of(error, origin))
+}
+
+fn flaw_of(error: CheckpointError, origin: &Origin) -> Flaw {
+    match error {
         CheckpointError::OtherOrigin => Flaw::OtherLog(origin.to_string()),
         CheckpointError::NotSigned => Flaw::OtherKey,
         CheckpointError::FalseSignature | CheckpointError::Malformed => Flaw::Checkpoint(error.to_string()),
-    })
+    }
 }
 
-/// The head that `note` proves with any of the log's `keys`, and that key.
-pub(crate) fn head_under(note: &str, origin: &Origin, keys: &Keys) -> Result<(TreeHead, PublicKey), Flaw> {
-    let mut flaw = Flaw::OtherKey;
-    for key in &keys.log {
+/// Which of `keys` signed `note`. Whatever claims to be signed with one of them must be, even if another one did sign.
+pub(crate) fn signers(note: &str, origin: &Origin, keys: &[PublicKey]) -> Result<Vec<PublicKey>, Flaw> {
+    let mut found = Vec::new();
+    for key in keys {
         match head_of(note, origin, key) {
             Err(Flaw::OtherKey) => {}
-            Err(other) => flaw = other,
-            Ok(head) => return Ok((head, *key)),
+            Err(other) => return Err(other),
+            Ok(_) => found.push(*key),
         }
     }
-    Err(flaw)
+    Ok(found)
 }

@@ -20,6 +20,7 @@ pub(crate) mod mcp;
 pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod policy;
+pub(crate) mod replay;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod serve;
@@ -59,6 +60,7 @@ async fn perform(verb: Verb, context: &Context) -> Done {
         Verb::Agent(arguments) => agent::run(arguments, context).await,
         Verb::Jobs(arguments) => jobs::run(arguments, context).await,
         Verb::Output(arguments) => output::run(arguments, context).await,
+        Verb::Replay(arguments) => replay::run(arguments, context).await,
         Verb::Watch(arguments) => watch::run(arguments, context).await,
         Verb::Approvals(arguments) => approvals::run(arguments, context).await,
         Verb::Approve(arguments) => approve::approve(arguments, context).await,

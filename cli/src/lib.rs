@@ -24,6 +24,7 @@ mod home;
 mod init;
 mod output;
 mod render;
+mod replay;
 mod run;
 mod site;
 mod trouble;

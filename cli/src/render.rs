@@ -14,6 +14,7 @@ pub(crate) mod jobs;
 pub(crate) mod json;
 pub(crate) mod plan;
 pub(crate) mod policy;
+pub(crate) mod retention;
 pub(crate) mod rollout;
 pub(crate) mod style;
 pub(crate) mod table;

@@ -97,7 +97,8 @@ fn codex_keeps_its_comments_and_a_new_file_is_made() {
     place.given(".codex/config.toml", before);
     assert!(place.lictor(&["mcp", "install", "codex"]).status.success());
     let after = place.text(".codex/config.toml");
-    assert!(after.starts_with(before) && after.contains("[mcp_servers.lictor]\ncommand = "), "{after}");
+    let added = after.strip_prefix(before).unwrap_or_else(|| panic!("{after}"));
+    assert!(added.contains("[mcp_servers.lictor]\n") && added.contains("\ncommand = "), "{after}");
     let again = place.lictor(&["mcp", "install", "codex"]);
     assert!(said(&again).contains("set up already") && place.text(".codex/config.toml") == after);
 
@@ -149,4 +150,70 @@ fn the_doctor_says_what_keeps_a_client_from_connecting() {
     let gone = place.lictor(&["mcp", "doctor"]);
     assert!(said(&gone).contains("/nowhere/lictor, which is not there"), "{}", said(&gone));
     assert!(said(&gone).contains("lictor mcp install cursor"), "{}", said(&gone));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bridge_over_http_is_put_into_the_files_of_clients_that_know_http_and_the_doctor_looks_there() {
+    let place = Place::new();
+    let url = "http://127.0.0.1:1/mcp";
+    for (client, path, section) in FILES {
+        let done = place.lictor(&["mcp", "install", client, "--http", url]);
+        if client == "claude-desktop" {
+            assert!(!done.status.success() && said(&done).contains("connector"), "{}", said(&done));
+            assert!(!place.file(path).exists());
+            continue;
+        }
+        assert!(done.status.success(), "{}", said(&done));
+        let entry = serde_json::from_str::<Value>(&place.text(path)).unwrap()[section]["lictor"].clone();
+        let wanted = match client {
+            "cursor" => json!({ "url": url }),
+            "gemini" => json!({ "httpUrl": url }),
+            _ => json!({ "type": "http", "url": url }),
+        };
+        assert_eq!(entry, wanted, "{client}");
+        let again = place.lictor(&["mcp", "install", client, "--http", url]);
+        assert!(said(&again).contains("set up already"), "{}", said(&again));
+    }
+    assert!(place.lictor(&["mcp", "install", "codex", "--http", url]).status.success());
+    let codex = place.text(".codex/config.toml");
+    assert!(codex.contains(&format!("[mcp_servers.lictor]\nurl = \"{url}\"")), "{codex}");
+    assert!(said(&place.lictor(&["mcp", "install", "codex", "--http", url])).contains("set up already"));
+
+    let doctor = place.lictor(&["mcp", "doctor"]);
+    for title in ["Claude Code", "Cursor", "Visual Studio Code", "Codex", "Gemini CLI"] {
+        assert!(said(&doctor).contains(&format!("{title} uses {url}")), "{}", said(&doctor));
+    }
+    for wrong in [
+        "http://example.com/mcp",
+        "https://example.com/",
+        "https://example.com/mcp?x=1",
+        "mcp",
+        "ftp://a/mcp",
+    ] {
+        let refused = place.lictor(&["mcp", "install", "cursor", "--http", wrong]);
+        assert!(!refused.status.success(), "{wrong}");
+    }
+}
+
+#[test]
+fn the_doctor_looks_at_what_the_bridge_needs_to_serve_http() {
+    let place = Place::new();
+    let file = place.lab().join("bridge.yml");
+    let before = fs::read_to_string(&file).unwrap();
+    let section = |text: &str| {
+        fs::write(&file, format!("{before}{text}")).unwrap();
+        said(&place.lictor(&["mcp", "doctor"]))
+    };
+    let nobody = section("\nhttp: { listen: '127.0.0.1:1' }\n");
+    assert!(
+        nobody.contains("nothing listens on 127.0.0.1:1") && nobody.contains("lictor-mcp-bridge --http"),
+        "{nobody}"
+    );
+    let keys = "\nhttp:\n  listen: 127.0.0.1:1\n  tls: { certificate: none.pem, key: none.key }\n  tokens: { issuer: 'https://login.example/', audience: 'https://lictor.example/mcp', keys: none.json }\n";
+    let missing = section(keys);
+    assert!(missing.contains("none.pem") && missing.contains("http.tls"), "{missing}");
+    assert!(missing.contains("none.json") && missing.contains("http.tokens.keys"), "{missing}");
+    let refused = section("\nhttp: { listen: '0.0.0.0:1' }\n");
+    assert!(refused.contains("can be reached from other machines"), "{refused}");
 }

@@ -91,6 +91,8 @@ impl Collector {
                 let collected = self.invocations.entry(invocation).or_default();
                 collected.stream_mut(stream).push(offset, &data, self.keep);
             }
+            // Only what is kept is put together; it is told whole at the end.
+            JobUpdate::Live(_) => {}
             JobUpdate::Job(job) => {
                 if let Some(submitted) = &mut self.submitted {
                     submitted.job = *job;

@@ -7,7 +7,10 @@ use lictor_certs::{
     client::{LiveClientTls, connect},
     files::IdentityFiles,
 };
-use lictor_core::error::{ErrorCode, Failure};
+use lictor_core::{
+    error::{ErrorCode, Failure},
+    trace::TraceContext,
+};
 use lictor_proto::{
     limits::{MAX_MESSAGE_BYTES, MAX_POLICY_MESSAGE_BYTES},
     pb::{
@@ -25,8 +28,11 @@ use tonic::{
 };
 use tower::service_fn;
 
-use crate::behalf::OnBehalf;
-use crate::failure::{NotConnected, deadline_exceeded, explain, with_sources};
+use crate::{
+    behalf::OnBehalf,
+    carried::{Carried, Trace},
+    failure::{NotConnected, deadline_exceeded, explain, with_sources},
+};
 
 /// Interval of keepalive pings, sent while idle too: a dead connection is found before the next call needs it.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -52,11 +58,11 @@ pub struct ClientConfig {
 #[derive(Debug, Clone)]
 pub struct Client {
     link: Arc<Link>,
-    behalf: OnBehalf,
+    carried: Carried,
 }
 
 /// The connection, with what every call carries.
-pub(crate) type Wire = InterceptedService<Channel, OnBehalf>;
+pub(crate) type Wire = InterceptedService<Channel, Carried>;
 
 /// What the calls share.
 struct Link {
@@ -105,13 +111,13 @@ impl Client {
             .keep_alive_while_idle(true)
             .connect_with_connector_lazy(connector);
         let link = Arc::new(Link { channel, address, _watch: Some(cancel.drop_guard()) });
-        Ok(Self { link, behalf: OnBehalf::default() })
+        Ok(Self { link, carried: Carried::default() })
     }
 
     /// A client over a channel that somebody else made, e.g. one in memory; `address` is for messages.
     pub fn over(channel: Channel, address: &str) -> Self {
         let link = Arc::new(Link { channel, address: address.to_owned(), _watch: None });
-        Self { link, behalf: OnBehalf::default() }
+        Self { link, carried: Carried::default() }
     }
 
     /// The same connection, calling for the user of this access token. The controller proves the token; this side only
@@ -120,16 +126,25 @@ impl Client {
     /// # Errors
     /// `UNAUTHENTICATED` for text that no header can carry.
     pub fn on_behalf(&self, token: &str) -> Result<Self, Failure> {
-        Ok(Self { link: Arc::clone(&self.link), behalf: OnBehalf::new(token)? })
+        let carried = Carried { behalf: OnBehalf::new(token)?, trace: self.carried.trace.clone() };
+        Ok(Self { link: Arc::clone(&self.link), carried })
     }
 
     /// The same connection, calling as the service itself.
     pub fn as_itself(&self) -> Self {
-        Self { link: Arc::clone(&self.link), behalf: OnBehalf::default() }
+        let carried = Carried { behalf: OnBehalf::default(), trace: self.carried.trace.clone() };
+        Self { link: Arc::clone(&self.link), carried }
+    }
+
+    /// The same connection and for the same user; the calls belong to this trace.
+    #[must_use]
+    pub fn in_trace(&self, context: &TraceContext) -> Self {
+        let carried = Carried { behalf: self.carried.behalf.clone(), trace: Trace::new(context) };
+        Self { link: Arc::clone(&self.link), carried }
     }
 
     fn wire(&self) -> Wire {
-        InterceptedService::new(self.link.channel.clone(), self.behalf.clone())
+        InterceptedService::new(self.link.channel.clone(), self.carried.clone())
     }
 
     /// The controller's address, as configured.

@@ -4,11 +4,11 @@ use lictor_core::{
     error::Failure,
     id::{InvocationId, JobId},
     job::JobSpec,
-    output::StreamName,
+    output::{StreamName, timing::Timing},
     retention::OutputRemoved,
 };
 use lictor_proto::{
-    convert::{Invalid, required},
+    convert::{Invalid, required, timing_from_wire},
     pb,
 };
 
@@ -162,11 +162,33 @@ impl Client {
         max_bytes: u32,
     ) -> Result<OutputPage, Failure> {
         let stream = pb::StreamName::from(stream).into();
-        let request =
-            pb::ReadOutputRequest { invocation_id: invocation.to_string(), stream, offset, max_bytes };
+        let request = pb::ReadOutputRequest {
+            invocation_id: invocation.to_string(),
+            stream,
+            offset,
+            max_bytes,
+            timing: false,
+        };
         let mut service = self.job_service();
         let answer = self.answer(CALL_DEADLINE, service.read_output(request)).await?;
         OutputPage::try_from(answer).map_err(|e| not_understood(&e))
+    }
+
+    /// When the pieces of the output of an ended invocation came; empty when that is not known.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, or that the controller cannot be reached.
+    pub async fn output_timing(&self, invocation: InvocationId) -> Result<Timing, Failure> {
+        let request = pb::ReadOutputRequest {
+            invocation_id: invocation.to_string(),
+            stream: pb::StreamName::Stdout.into(),
+            offset: 0,
+            max_bytes: 1,
+            timing: true,
+        };
+        let mut service = self.job_service();
+        let answer = self.answer(CALL_DEADLINE, service.read_output(request)).await?;
+        Ok(timing_from_wire(&answer.timing))
     }
 }
 
@@ -210,7 +232,7 @@ impl TryFrom<pb::CancelResponse> for Cancelled {
 impl TryFrom<pb::ReadOutputResponse> for OutputPage {
     type Error = Invalid;
     fn try_from(wire: pb::ReadOutputResponse) -> Result<Self, Invalid> {
-        let pb::ReadOutputResponse { chunk, bytes_total, removed } = wire;
+        let pb::ReadOutputResponse { chunk, bytes_total, removed, timing: _ } = wire;
         Ok(Self {
             piece: required("chunk", chunk)?.try_into()?,
             bytes_total,

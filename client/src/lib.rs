@@ -26,4 +26,5 @@ pub mod transfer;
 pub mod views;
 
 mod behalf;
+mod carried;
 mod failure;

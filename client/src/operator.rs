@@ -1,10 +1,12 @@
 //! Calls that only operators may make: agents and join tokens, in [`approvals`] consent, in [`freeze`] the emergency freeze,
-//! in [`erasure`] erasing payloads of the audit log and holding them, and in [`policy`] those about the policy. Those about the audit are in [`audit`](crate::audit).
+//! in [`erasure`] erasing payloads of the audit log and holding them, in [`retention`] how long jobs are kept, and in [`policy`]
+//! those about the policy. Those about the audit are in [`audit`](crate::audit).
 
 pub mod approvals;
 pub mod erasure;
 pub mod freeze;
 pub mod policy;
+pub mod retention;
 
 use lictor_core::{
     clock::Timestamp,

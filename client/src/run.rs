@@ -35,8 +35,10 @@ pub enum JobUpdate {
     Submitted(Box<Submitted>),
     /// An invocation has another phase; its output so far came before.
     Invocation(Box<InvocationView>),
-    /// Output arrived.
+    /// Kept output of an invocation that has ended.
     Output(OutputPiece),
+    /// Output of an invocation that runs. What lies between one piece of a stream and the next was not shown.
+    Live(OutputPiece),
     /// The job itself changed: another wave, paused, resumed, halted, being cancelled.
     Job(Box<JobView>),
     /// Last: the job as it ended.
@@ -48,6 +50,7 @@ pub enum JobUpdate {
 pub struct RunStream {
     client: Client,
     job: JobId,
+    live: bool,
     events: Streaming<pb::JobEvent>,
     first: Option<JobUpdate>,
     failures: u32,
@@ -57,7 +60,8 @@ pub struct RunStream {
 // === impl Client ===
 
 impl Client {
-    /// Submits and watches in one call. Answers when the intent is durable; the first update is then at hand.
+    /// Submits and watches in one call; kept output is told when its invocation has ended. Answers when the intent is
+    /// durable; the first update is then at hand.
     ///
     /// With an idempotency key, a connection that breaks before that is tried once more: the key keeps the job from
     /// being recorded twice.
@@ -65,9 +69,21 @@ impl Client {
     /// # Errors
     /// The controller's refusal, or that it cannot be reached.
     pub async fn run(&self, spec: &JobSpec) -> Result<RunStream, Failure> {
+        self.run_as(spec, false).await
+    }
+
+    /// As [`run`](Self::run); what commands print is told as they print it, as far as this keeps up.
+    ///
+    /// # Errors
+    /// The controller's refusal, or that it cannot be reached.
+    pub async fn run_live(&self, spec: &JobSpec) -> Result<RunStream, Failure> {
+        self.run_as(spec, true).await
+    }
+
+    async fn run_as(&self, spec: &JobSpec, live: bool) -> Result<RunStream, Failure> {
         let open = async || {
-            let request = pb::SubmitRequest::from(spec);
-            self.open(async move { self.job_service().run(request).await }).await
+            let request = pb::SubmitRequest { live, ..pb::SubmitRequest::from(spec) };
+            self.open(live, async move { self.job_service().run(request).await }).await
         };
         match open().await {
             Err(failure) if failure.code == ErrorCode::Unavailable && spec.idempotency_key.is_some() => {
@@ -77,18 +93,31 @@ impl Client {
         }
     }
 
-    /// What has happened to a job so far, then what happens.
+    /// What has happened to a job so far, then what happens; kept output when its invocation has ended.
     ///
     /// # Errors
     /// `NOT_FOUND`, or that the controller cannot be reached.
     pub async fn watch(&self, job: JobId) -> Result<RunStream, Failure> {
-        let request = pb::WatchRequest { job_id: job.to_string() };
-        self.open(async move { self.job_service().watch(request).await }).await
+        self.watch_as(job, false).await
+    }
+
+    /// As [`watch`](Self::watch); what commands print is told as they print it, as far as this keeps up.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, or that the controller cannot be reached.
+    pub async fn watch_live(&self, job: JobId) -> Result<RunStream, Failure> {
+        self.watch_as(job, true).await
+    }
+
+    async fn watch_as(&self, job: JobId, live: bool) -> Result<RunStream, Failure> {
+        let request = pb::WatchRequest { job_id: job.to_string(), live };
+        self.open(live, async move { self.job_service().watch(request).await }).await
     }
 
     /// Awaits the stream and its first event, within the deadline of a unary call: both commit nothing more than that.
     async fn open(
         &self,
+        live: bool,
         call: impl Future<Output = Result<Response<Streaming<pb::JobEvent>>, Status>>,
     ) -> Result<RunStream, Failure> {
         let first = async {
@@ -108,6 +137,7 @@ impl Client {
         Ok(RunStream {
             client: self.clone(),
             job: submitted.job.id,
+            live,
             events,
             first: Some(update),
             failures: 0,
@@ -160,7 +190,7 @@ impl RunStream {
             // Counted before the pause, so that a caller who drops this future and calls again gets nearer to the end.
             self.failures += 1;
             tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(self.failures - 1)).await;
-            match self.client.watch(self.job).await {
+            match self.client.watch_as(self.job, self.live).await {
                 Ok(stream) => {
                     (self.events, self.first) = (stream.events, stream.first);
                     return Ok(());
@@ -187,6 +217,7 @@ impl TryFrom<pb::JobEvent> for JobUpdate {
                 Self::Invocation(Box::new(invocation.try_into()?))
             }
             pb::job_event::Event::Output(chunk) => Self::Output(chunk.try_into()?),
+            pb::job_event::Event::Live(chunk) => Self::Live(chunk.try_into()?),
             pb::job_event::Event::Progress(job) => Self::Job(Box::new(job.try_into()?)),
             pb::job_event::Event::Finished(job) => Self::Finished(Box::new(job.try_into()?)),
         })

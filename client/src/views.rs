@@ -1,5 +1,7 @@
 //! What clients read of jobs and invocations: plain values in core types.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use lictor_core::{
     clock::Timestamp,
@@ -53,6 +55,10 @@ pub struct JobView {
     pub cancel_requested: bool,
     /// Asked for as detached: guarded on its hosts, where they let it.
     pub detached: bool,
+    /// For how long at most, as asked for; `None`: what policy says.
+    pub timeout: Option<Duration>,
+    /// How many bytes of output to keep, as asked for; `None`: what policy says.
+    pub output_bytes: Option<u64>,
     /// In which waves, how many at a time, and what stops it.
     pub rollout: Rollout,
     /// How far that is; `None` where there is nothing to say.
@@ -185,6 +191,8 @@ impl TryFrom<pb::Job> for JobView {
             progress,
             detached,
             context,
+            timeout_ms,
+            output_bytes,
             approval,
         } = wire;
         Ok(Self {
@@ -200,6 +208,8 @@ impl TryFrom<pb::Job> for JobView {
             counts: counts_from_wire(&required("job.counts", counts)?),
             cancel_requested,
             detached,
+            timeout: timeout_ms.map(Duration::from_millis),
+            output_bytes,
             rollout: rollout_from_wire(rollout)?,
             progress: progress.map(TryInto::try_into).transpose()?,
             approval: approval.map(TryInto::try_into).transpose()?,
@@ -297,7 +307,7 @@ impl TryFrom<pb::Invocation> for InvocationView {
             output_removed,
             redactions,
         } = wire;
-        let pb::Output { stdout, stderr } = output.unwrap_or_default();
+        let pb::Output { stdout, stderr, timing: _ } = output.unwrap_or_default();
         let (phase, outcome) = (Phase::from_wire(phase)?, outcome.map(Outcome::try_from).transpose()?);
         if (phase == Phase::Ended) != outcome.is_some() {
             return Err(Invalid::new("invocation.outcome", "it is there exactly when the phase is ENDED"));

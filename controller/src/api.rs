@@ -4,6 +4,7 @@ pub mod agent_link;
 pub mod approvals;
 pub mod audit;
 mod content;
+mod cursor;
 pub mod enroll;
 pub mod erasures;
 pub mod fleet;
@@ -13,12 +14,13 @@ pub mod jobs;
 mod own_records;
 mod pages;
 pub mod policies;
+mod traced;
+mod transport;
 
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::StreamExt as _;
@@ -33,20 +35,10 @@ use lictor_proto::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Status,
-    transport::{Server, server::Connected},
-};
+use tonic::{Status, transport::server::Connected};
 
 use self::guard::GuardLayer;
 use crate::authn::Caller;
-
-/// How often a silent connection is asked whether it lives; agents ask as often from their side.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// How long the answer may take.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Calls at a time on one connection: the bridge and CI multiplex many waiting jobs over one.
-const MAX_CALLS_PER_CONNECTION: u32 = 1024;
 
 /// The services of the main listener.
 #[derive(Debug)]
@@ -102,11 +94,9 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .build_v1()?;
     let Services { jobs, policies, fleet, audit, approvals, erasures, freezes, link } = services;
-    Server::builder()
+    transport::server()
+        .trace_fn(traced::span)
         .layer(guard)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
         .add_service(bounded(pb::job_service_server::JobServiceServer::new(jobs)))
         .add_service(bounded(pb::policy_service_server::PolicyServiceServer::new(policies)))
         .add_service(bounded(pb::fleet_service_server::FleetServiceServer::new(fleet)))
@@ -135,9 +125,7 @@ pub async fn serve_enrolment(
     connections: impl Stream<Item = io::Result<Connection<()>>> + Send + Unpin + 'static,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+    transport::server()
         .add_service(bounded(pb::enroll_service_server::EnrollServiceServer::new(enroll)))
         .serve_with_incoming_shutdown(connections.map(|c| c.map(|io| Conn { io })), stop.cancelled_owned())
         .await?;

@@ -101,6 +101,8 @@ fn job_of(permit: &Permit, spec: &JobSpec, id: JobId, waves: u32, now: Timestamp
         queue_until: now.plus(spec.queue_wait.unwrap_or(DEFAULT_QUEUE_WAIT).min(MAX_TIMEOUT)),
         cancel_requested: None,
         invocations: u32::try_from(hosts).unwrap_or(u32::MAX),
+        timeout: spec.timeout,
+        output_bytes: spec.output_bytes,
         rollout: spec.rollout.clone(),
         progress: Progress { waves, ..Progress::default() },
         detached: spec.detached,

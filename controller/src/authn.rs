@@ -46,6 +46,12 @@ fn unknown() -> Failure {
     )
 }
 
+/// Whether `me` asked for a job, with no more rights than now. What a person asks for with an operator's certificate is not for
+/// an assistant that acts in their name: it may be told of fewer hosts.
+pub(crate) fn is_own(job: &Job, me: &Principal, is_operator: bool) -> bool {
+    job.principal == *me && (is_operator || !Authenticated::of_recorded(job).is_operator())
+}
+
 // === impl Authenticated ===
 
 impl Authenticated {
@@ -67,7 +73,15 @@ impl Authenticated {
     /// The principal of a recorded job, who was authenticated when it was submitted, for what is judged of the job again:
     /// its health checks, and all of it at the last consent.
     pub(crate) fn of_recorded(job: &Job) -> Self {
-        Self { principal: job.principal.clone(), role: Role::Service, acted_for: None }
+        // People call for themselves with an operator's certificate; for anybody else a service did.
+        let operator = job.principal.kind == PrincipalKind::User && job.origin.actor.is_none();
+        let role = if operator { Role::Operator } else { Role::Service };
+        Self { principal: job.principal.clone(), role, acted_for: None }
+    }
+    /// Whether the caller may see a job: operators see all of their tenant's, others their own.
+    pub(crate) fn may_see(&self, job: &Job) -> bool {
+        let is_of_tenant = self.is_operator() && self.principal.tenant == job.principal.tenant;
+        is_of_tenant || is_own(job, &self.principal, self.is_operator())
     }
     /// Who.
     pub const fn principal(&self) -> &Principal {

@@ -22,7 +22,7 @@ use lictor_core::{
     principal::{Principal, Via},
     transfer::Transfer,
 };
-use lictor_policy::{Decision, Effect, HostFacts, PolicySet, Request, RequestedLimits};
+use lictor_policy::{Decision, Effect, PolicySet, Request, RequestedLimits, View};
 use lictor_store::KeptHost;
 
 use self::frozen::FrozenHosts;
@@ -34,7 +34,12 @@ pub(crate) use self::{
     scopes::{needs_no_user, scope_needed},
 };
 pub use self::{refused::Refused, roles::allowed_roles};
-use crate::{approval, authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
+use crate::{
+    approval,
+    authn::Authenticated,
+    fleet::{self, Fleet, Seen},
+    policies::VersionedPolicy,
+};
 
 /// Proof that policy permits a request on at least one host, some perhaps only with consent. Only this file makes one.
 #[derive(Debug)]
@@ -122,7 +127,8 @@ fn decide_command(
     now: Timestamp,
 ) -> Result<Decided, Box<Refused>> {
     check_transfer(&command, spec)?;
-    let hosts = fleet.resolve(&spec.target).map_err(|failure| Refused::target(&command, failure))?;
+    let seen = seen(caller, set, fleet);
+    let hosts = seen.resolve(&spec.target).map_err(|failure| Refused::target(&command, failure))?;
     let requested = requested(spec);
     let hosts = hosts
         .into_iter()
@@ -133,6 +139,11 @@ fn decide_command(
         })
         .collect();
     Ok(Decided { command, hosts, frozen: BTreeMap::new() })
+}
+
+/// The hosts that the caller is told of: an operator of all, anybody else as policy says.
+pub(crate) fn seen<'a>(caller: &Authenticated, set: &'a PolicySet, fleet: &'a Fleet) -> Seen<'a> {
+    fleet.seen(if caller.is_operator() { View::everything() } else { set.view(caller.principal()) })
 }
 
 /// A transfer has what it needs, and nothing that it cannot have.
@@ -259,12 +270,7 @@ fn judge(
     requested: RequestedLimits,
     at: Timestamp,
 ) -> Decision {
-    let facts = HostFacts {
-        alias: host.alias.clone(),
-        site: host.site.clone(),
-        tags: host.tags.clone(),
-        labels: host.labels.clone(),
-    };
+    let facts = fleet::facts(host);
     lictor_policy::evaluate(set, &Request { principal, via, host: &facts, command, context, requested, at })
 }
 

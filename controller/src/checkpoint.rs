@@ -1,6 +1,8 @@
 //! Signed heads of the audit log: while there is activity and on demand, for agents to witness and in a file for others
 //! to carry away.
 
+mod pace;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     path::PathBuf,
@@ -22,13 +24,11 @@ use lictor_core::{
 use lictor_store::{KeptCheckpoint, Store, StoreError};
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
-/// How long a record waits at most for a head that covers it to be signed …
-const EVERY: Duration = Duration::from_secs(1);
-/// … and how many records wait for one at most.
-const LEAVES: u64 = 1024;
+use self::pace::{EVERY, Next, Pace};
+
 /// How long cosignatures of a head are waited for before it is kept with them: agents sync and answer within it.
 const SETTLE: Duration = Duration::from_millis(250);
 /// How long a caller who asks for a head waits for cosignatures: an agent that is slower is missing in the answer.
@@ -65,6 +65,15 @@ pub struct Published {
     pub note: String,
     kept: KeptCheckpoint,
     cosignatures: Mutex<BTreeMap<String, String>>,
+}
+
+/// The newest head, as [`Checkpoints::sign_for_ever`] sees it.
+struct Newest {
+    published: Arc<Published>,
+    /// With how many cosignatures it is kept.
+    kept: usize,
+    /// From when on those that come are kept at once; those that come before are kept together then.
+    settled_at: Instant,
 }
 
 /// What sessions look at.
@@ -207,40 +216,41 @@ impl Checkpoints {
         self.cosigned.notify_waiters();
     }
 
-    /// Signs a head at least every second or every 1,024 records while there is activity; never returns.
+    /// Signs a head within a second of the first record that none covers, and sooner once 1,024 wait, while there is activity;
+    /// never returns. What one commit records is covered by one head, even if it is more.
     pub async fn sign_for_ever(self: Arc<Self>) {
         let mut heads = self.store.audit_heads();
-        let mut signed = 0;
-        let mut newest: Option<(Arc<Published>, usize)> = None;
+        let mut pace = Pace::default();
+        let mut newest: Option<Newest> = None;
         loop {
             // Listened to before the look, so that nothing that comes between is missed.
             let more = self.cosigned.notified();
             let mut more = std::pin::pin!(more);
             more.as_mut().enable();
-            if let Some((published, kept)) = &mut newest
-                && published.count() > *kept
-            {
-                *kept = published.count();
-                self.keep(published).await;
-            }
+            let size = heads.borrow_and_update().size;
+            let Next::Wait(wanted, due) = pace.next(size, Instant::now()) else {
+                match self.publish().await {
+                    Ok(published) => {
+                        pace.signed(published.head.size);
+                        newest = Some(Newest { published, kept: 0, settled_at: Instant::now() + SETTLE });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the head of the audit log cannot be signed");
+                        tokio::time::sleep(EVERY).await;
+                    }
+                }
+                continue;
+            };
             tokio::select! {
-                grown = heads.wait_for(|head| head.size > signed) => if grown.is_err() {
+                is_open = async { heads.wait_for(|head| head.size >= wanted).await.is_ok() } => if !is_open {
                     return;
                 },
-                () = more => continue,
-            }
-            let _ = timeout(EVERY, heads.wait_for(|head| head.size >= signed + LEAVES)).await;
-            match self.publish().await {
-                Ok(published) => {
-                    signed = published.head.size;
-                    // Those that come soon are kept together.
-                    let _ = timeout(SETTLE, heads.wait_for(|head| head.size >= signed + LEAVES)).await;
-                    newest = Some((published, 0));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the head of the audit log cannot be signed");
-                    tokio::time::sleep(EVERY).await;
-                }
+                () = until(due) => {}
+                () = until(newest.as_ref().and_then(Newest::settles)) => if let Some(newest) = &mut newest {
+                    newest.kept = newest.published.count();
+                    self.keep(&newest.published).await;
+                },
+                () = more => {}
             }
         }
     }
@@ -261,6 +271,23 @@ impl Checkpoints {
 
     fn recent(&self) -> MutexGuard<'_, VecDeque<Arc<Published>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until then; for ever without a moment.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+// === impl Newest ===
+
+impl Newest {
+    /// When it is to be kept again; `None` while nothing has come for it.
+    fn settles(&self) -> Option<Instant> {
+        (self.published.count() > self.kept).then_some(self.settled_at)
     }
 }
 

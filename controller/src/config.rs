@@ -2,6 +2,7 @@
 
 mod file;
 mod retention;
+mod settings;
 
 use std::{
     collections::BTreeSet,
@@ -12,12 +13,13 @@ use std::{
 use lictor_certs::files::IdentityFiles;
 use lictor_core::{
     name::{PrincipalName, TenantName},
+    retention::RetentionLimits,
     secret::Secret,
 };
 use lictor_oauth::config::TokensConfig;
 use lictor_runtime::config::{ConfigError, load_yaml, resolve};
 
-use crate::{contents::ContentLimits, retention::RetentionLimits};
+use crate::contents::ContentLimits;
 
 /// The text of a controller's file with every key and its meaning; it loads as it is.
 pub const EXAMPLE_CONTROLLER: &str = include_str!("config/example.yml");
@@ -62,6 +64,8 @@ pub struct ActingConfig {
     pub services: BTreeSet<PrincipalName>,
     /// The tokens of the users.
     pub tokens: TokensConfig,
+    /// What the file says of them.
+    told: Vec<(&'static str, String)>,
 }
 
 /// Why a configuration cannot be used.
@@ -147,7 +151,7 @@ fn acting_config(file: &file::ActingFile, base: &Path, problems: &mut Vec<String
         problems.push("acting.services: name the services that may act, or leave `acting` out".to_owned());
     }
     let tokens = keep(TokensConfig::new(&file.tokens, base), "acting.tokens", problems);
-    Some(ActingConfig { services: services?, tokens: tokens? })
+    Some(ActingConfig { services: services?, tokens: tokens?, told: settings::of_tokens(&file.tokens) })
 }
 
 fn keep<T, E: std::fmt::Display>(result: Result<T, E>, key: &str, problems: &mut Vec<String>) -> Option<T> {
@@ -165,6 +169,7 @@ mod tests {
         std::fs::write(&path, EXAMPLE_CONTROLLER).unwrap();
         let config = ControllerConfig::load(&path).unwrap();
         assert_eq!(config.policy, dir.path().join("policy.yml"));
+        let plain = config;
         std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\nlisten_on: x\n")).unwrap();
         assert!(ControllerConfig::load(&path).unwrap_err().to_string().contains("listen_on"));
         std::fs::write(
@@ -175,7 +180,9 @@ mod tests {
         let both = ControllerConfig::load(&path).unwrap_err().to_string();
         let acting = "acting: {services: [bridge], tokens: {issuer: a, audience: b, keys: keys.json}}";
         std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\n{acting}\n")).unwrap();
-        assert!(ControllerConfig::load(&path).unwrap().acting.is_some());
+        let acting = ControllerConfig::load(&path).unwrap();
+        assert!(acting.acting.is_some());
+        assert_eq!(acting.settings()["acting.tokens.keys"], "keys.json");
         for bad in [
             "acting: {services: [], tokens: {issuer: a, audience: b, keys: keys.json}}",
             "acting: {services: [bridge], tokens: {issuer: a, audience: b, keys: 'http://idp.example/keys'}}",
@@ -184,14 +191,36 @@ mod tests {
             std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\n{bad}\n")).unwrap();
             assert!(ControllerConfig::load(&path).unwrap_err().to_string().contains("acting."), "{bad}");
         }
-        let kept = "retention: {outputs: {age: 10d, bytes: 1GiB}, jobs: {age: 14d}, contents: {age: 2h}}";
+        let kept = "retention: {outputs: {age: 10d, bytes: 1GiB}, jobs: {age: 14d}, payloads: {age: 400d}, contents: {age: 2h}}";
         std::fs::write(&path, format!("{EXAMPLE_CONTROLLER}\n{kept}\n")).unwrap();
         let config = ControllerConfig::load(&path).unwrap();
         assert_eq!((config.retention.output_bytes, config.contents.age.as_secs()), (1 << 30, 7200));
+        let (with, without) = (config.settings(), plain.settings());
+        let changed: Vec<&str> = with
+            .iter()
+            .filter(|(name, value)| without.get(*name) != Some(*value))
+            .map(|(name, _)| &**name)
+            .collect();
+        assert_eq!(
+            changed,
+            [
+                "retention.contents.age",
+                "retention.jobs.age",
+                "retention.outputs.age",
+                "retention.outputs.bytes",
+                "retention.payloads.age"
+            ]
+        );
+        assert_eq!(
+            (&*with["retention.payloads.age"], &*without["retention.payloads.age"]),
+            ("400d", "for ever")
+        );
         for bad in [
             "retention: {outputs: {age: 91d}}",
             "retention: {outputs: {age: 1s}}",
             "retention: {jobs: {age: 6d}, outputs: {age: 1d}}",
+            "retention: {payloads: {age: 23h}}",
+            "retention: {payloads: {bytes: 1GiB}}",
             "retention: {outputs: {size: 1GiB}}",
             "retention: {outputs: {age: soon}}",
         ] {

@@ -20,6 +20,7 @@ use lictor_core::{
 use lictor_store::{Change, Store, StoreError, Write};
 use tokio::sync::{Mutex, MutexGuard};
 
+pub(crate) use self::selection::Matcher;
 use self::selection::{Selected, select};
 use crate::failure::of_store;
 
@@ -274,7 +275,8 @@ fn event(event: ErasureEvent) -> AuditEvent {
     AuditEvent::Erasure(Box::new(event))
 }
 
-fn needs_another(who: &Principal, asked: &Principal, what: &str) -> Failure {
+/// Why somebody cannot consent to what was asked for.
+pub(crate) fn needs_another(who: &Principal, asked: &Principal, what: &str) -> Failure {
     let message = if same_person(who, asked) {
         format!("{asked} asked for it, and {what} takes two people")
     } else {

@@ -11,12 +11,20 @@ use lictor_core::{
     limits::MAX_HOSTS_PER_JOB,
     name::HostAlias,
 };
+use lictor_policy::{HostFacts, View};
 use lictor_store::{KeptHost, Store, StoreError};
 
 /// A snapshot of all hosts.
 #[derive(Debug, Default)]
 pub struct Fleet {
     hosts: BTreeMap<HostAlias, Arc<KeptHost>>,
+}
+
+/// The hosts of a snapshot that somebody is told of.
+#[derive(Debug, Clone)]
+pub struct Seen<'a> {
+    fleet: &'a Fleet,
+    view: View<'a>,
 }
 
 /// The newest snapshot.
@@ -35,7 +43,32 @@ impl Fleet {
         self.hosts.get(alias)
     }
 
-    /// The hosts that a target means, as a fixed list.
+    /// The hosts that a view shows.
+    pub const fn seen<'a>(&'a self, view: View<'a>) -> Seen<'a> {
+        Seen { fleet: self, view }
+    }
+}
+
+// === impl Seen ===
+
+impl<'a> Seen<'a> {
+    /// Every host, by alias.
+    pub fn hosts(&self) -> impl Iterator<Item = &'a Arc<KeptHost>> {
+        self.fleet.hosts().filter(|host| self.shows(host))
+    }
+    /// Whether it leaves nothing out.
+    pub fn is_everything(&self) -> bool {
+        self.view.is_everything()
+    }
+    fn host(&self, alias: &HostAlias) -> Option<&'a Arc<KeptHost>> {
+        self.fleet.host(alias).filter(|host| self.shows(host))
+    }
+    fn shows(&self, host: &KeptHost) -> bool {
+        self.is_everything() || self.view.shows(&facts(host))
+    }
+
+    /// The hosts that a target means, as a fixed list. Hosts that are not shown are as absent as those that there are not,
+    /// also for what was perhaps meant.
     ///
     /// # Errors
     /// [`ErrorCode::NotFound`] for an alias, a tag or a term that no host has, or an expression that means none;
@@ -46,15 +79,19 @@ impl Fleet {
             Target::Hosts(aliases) => aliases
                 .iter()
                 .map(|alias| {
-                    self.hosts.get(alias).cloned().ok_or_else(|| {
+                    self.host(alias).cloned().ok_or_else(|| {
                         Failure::new(ErrorCode::NotFound, format!("there is no host {alias}"), list)
                             .with("host", alias.as_str())
                     })
                 })
                 .collect::<Result<_, _>>()?,
-            Target::Tag(tag) => self.hosts.values().filter(|h| h.tags.contains(tag)).cloned().collect(),
+            Target::Tag(tag) => {
+                let tagged = self.fleet.hosts().filter(|host| host.tags.contains(tag));
+                tagged.filter(|host| self.shows(host)).cloned().collect()
+            }
             Target::Expression(wanted) => {
-                expression::resolve(&self.hosts, wanted).map_err(|e| e.into_failure(list))?
+                let hosts: Vec<_> = self.hosts().collect();
+                expression::resolve(&hosts, wanted).map_err(|e| e.into_failure(list))?
             }
         };
         if let (Target::Tag(tag), true) = (target, found.is_empty()) {
@@ -66,6 +103,16 @@ impl Fleet {
             return Err(Failure::new(ErrorCode::LimitExceeded, message, "choose fewer hosts"));
         }
         Ok(found)
+    }
+}
+
+/// What rules may know of a host.
+pub(crate) fn facts(host: &KeptHost) -> HostFacts {
+    HostFacts {
+        alias: host.alias.clone(),
+        site: host.site.clone(),
+        tags: host.tags.clone(),
+        labels: host.labels.clone(),
     }
 }
 

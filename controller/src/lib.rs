@@ -26,10 +26,11 @@ pub mod policies;
 pub mod quotas;
 pub mod renewal;
 pub mod retention;
+pub mod served;
 pub mod session;
 pub mod shadow;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use lictor_certs::{
@@ -37,9 +38,14 @@ use lictor_certs::{
     enrolment::{LiveEnrolmentTls, accept_enrolment},
     server::{LiveServerTls, accept_loop},
 };
-use lictor_core::{audit::AuditEvent, clock::Clock, id::IdSource};
+use lictor_core::{
+    audit::{AccessEvent, AuditEvent},
+    clock::{Clock, Timestamp},
+    digest::Digest,
+    id::IdSource,
+};
 use lictor_runtime::{clock::SystemClock, ids::RandomIds, shutdown::Shutdown, tasks::spawn_supervised};
-use lictor_store::{Change, Store, embedded::EmbeddedStore};
+use lictor_store::{Change, KeptSettings, Store, Write, embedded::EmbeddedStore};
 use tokio::net::TcpListener;
 
 pub use self::config::{ControllerConfig, EXAMPLE_CONTROLLER};
@@ -49,12 +55,12 @@ use self::{
         Services,
         agent_link::Link,
         approvals::ApprovalApi,
-        audit::AuditApi,
+        audit::{AuditApi, Reads},
         enroll::Enroll,
         erasures::ErasureApi,
         fleet::FleetApi,
         freezes::FreezeApi,
-        guard::{GuardLayer, Refusals},
+        guard::{GuardLayer, Logins, Records, Refusals},
         jobs::Jobs,
         policies::PolicyApi,
     },
@@ -67,7 +73,8 @@ use self::{
     keys::ControllerKeys,
     lifecycle::Lifecycle,
     policies::Policies,
-    retention::Retention,
+    retention::{LimitsInForce, Retention},
+    served::ServedTime,
     shadow::Shadow,
 };
 
@@ -84,6 +91,16 @@ pub struct Running {
     /// Where it serves agents that join.
     pub enroll_listen: SocketAddr,
     shutdown: Shutdown,
+    last: LastRecords,
+}
+
+/// What is recorded when everything else has ended.
+#[derive(Debug)]
+struct LastRecords {
+    refusals: Arc<Refusals>,
+    reads: Arc<Reads>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Running {
@@ -91,6 +108,9 @@ impl Running {
     pub async fn wait(self) {
         self.shutdown.stopping().await;
         self.shutdown.drain(DRAIN).await;
+        let LastRecords { refusals, reads, store, clock } = self.last;
+        refusals.record(&*store, &*clock).await;
+        reads.record(true).await;
     }
 }
 
@@ -151,12 +171,15 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         quotas: Arc::default(),
         shadow: Arc::clone(&shadow),
         contents: Arc::clone(&contents),
+        served: ServedTime::new(Arc::clone(&clock)),
         dispatcher: Dispatcher::new(keys.grants, ids),
     });
     let erasures =
         Arc::new(Erasures::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&lifecycle.ids)));
-    let event = AuditEvent::ControllerStarted { name: config.name.to_string() };
-    let _recorded = store.commit(Change::new(clock.now(), event)).await?;
+    let log_size = store.audit_head().await?.size;
+    record_start(&*store, &config, clock.now()).await?;
+    let begun = (Arc::clone(&store), Arc::clone(&clock));
+    let limits = Arc::new(LimitsInForce::take_up(begun.0, begun.1, config.retention, log_size).await?);
     let recovered = lifecycle.recover().await?;
     if recovered > 0 {
         tracing::info!(jobs = recovered, "jobs that had not ended are taken up again");
@@ -170,34 +193,47 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         config.state.join("checkpoint"),
     )?);
     let refusals = Arc::new(Refusals::default());
+    let reads = Arc::new(Reads::new(Arc::clone(&store), Arc::clone(&clock)));
     let services = Services {
-        jobs: Jobs::new(Arc::clone(&lifecycle)),
+        jobs: Jobs::new(Arc::clone(&lifecycle), Arc::clone(&reads))?,
         policies: PolicyApi::new(Arc::clone(&lifecycle)),
         fleet: FleetApi::new(Arc::clone(&lifecycle), Arc::clone(&authority), enroll_advertise),
-        audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints)),
+        audit: AuditApi::new(Arc::clone(&lifecycle), Arc::clone(&checkpoints), Arc::clone(&reads)),
         approvals: ApprovalApi::new(Arc::clone(&lifecycle)),
-        erasures: ErasureApi::new(Arc::clone(&erasures)),
+        erasures: ErasureApi::new(Arc::clone(&erasures), Arc::clone(&limits)),
         freezes: FreezeApi::new(Arc::clone(&lifecycle)),
         link: Link::new(Arc::clone(&lifecycle), Arc::clone(&authority), Arc::clone(&checkpoints)),
     };
-    let enroll = Enroll::new(Arc::clone(&lifecycle), Arc::clone(&authority), grant_key, advertise);
+    let enroll = Enroll::new(
+        Arc::clone(&lifecycle),
+        Arc::clone(&authority),
+        grant_key,
+        advertise,
+        Arc::clone(&refusals),
+    );
 
     let stop = shutdown.token();
     let domain = authority.domain().clone();
     let connections = accept_loop(listener, Arc::clone(&tls), domain, stop.clone());
     let enrolments = accept_enrolment(enroll_listener, Arc::clone(&enroll_tls), stop.clone());
     let acting = acting(config.acting.as_ref(), shutdown).await?;
-    let guard = GuardLayer::new(Arc::clone(&refusals), config.tenant.clone(), acting);
+    let logins = Arc::new(Logins::new(Arc::clone(&store), Arc::clone(&clock)));
+    let records = Records { refusals: Arc::clone(&refusals), logins };
+    let guard = GuardLayer::new(records, config.tenant.clone(), acting);
     supervise("api", logged(api::serve(services, guard, connections, stop.clone())), shutdown);
     supervise("enrolment", logged(api::serve_enrolment(enroll, enrolments, stop.clone())), shutdown);
     supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);
     supervise("shadow policy", shadow.judge_for_ever(), shutdown);
     supervise("sweep", Arc::clone(&lifecycle).sweep_for_ever(), shutdown);
     supervise("content", contents.sweep_for_ever(Arc::clone(&lifecycle.jobs)), shutdown);
-    let retention = Retention::new(Arc::clone(&store), Arc::clone(&clock), erasures, config.retention);
+    let retention = Retention::new(Arc::clone(&store), Arc::clone(&clock), erasures, limits);
     supervise("retention", retention.keep_for_ever(), shutdown);
     supervise("checkpoints", checkpoints.sign_for_ever(), shutdown);
-    supervise("refused calls", refusals.record_for_ever(store, Arc::clone(&clock)), shutdown);
+    let recording = Arc::clone(&refusals).record_until(Arc::clone(&store), Arc::clone(&clock), stop.clone());
+    spawn_supervised("refused calls", recording, shutdown);
+    supervise("store", until_store_ends(Arc::clone(&store)), shutdown);
+    spawn_supervised("reads of the audit", Arc::clone(&reads).record_until(stop.clone()), shutdown);
+    let last = LastRecords { refusals, reads, store, clock: Arc::clone(&clock) };
     supervise(
         "certificate",
         renewal::renew_for_ever(authority, config.identity, config.name, clock),
@@ -205,7 +241,30 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     );
     supervise("tls files", tls.watch(TLS_LOOK_EVERY, stop.clone()), shutdown);
     supervise("enrolment tls files", enroll_tls.watch(TLS_LOOK_EVERY, stop), shutdown);
-    Ok(Running { listen, enroll_listen, shutdown: shutdown.clone() })
+    Ok(Running { listen, enroll_listen, shutdown: shutdown.clone(), last })
+}
+
+/// Records that this controller starts, and with which settings.
+async fn record_start(store: &dyn Store, config: &ControllerConfig, now: Timestamp) -> anyhow::Result<()> {
+    let values = config.settings();
+    let before = store.settings().await?;
+    let settings: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let changed = before.map(|before| {
+        let names: BTreeSet<&String> = values.keys().chain(before.values.keys()).collect();
+        let differs = |name: &&String| values.get(*name) != before.values.get(*name);
+        names.into_iter().filter(differs).cloned().collect::<Vec<_>>()
+    });
+    if let Some(changed) = changed.as_deref().filter(|changed| !changed.is_empty()) {
+        tracing::info!(?changed, "settings are not as at the last start");
+    }
+    let text: String = settings.iter().flat_map(|line| [line, "\n"]).collect();
+    let (name, digest) = (config.name.to_string(), Digest::of(text.as_bytes()));
+    let loaded = AccessEvent::ConfigurationLoaded { name: name.clone(), digest, settings, changed };
+    let change = Change::new(now, AuditEvent::ControllerStarted { name })
+        .event(AuditEvent::Access(Box::new(loaded)))
+        .write(Write::PutSettings(KeptSettings { values }));
+    let _recorded = store.commit(change).await?;
+    Ok(())
 }
 
 /// Who may act for users; their keys are followed until the process stops.
@@ -223,6 +282,15 @@ async fn acting(
 fn supervise(name: &'static str, task: impl Future<Output = ()> + Send + 'static, shutdown: &Shutdown) {
     let stop = shutdown.token();
     spawn_supervised(name, async move { stop.run_until_cancelled(task).await.unwrap_or(()) }, shutdown);
+}
+
+/// Ends when the store can write nothing any more: then the controller is of no use, and a supervisor is to start it again.
+async fn until_store_ends(store: Arc<dyn Store>) {
+    store.ended().await;
+    tracing::error!(
+        "the store cannot write any more, so the controller ends; mend the disk if this comes again after its next start, \
+         which reads back what is durable"
+    );
 }
 
 async fn logged(server: impl Future<Output = Result<(), api::ServeError>>) {

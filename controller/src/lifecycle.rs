@@ -5,6 +5,7 @@ mod cancel;
 mod close;
 mod decidable;
 mod freeze;
+mod reconcile;
 mod recount;
 mod recover;
 mod rollout;
@@ -38,6 +39,7 @@ use crate::{
     live::{LiveJob, LiveJobs},
     policies::{Policies, VersionedPolicy},
     quotas::{Asked, Places, Quotas, UsedUp},
+    served::ServedTime,
     session::Sessions,
     shadow::Shadow,
 };
@@ -76,6 +78,8 @@ pub struct Lifecycle {
     pub shadow: Arc<Shadow>,
     /// The bytes that jobs are given.
     pub contents: Arc<Contents>,
+    /// The time in which what waits is measured.
+    pub served: ServedTime,
     /// Signs and sends.
     pub dispatcher: Dispatcher,
 }
@@ -263,12 +267,12 @@ impl Lifecycle {
     /// Recorded → live → sent. From here on the agent's word moves it: see `take_back`, then `close`.
     fn dispatch(&self, intended: Intended) -> Arc<LiveJob> {
         let Intended { job, invocations, offered, recorded } = intended;
-        let now = self.clock.now();
+        let now = self.served.now();
         let live = Arc::new(LiveJob::new(job.clone(), 1, invocations, now));
         self.jobs.insert(&live);
         self.release(&live);
         for (session, list) in offered.into_values() {
-            self.dispatcher.send(&job, list, &session, &recorded, now);
+            self.dispatcher.send(&job, list, &session, &recorded, now.time);
         }
         live
     }

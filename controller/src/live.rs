@@ -8,6 +8,10 @@ mod invocation;
 mod job;
 mod log;
 mod pace;
+mod part;
+mod room;
+mod shown;
+mod turn;
 mod watch;
 
 use std::{
@@ -15,15 +19,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use lictor_core::{
     id::{InvocationId, JobId},
     name::SiteName,
+    output::StreamName,
 };
 
+pub(crate) use self::invocation::longest_silence;
+use self::room::Pool;
 pub use self::{
     assembly::{Assembly, Claim},
     invocation::{LiveInvocation, Pending, Report},
-    job::{Closing, LiveJob, Turn},
+    job::{Closing, LiveJob},
+    part::{Part, part},
+    turn::Turn,
     watch::{View, replay, watch},
 };
 
@@ -42,6 +52,8 @@ pub struct LiveJobs {
     tables: Mutex<Tables>,
     /// Held from counting what waits for consent until one more does.
     asking: tokio::sync::Mutex<()>,
+    /// What live output takes of the memory for it.
+    room: Arc<Pool>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +118,11 @@ impl LiveJobs {
     /// The invocation, if its job is live.
     pub fn invocation(&self, id: InvocationId) -> Option<Slot> {
         self.tables().invocations.get(&id).cloned()
+    }
+
+    /// Shows watchers what a running command printed at `offset`.
+    pub fn show(&self, slot: &Slot, stream: StreamName, offset: u64, data: &Bytes) {
+        slot.job.show(slot.index, stream, offset, data, &self.room);
     }
 
     /// How many invocations live jobs have.

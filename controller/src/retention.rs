@@ -1,9 +1,12 @@
-//! What jobs leave is kept as long as said: outputs by age and by size, then whole jobs, and idempotency keys for their time.
+//! What jobs leave is kept as long as said: outputs by age and by size, then whole jobs, and idempotency keys for their time;
+//! and so is the payload of audit records (`payloads`).
 //!
-//! `due` decides, by what is known of one job that has ended, and a hold keeps it all the same; the rest finds, records and
-//! removes. What is removed and that it was are one commit.
+//! `due` decides, by what is known of one job that has ended and by the limits `in_force`, and a hold keeps it all the same; the
+//! rest finds, records and removes. What is removed and that it was are one commit.
 
 mod due;
+mod in_force;
+mod payloads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,14 +18,20 @@ use lictor_core::{
     invocation::Invocation,
     job::Job,
     name::HostAlias,
-    retention::OutputRemoved,
+    output::timing::Timing,
+    retention::{OutputRemoved, RetentionLimits},
 };
 use lictor_store::{BoundKey, Change, EndedJob, KeptJob, Outline, Store, StoreError, Write};
 
-pub use self::due::{
-    DEFAULT_JOB_AGE, DEFAULT_OUTPUT_AGE, DEFAULT_OUTPUT_BYTES, MIN_JOB_AGE, MIN_OUTPUT_AGE, RetentionLimits,
+use self::{
+    due::{Due, due},
+    payloads::OldPayloads,
 };
-use self::due::{Due, due};
+pub use self::{
+    due::{MIN_JOB_AGE, MIN_OUTPUT_AGE},
+    in_force::{LimitsInForce, Shorten},
+    payloads::MIN_PAYLOAD_AGE,
+};
 use crate::erasures::Erasures;
 
 /// Longest time between two rounds.
@@ -48,7 +57,8 @@ pub struct Retention {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     erasures: Arc<Erasures>,
-    limits: RetentionLimits,
+    limits: Arc<LimitsInForce>,
+    payloads: OldPayloads,
 }
 
 /// What a round has removed.
@@ -60,7 +70,9 @@ pub struct Removed {
     pub jobs: usize,
     /// Idempotency keys.
     pub keys: u64,
-    /// There is more to remove.
+    /// Records of the audit log of which the payload was erased.
+    pub payloads: u64,
+    /// There is more to remove, or to look at.
     pub more: bool,
 }
 
@@ -86,12 +98,13 @@ impl Retention {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         erasures: Arc<Erasures>,
-        limits: RetentionLimits,
+        limits: Arc<LimitsInForce>,
     ) -> Self {
-        Self { store, clock, erasures, limits }
+        Self { store, clock, erasures, limits, payloads: OldPayloads::default() }
     }
 
-    /// Removes what a crash left behind, then from time to time what has been kept as long as said; never returns.
+    /// Removes what a crash left behind, then from time to time, and when other limits are in force, what has been kept as long
+    /// as said; never returns.
     pub async fn keep_for_ever(self) {
         match self.store.remove_orphans().await {
             Ok(0) => {}
@@ -100,8 +113,9 @@ impl Retention {
                 tracing::warn!(%error, "what an interruption left behind could not be removed; the next start tries again")
             }
         }
-        let every = (self.limits.output_age.min(self.limits.job_age) / ROUNDS_AN_AGE).min(ROUND_EVERY);
+        let mut limits = self.limits.follow();
         loop {
+            let every = round_every(*limits.borrow_and_update());
             let wait = match self.round().await {
                 Ok(removed) if removed.more => PAUSE,
                 Ok(_) => every,
@@ -110,7 +124,10 @@ impl Retention {
                     every
                 }
             };
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                Ok(()) = limits.changed() => {}
+            }
         }
     }
 
@@ -121,17 +138,28 @@ impl Retention {
     pub async fn round(&self) -> Result<Removed, StoreError> {
         let mut removed = self.remove_from_jobs().await?;
         self.remove_keys(&mut removed).await?;
-        if removed != Removed::default() {
-            let Removed { outputs, jobs, keys, .. } = removed;
-            tracing::info!(outputs, jobs, keys, "removed what was kept long enough");
+        self.remove_payloads(&mut removed).await?;
+        let Removed { outputs, jobs, keys, payloads, more } = removed;
+        if removed != (Removed { more, ..Removed::default() }) {
+            tracing::info!(outputs, jobs, keys, payloads, "removed what was kept long enough");
         }
         Ok(removed)
     }
 
+    /// Erases payloads, where they are not kept for ever.
+    async fn remove_payloads(&self, removed: &mut Removed) -> Result<(), StoreError> {
+        let Some(age) = self.limits.now().payload_age else { return Ok(()) };
+        let (records, more) =
+            self.payloads.erase(&*self.store, &self.erasures, age, self.clock.now()).await?;
+        removed.payloads = records;
+        removed.more |= more;
+        Ok(())
+    }
+
     async fn remove_from_jobs(&self) -> Result<Removed, StoreError> {
-        let now = self.clock.now();
+        let (now, limits) = (self.clock.now(), self.limits.now());
         let holds = self.store.holds().await?;
-        let mut beyond = self.kept_bytes().await?.saturating_sub(self.limits.output_bytes);
+        let mut beyond = self.kept_bytes().await?.saturating_sub(limits.output_bytes);
         let (mut removed, mut batch, mut invocations) = (Removed::default(), Vec::new(), 0);
         let mut after = None;
         loop {
@@ -139,7 +167,7 @@ impl Retention {
             let Some(last) = page.last() else { break };
             after = Some(last.job);
             for ended in page {
-                let due = due(&ended, &self.limits, beyond, now);
+                let due = due(&ended, &limits, beyond, now);
                 let Some(removal) = self.removal(&ended, due, &holds, now).await? else {
                     if due != Due::Nothing {
                         // What is held makes nothing else go.
@@ -232,8 +260,13 @@ impl Retention {
         for Outline { invocation, kept } in self.invocations_of(ended.job).await? {
             if kept.bytes() > 0 {
                 bytes += kept.bytes();
-                let (version, output_removed) = (invocation.version + 1, Some(removed));
-                writes.push(Write::UpdateInvocation(Invocation { version, output_removed, ..invocation }));
+                let mut bare = Invocation {
+                    version: invocation.version + 1,
+                    output_removed: Some(removed),
+                    ..invocation
+                };
+                bare.output.timing = Timing::default();
+                writes.push(Write::UpdateInvocation(bare));
             }
         }
         let invocations = writes.len();
@@ -338,6 +371,10 @@ impl Retention {
             tokio::task::yield_now().await;
         }
     }
+}
+
+fn round_every(limits: RetentionLimits) -> Duration {
+    (limits.output_age.min(limits.job_age) / ROUNDS_AN_AGE).min(ROUND_EVERY)
 }
 
 fn is_held(holds: &[Hold], job: &Job, ended_at: Timestamp) -> bool {

@@ -150,6 +150,7 @@ async fn late_evidence_stands_beside_unknown_and_does_not_replace_it() {
     let world = World::new().await;
     let agent = world.connect(&[], false).await;
     let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    world.disconnect(&agent);
     world.pass(Duration::from_secs(3600));
     world.lifecycle.sweep().await;
     assert_eq!(world.state(id).await, "UNKNOWN");
@@ -165,6 +166,32 @@ async fn late_evidence_stands_beside_unknown_and_does_not_replace_it() {
     assert_eq!(kept.state, InvocationState::Ended(Outcome::Unknown(Unknown::AgentLost)));
     assert_eq!(kept.resolution, Some(Outcome::Succeeded));
     assert_eq!(world.kinds().await.iter().filter(|k| *k == "invocation_resolved").count(), 1);
+}
+
+#[tokio::test]
+async fn evidence_may_resolve_every_unknown_once_and_leaves_what_was_recorded() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    for reason in Unknown::ALL {
+        let id = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+        let unknown = Outcome::Unknown(reason);
+        for outcome in [&unknown, &unknown, &Outcome::Succeeded, &Outcome::Succeeded] {
+            let results = vec![result(id, outcome)];
+            let durable = world.lifecycle.take_results(&agent.session, results).await.unwrap();
+            assert_eq!(durable, [id.to_string()]);
+        }
+        let kept = world.store.invocation(id).await.unwrap().unwrap();
+        assert_eq!(kept.state, InvocationState::Ended(unknown));
+        assert_eq!(kept.resolution, Some(Outcome::Succeeded), "{}", reason.as_str());
+        assert_eq!(world.kinds().await.last().unwrap(), "invocation_resolved");
+        let other = vec![result(id, &Outcome::Failed(Exit::Code(1)))];
+        let _ = world.lifecycle.take_results(&agent.session, other).await.unwrap();
+        assert_eq!(
+            world.kinds().await.last().unwrap(),
+            "result_conflict",
+            "evidence is not contradicted either"
+        );
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use lictor_controller::live::{LiveJob, View, replay, watch};
+use lictor_controller::live::{LiveJob, Slot, View, replay, watch};
 use lictor_core::{
     id::InvocationId,
     invocation::InvocationEvent,
@@ -20,7 +20,7 @@ use lictor_proto::{convert::summary_with_bytes, pb};
 use lictor_store::Store as _;
 use world::{World, only, result, spec};
 
-const VIEW: View = View { addresses: true, replayed: false };
+const VIEW: View = View { addresses: true, replayed: false, live: true };
 
 /// Everything that a watcher was told of an invocation.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ async fn told(events: impl Stream<Item = Result<pb::JobEvent, tonic::Status>>) -
     while let Some(Some(event)) = events.next().now_or_never() {
         assert!(!ended, "the end of the job is the last event");
         match event.unwrap().event.unwrap() {
-            pb::job_event::Event::Output(chunk) => {
+            pb::job_event::Event::Output(chunk) | pb::job_event::Event::Live(chunk) => {
                 let told = all.entry(chunk.invocation_id).or_default();
                 let position = told.gap_to.unwrap_or(0) + told.stdout.len() as u64;
                 assert!(chunk.offset >= position, "nothing is told twice");
@@ -68,6 +68,12 @@ async fn told(events: impl Stream<Item = Result<pb::JobEvent, tonic::Status>>) -
 
 fn watching(world: &World, job: &Arc<LiveJob>) -> impl Stream<Item = Result<pb::JobEvent, tonic::Status>> {
     watch(Arc::clone(job), world.store.clone(), VIEW)
+}
+
+/// Shows what the first command of the job printed.
+fn show(world: &World, job: &Arc<LiveJob>, offset: u64, bytes: &[u8]) {
+    let slot = Slot { job: Arc::clone(job), index: 0 };
+    world.lifecycle.jobs.show(&slot, StreamName::Stdout, offset, &Bytes::copy_from_slice(bytes));
 }
 
 /// A result of a command that printed `printed`, of which `cap` bytes were kept.
@@ -134,7 +140,7 @@ async fn output_that_comes_byte_by_byte_is_told_whole_at_every_pace() {
     let mut slow = Box::pin(watching(&world, &job));
     let mut slowly = Vec::new();
     for (offset, byte) in data.iter().enumerate() {
-        job.output(0, StreamName::Stdout, offset as u64, &Bytes::copy_from_slice(&[*byte]));
+        show(&world, &job, offset as u64, &[*byte]);
         if offset % 700 == 0 {
             slowly.push(slow.next().await.unwrap());
         }
@@ -150,4 +156,89 @@ async fn output_that_comes_byte_by_byte_is_told_whole_at_every_pace() {
             && data.ends_with(&slowly["web-1"].stdout[3_000..])
     );
     assert_eq!(slowly["web-1"].phases.last(), Some(&pb::InvocationPhase::Ended));
+}
+
+/// A job with one command that runs.
+async fn running(world: &World) -> (Arc<LiveJob>, InvocationId) {
+    let job = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
+    job.observe(0, InvocationEvent::Accept);
+    job.observe(0, InvocationEvent::Start);
+    let id = only(&job);
+    (job, id)
+}
+
+fn data(from: u64, to: u64) -> Vec<u8> {
+    (from..to).map(|n| u8::try_from(n % 251).unwrap()).collect()
+}
+
+/// The pieces of output that are at hand: live or not, where, and what.
+async fn pieces(
+    events: &mut (impl Stream<Item = Result<pb::JobEvent, tonic::Status>> + Unpin),
+) -> Vec<(bool, u64, Bytes)> {
+    let mut pieces = Vec::new();
+    // A task that never waits is made to look as if nothing were at hand.
+    tokio::task::yield_now().await;
+    while let Some(Some(event)) = events.next().now_or_never() {
+        match event.unwrap().event.unwrap() {
+            pb::job_event::Event::Live(chunk) => pieces.push((true, chunk.offset, chunk.data)),
+            pb::job_event::Event::Output(chunk) => pieces.push((false, chunk.offset, chunk.data)),
+            _ => {}
+        }
+    }
+    pieces
+}
+
+#[tokio::test]
+async fn output_is_told_for_as_long_as_the_command_prints_whatever_was_lost_on_the_way() {
+    let world = World::new().await;
+    let _agent = world.connect(&[], false).await;
+    let (job, _) = running(&world).await;
+    let mut watcher = Box::pin(watching(&world, &job));
+    let mut at = 0;
+    for number in 0..1_000u64 {
+        // Now and then the agent leaves something out.
+        at += if number % 10 == 3 { 5_000 } else { 0 };
+        show(&world, &job, at, &data(at, at + 10_000));
+        let told = pieces(&mut watcher).await;
+        let bytes: Vec<u8> = told.iter().flat_map(|(_, _, bytes)| bytes.to_vec()).collect();
+        assert_eq!((told[0].0, told[0].1, bytes), (true, at, data(at, at + 10_000)));
+        at += 10_000;
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_slowly_or_comes_late_is_told_the_beginning_a_gap_and_the_newest() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let (job, id) = running(&world).await;
+    let mut slow = Box::pin(watching(&world, &job));
+    show(&world, &job, 0, &data(0, 10));
+    assert_eq!(pieces(&mut slow).await.len(), 1);
+    let total = 10_000_000;
+    for at in (10..total).step_by(9_990) {
+        show(&world, &job, at, &data(at, total.min(at + 9_990)));
+    }
+    for mut watcher in [slow, Box::pin(watching(&world, &job))] {
+        let told = pieces(&mut watcher).await;
+        let mut gaps = 0;
+        let mut end = told[0].1;
+        assert!(end == 0 || end == 10);
+        for (live, offset, bytes) in told {
+            assert!(live && offset >= end);
+            gaps += u32::from(offset > end);
+            end = offset + bytes.len() as u64;
+            assert_eq!(bytes, data(offset, end), "every byte is at its place");
+        }
+        assert_eq!((gaps, end), (1, total));
+    }
+    // Whoever did not ask for it is told what is kept, whole, and nothing else.
+    let kept_only = View { live: false, ..VIEW };
+    let mut program = Box::pin(watch(Arc::clone(&job), world.store.clone(), kept_only));
+    assert_eq!(pieces(&mut program).await, []);
+    let all = data(0, total);
+    let _ = world.lifecycle.take_results(&agent.session, vec![printed(id, &all, 40_000)]).await.unwrap();
+    let told = pieces(&mut program).await;
+    assert!(told.iter().all(|(live, _, _)| !live));
+    let bytes: Vec<u8> = told.iter().flat_map(|(_, _, bytes)| bytes.to_vec()).collect();
+    assert_eq!(bytes, [&all[..20_000], &all[all.len() - 20_000..]].concat());
 }

@@ -19,6 +19,7 @@ use crate::{
     rollout::{HaltReason, Rollout},
 };
 
+mod access;
 mod approval;
 mod erasure;
 mod fields;
@@ -29,12 +30,16 @@ mod retention;
 mod witness;
 
 pub use self::{
+    access::{AccessEvent, JoinRefusal},
     approval::{ApprovalChange, ApprovalEvent},
     erasure::{ErasureEvent, MAX_RANGES},
     refusal::{BadEvidence, SignedRefusal},
     retention::RetentionEvent,
     witness::WitnessEvent,
 };
+
+/// Most invocations that one record names as unreadable: as many as fit a few kilobytes.
+pub const MAX_UNREADABLE_NAMED: usize = 64;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +176,15 @@ pub enum AuditEvent {
         /// What was reported.
         reported: String,
     },
+    /// What was recorded of invocations could not be read: their job counts them as UNKNOWN, also if it is restored.
+    RecordsUnreadable {
+        /// Their job.
+        job: JobId,
+        /// How many there are.
+        count: u64,
+        /// Which, at most [`MAX_UNREADABLE_NAMED`]; fewer, where not even their identifiers are there.
+        invocations: Vec<InvocationId>,
+    },
     /// A site refused what its controller had signed, and its agent proves it. In the commit of the invocation's end.
     GrantRefused(Box<SignedRefusal>),
     /// An agent's evidence of a refusal does not hold, or is missing; that nothing was started stands all the same.
@@ -249,15 +263,8 @@ pub enum AuditEvent {
         /// Who.
         by: Principal,
     },
-    /// A call was refused before it was looked at.
-    CallRefused {
-        /// The caller's identity.
-        identity: Identity,
-        /// The method called.
-        method: String,
-        /// How many such calls this record stands for.
-        count: u64,
-    },
+    /// Somebody came, or was turned away; or a controller began with its settings.
+    Access(Box<AccessEvent>),
     /// A join token was made.
     JoinTokenIssued {
         /// The token.
@@ -364,6 +371,7 @@ impl AuditEvent {
             Self::InvocationEnded { .. } => "invocation_ended",
             Self::InvocationResolved { .. } => "invocation_resolved",
             Self::ResultConflict { .. } => "result_conflict",
+            Self::RecordsUnreadable { .. } => "records_unreadable",
             Self::GrantRefused(_) => "grant_refused",
             Self::EvidenceInvalid(_) => "evidence_invalid",
             Self::CancelRequested { .. } => "cancel_requested",
@@ -376,7 +384,7 @@ impl AuditEvent {
             Self::Approval(event) => event.kind(),
             Self::FreezeSet(_) => "freeze_set",
             Self::FreezeLifted { .. } => "freeze_lifted",
-            Self::CallRefused { .. } => "call_refused",
+            Self::Access(event) => event.kind(),
             Self::JoinTokenIssued { .. } => "join_token_issued",
             Self::AgentEnrolled { .. } => "agent_enrolled",
             Self::CertificateRenewed { .. } => "certificate_renewed",

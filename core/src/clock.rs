@@ -10,6 +10,10 @@ pub struct Timestamp(u64);
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Now.
     fn now(&self) -> Timestamp;
+    /// Time since some moment before: nobody sets it, it only grows. A clock that nobody sets needs no other than its own.
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.now().0)
+    }
 }
 
 impl Timestamp {

@@ -122,6 +122,10 @@ pub struct Job {
     pub cancel_requested: Option<(Principal, Timestamp)>,
     /// How many invocations it has.
     pub invocations: u32,
+    /// For how long at most, as asked for; `None`: what policy says.
+    pub timeout: Option<Duration>,
+    /// How many bytes of output to keep, as asked for; `None`: what policy says.
+    pub output_bytes: Option<u64>,
     /// In which waves, how many at a time, and what stops it.
     pub rollout: Rollout,
     /// How far that is.

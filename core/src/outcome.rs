@@ -102,6 +102,8 @@ pub enum Unknown {
     HostRebooted,
     /// The command was started, and its host has neither it nor its exit status any more.
     Vanished,
+    /// What the controller recorded of it cannot be read any more.
+    RecordUnreadable,
 }
 
 /// The first `most` characters of a text, without control characters.
@@ -263,13 +265,14 @@ impl Unreachable {
 
 impl Unknown {
     /// Every reason, for conversion and tests.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AgentRestarted,
         Self::AgentLost,
         Self::ConnectionLost,
         Self::KillUnconfirmed,
         Self::HostRebooted,
         Self::Vanished,
+        Self::RecordUnreadable,
     ];
     /// The reason as it is written in records and JSON.
     pub const fn as_str(self) -> &'static str {
@@ -280,6 +283,7 @@ impl Unknown {
             Self::KillUnconfirmed => "kill_unconfirmed",
             Self::HostRebooted => "host_rebooted",
             Self::Vanished => "vanished",
+            Self::RecordUnreadable => "record_unreadable",
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What a command printed: two streams, kept as head and tail up to a cap, with exact counts and a digest of the whole.
 
+pub mod timing;
+
 use std::collections::VecDeque;
 
+use self::timing::Timing;
 use crate::digest::{Digest, Sha256Stream};
 
 /// Which of the two streams.
@@ -33,6 +36,8 @@ pub struct Output {
     pub stdout: StreamSummary,
     /// Standard error.
     pub stderr: StreamSummary,
+    /// When its pieces came, as far as that is known.
+    pub timing: Timing,
 }
 
 /// Takes a stream of any length and keeps head and tail in bounded memory.
@@ -87,8 +92,8 @@ impl Capture {
         }
     }
 
-    /// Takes the next bytes and returns those of them that went into the head, for live viewers.
-    pub fn push<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         self.digest.update(bytes);
         let room = self.head_cap.saturating_sub(self.head.len()).min(bytes.len());
@@ -98,7 +103,6 @@ impl Capture {
         let overflow = (self.tail.len() + keep).saturating_sub(self.tail_cap);
         self.tail.drain(..overflow.min(self.tail.len()));
         self.tail.extend(to_tail.iter().skip(to_tail.len() - keep));
-        to_head
     }
 
     /// Bytes kept now.
@@ -140,14 +144,12 @@ mod tests {
             [(0u64, 7usize), (1, 1), (64, 1), (64, 1000), (9_999, 3), (10_000, 512), (20_000, 10_000)]
         {
             let mut capture = Capture::new(cap);
-            let mut live = Vec::new();
             for piece in data.chunks(step) {
-                live.extend_from_slice(capture.push(piece));
+                capture.push(piece);
             }
             let summary = capture.finish();
             assert_eq!(summary.bytes_total, 10_000);
             assert_eq!(summary.digest, Some(Digest::of(&data)));
-            assert_eq!(live, summary.head);
             assert_eq!(summary.bytes_kept(), cap.min(10_000), "cap {cap} step {step}");
             assert!(data.starts_with(&summary.head) && data.ends_with(&summary.tail));
             assert_eq!(summary.truncated(), cap < 10_000);

@@ -1,7 +1,10 @@
 //! How long what a job printed is kept, and what is said in its place once it was removed.
 
+mod limits;
+
 use std::{fmt, time::Duration};
 
+pub use self::limits::{FOR_EVER, RetentionLimits, RetentionStanding, Shortening};
 use crate::clock::Timestamp;
 
 /// The limit by which something was removed.

@@ -71,6 +71,9 @@ const fn unknown(reason: Unknown) -> &'static str {
         Unknown::Vanished => {
             "it was started and is gone without an exit status: look at the host before asking again"
         }
+        Unknown::RecordUnreadable => {
+            "the controller's record of it is damaged, so nobody can say whether it ran: an operator has to restore it (see the controller's log); look at the host before asking again"
+        }
         Unknown::AgentRestarted | Unknown::AgentLost | Unknown::ConnectionLost => {
             "it may or may not have run: look at the host before asking again"
         }

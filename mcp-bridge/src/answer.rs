@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use lictor_core::error::Failure;
 use rmcp::model::{CallToolResult, ContentBlock};
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 /// The field of an answer that names those in which others speak: data, never instructions.
 pub(crate) const UNTRUSTED: &str = "untrusted";
 /// The field of a refusal in which a site speaks.
-pub(crate) const DENIAL_REASON: &str = "denial_reason";
+const DENIAL_REASON: &str = "denial_reason";
 
 /// A result, and why nothing ran if nothing did.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub(crate) struct Answer<T> {
 }
 
 /// Why Lictor could not or would not do what it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Refusal {
     /// A stable code, such as POLICY_DENIED, COMMAND_REFUSED, UNREACHABLE, UNKNOWN or UNAVAILABLE.
     pub(crate) code: String,
@@ -34,7 +33,6 @@ pub(crate) struct Refusal {
     pub(crate) denial_reason: Option<String>,
     /// Further facts by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "serde_json::Map<String, Value>")]
     pub(crate) details: BTreeMap<String, String>,
 }
 

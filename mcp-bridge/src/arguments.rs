@@ -8,12 +8,16 @@ use lictor_core::{
     job::{CommandInput, IdempotencyKey, JobSpec, Target},
     limits::MAX_TIMEOUT,
 };
+use serde_json::Value;
 
 mod context;
 mod rollout;
 
 pub(crate) use self::{context::ContextArguments, rollout::RolloutArguments};
 use crate::{key::derived_key, tools::Call};
+
+/// The field of a request's `_meta` with its idempotency key: for clients whose models choose the arguments.
+const KEY_IN_META: &str = "dev.lictor/idempotency_key";
 
 /// What a run tool is asked for, before it is checked.
 #[derive(Debug)]
@@ -39,15 +43,26 @@ pub(crate) fn job_spec(call: &Call<'_>, asked: Asked) -> Result<JobSpec, Failure
     Ok(spec)
 }
 
-/// The key that was given; otherwise one that a repetition of the same request has too.
+/// The key that was given, by the argument or by the request's `_meta`; otherwise one that the same request has again.
 pub(crate) fn key_of(
     call: &Call<'_>,
     spec: &JobSpec,
     given: Option<String>,
 ) -> Result<Option<IdempotencyKey>, Failure> {
-    match given {
-        Some(text) => IdempotencyKey::new(&text).map(Some).map_err(|error| refused("idempotency_key", error)),
-        None => Ok(derived_key(call, spec)),
+    let beside = match call.context.meta.get(KEY_IN_META) {
+        None => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(_) => return Err(refused(KEY_IN_META, "it is not text")),
+    };
+    let key = |name, text: String| IdempotencyKey::new(&text).map(Some).map_err(|error| refused(name, error));
+    match (given, beside) {
+        (Some(given), Some(beside)) if given != beside => Err(refused(
+            "idempotency_key",
+            format_args!("{KEY_IN_META} in _meta is another one; give one of them"),
+        )),
+        (Some(given), _) => key("idempotency_key", given),
+        (None, Some(beside)) => key(KEY_IN_META, beside),
+        (None, None) => Ok(derived_key(call, spec)),
     }
 }
 

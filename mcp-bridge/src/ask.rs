@@ -6,7 +6,7 @@
 //! Up to 2025-11-25 the server asks within the call (`elicitation/create`). In 2026-07-28 it cannot: the call is answered with
 //! the question and a sealed [`state`], and comes again with both.
 
-mod state;
+pub mod state;
 
 use std::sync::OnceLock;
 
@@ -93,9 +93,11 @@ impl<'a> Ask<'a> {
         context: &RequestContext<RoleServer>,
     ) -> Result<Self, Stale> {
         let arguments = digest(request.arguments.as_ref());
-        let binding = Binding { principal: sender(&context.extensions), tool, arguments };
+        let binding = Binding { principal: sender(&context.extensions), tool: tool.into(), arguments };
         let answered = match &request.request_state {
             None => None,
+            // Where questions come within the call there is no round before: whatever it is, it was not made for this request.
+            Some(_) if has_sessions(context) => return Err(refused(NotRedeemed::Foreign)),
             Some(state) => {
                 let asked = states.redeem(&binding, state, SystemClock.now()).map_err(refused)?;
                 let answers = request.input_responses.as_ref();
@@ -118,7 +120,7 @@ impl<'a> Ask<'a> {
         let Ok(requested_schema) = serde_json::from_value(schema) else { return Outcome::NotAsked };
         let params = ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema };
         let request = ElicitRequest::new(params);
-        if call.context.protocol_version().is_none_or(|version| version.has_initialize()) {
+        if has_sessions(&call.context) {
             return within_the_call(call, request).await;
         }
         let Some(state) = self.states.seal(&self.binding, asked, SystemClock.now()) else {
@@ -230,6 +232,11 @@ fn chosen(offered: &[String], answer: &Answered) -> Option<String> {
 fn knows_forms(context: &RequestContext<RoleServer>) -> bool {
     let capability = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
     capability.is_some_and(|modes| modes.form.is_some() || modes.url.is_none())
+}
+
+/// Whether the client speaks a version of the protocol in which the server asks within the call.
+fn has_sessions(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_none_or(|version| version.has_initialize())
 }
 
 /// Asks while the call waits. A client that does not answer in time has not answered.

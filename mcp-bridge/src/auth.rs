@@ -6,11 +6,15 @@ use lictor_client::{connect::Client, jobs::Cancelled};
 use lictor_core::{
     error::{ErrorCode, Failure},
     id::JobId,
+    trace::TraceContext,
 };
 use lictor_oauth::token::BearerToken;
-use rmcp::model::Extensions;
+use rmcp::{RoleServer, model::Extensions, service::RequestContext};
 
-use crate::http::{limits::Slot, sessions::SessionUse};
+use crate::{
+    http::{limits::Slot, sessions::SessionUse},
+    identity::Identity,
+};
 
 /// Who everybody is over standard input: the one client that there is.
 const STDIO: &str = "stdio";
@@ -42,17 +46,23 @@ impl Caller {
     }
 }
 
-/// The client with which a request's calls to the controller are made: for the user whose token came with it, or for the
-/// bridge itself. Without a token a bridge that acts for users may ask the controller for nothing, so a mistake here shows
-/// nobody else's.
+/// The client with which a request's calls to the controller are made: for the user whose token came with it, or as the bridge
+/// is configured; in the trace that the request names. Without a token a bridge that acts for users may ask the controller for
+/// nothing, so a mistake here shows nobody else's.
 ///
 /// # Errors
-/// `UNAUTHENTICATED` for a token that cannot be sent.
-pub(crate) fn client_for(client: &Client, extensions: &Extensions) -> Result<Client, Failure> {
-    match Caller::of(extensions).and_then(|caller| caller.token.as_ref()) {
-        Some(token) => client.on_behalf(token.expose()),
-        None => Ok(client.clone()),
-    }
+/// `UNAUTHENTICATED` for a token that cannot be had or sent.
+pub(crate) fn client_for(
+    identity: &Identity,
+    context: &RequestContext<RoleServer>,
+) -> Result<Client, Failure> {
+    let client = match Caller::of(&context.extensions).and_then(|caller| caller.token.as_ref()) {
+        Some(token) => identity.service().on_behalf(token.expose())?,
+        None => identity.client()?,
+    };
+    let parent = context.meta.get_traceparent();
+    let trace = parent.and_then(|parent| TraceContext::parse(parent, context.meta.get_tracestate()));
+    Ok(trace.map_or_else(|| client.clone(), |trace| client.in_trace(&trace)))
 }
 
 /// Who sent a request, for what is counted or bound to them; everybody alike where the bridge serves its own identity.

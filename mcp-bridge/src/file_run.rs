@@ -8,7 +8,6 @@ use lictor_core::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::{
     advice,
@@ -28,7 +27,7 @@ const SAID_BYTES: usize = 1024;
 /// What became of it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FileRun {
-    /// Identifier of the job.
+    /// The job.
     job_id: String,
     /// Alias of the host.
     host: String,
@@ -49,7 +48,6 @@ pub(crate) struct FileRun {
     replayed: bool,
     /// There only while the state is AWAITING_APPROVAL.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Map<String, Value>")]
     waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -29,10 +29,14 @@ pub(crate) async fn follow(
     spec: &JobSpec,
     keep: fn(u32) -> Keep,
 ) -> Result<Collector, Failure> {
-    // Not given up when the call is cancelled meanwhile: only with the job's id can it be cancelled too.
-    let mut stream = call.client.run(spec).await.map_err(|failure| asking_again(failure, spec))?;
-    let mut collector = Collector::new(keep(1));
     let mut progress = Progress::new(&call.context);
+    // Not given up when the call is cancelled meanwhile: only with the job's id can it be cancelled too.
+    let stream = match progress.is_asked_for() {
+        true => call.client.run_live(spec).await,
+        false => call.client.run(spec).await,
+    };
+    let mut stream = stream.map_err(|failure| asking_again(failure, spec))?;
+    let mut collector = Collector::new(keep(1));
     let mut give_up: Option<Instant> = None;
     loop {
         tokio::select! {

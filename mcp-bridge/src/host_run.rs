@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lictor_client::{collect::Collected, views::InvocationView};
 use lictor_core::{
+    denial::{denial_code, signal},
     job::{JobState, Target},
     outcome::{Exit, Outcome, Ran},
 };
@@ -69,16 +70,8 @@ impl HostRun {
             state: invocation.state(),
             ran: ran(invocation).as_str(),
             exit_code: outcome.and_then(Outcome::exit_code),
-            signal: match outcome {
-                Some(Outcome::Failed(Exit::Signal(signal))) => {
-                    Some(signal.clone()).filter(|name| is_code(name))
-                }
-                _ => None,
-            },
-            reason: outcome
-                .and_then(Outcome::reason_code)
-                .filter(|code| is_code(code))
-                .map(ToOwned::to_owned),
+            signal: outcome.and_then(signal_of).map(ToOwned::to_owned),
+            reason: outcome.and_then(reason_of).map(ToOwned::to_owned),
             duration_ms: invocation.duration().map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             ..Self::of_streams(stdout, stderr)
         }
@@ -128,19 +121,21 @@ pub(crate) fn ran(invocation: &InvocationView) -> Ran {
 
 /// Most bytes of a denial's reason: a site may have written it.
 const MAX_REASON_BYTES: usize = 512;
-/// Longest code of a denial, or name of a signal, that is repeated: all that there are are shorter.
-const MAX_CODE_BYTES: usize = 64;
-
 /// Why an invocation counts as an error: it certainly did not run, or nobody can know. What the site says of a failed
 /// connection is left out: it names addresses.
 pub(crate) fn refusal(invocation: &InvocationView) -> Option<Refusal> {
     let host = &invocation.host;
     let (message, next_step) = match &invocation.outcome {
         Some(outcome) if outcome.ran() == Ran::Ran => return None,
-        Some(Outcome::Denied { code, .. }) if is_code(code) => (format!("denied on {host} ({code})"), None),
-        Some(Outcome::Denied { .. }) => (format!("denied on {host}"), None),
+        Some(outcome @ Outcome::Denied { .. }) => (
+            match reason_of(outcome) {
+                Some(code) => format!("denied on {host} ({code})"),
+                None => format!("denied on {host}"),
+            },
+            None,
+        ),
         Some(outcome) => (
-            match outcome.reason_code() {
+            match reason_of(outcome) {
                 Some(reason) => format!("{} on {host} ({reason})", outcome.name()),
                 None => format!("{} on {host}", outcome.name()),
             },
@@ -164,14 +159,29 @@ pub(crate) fn refusal(invocation: &InvocationView) -> Option<Refusal> {
         message,
         next_step: advice.unwrap_or_default().to_owned(),
         denial_reason: match &invocation.outcome {
-            Some(Outcome::Denied { reason, .. }) => Some(inline::line(reason, MAX_REASON_BYTES)),
+            Some(Outcome::Denied { code, reason }) => Some(match denial_code(code) {
+                Some(_) => inline::line(reason, MAX_REASON_BYTES),
+                None => inline::line(&format!("{code}: {reason}"), MAX_REASON_BYTES),
+            }),
             _ => None,
         },
         details,
     })
 }
 
-/// Whether a code is one: a site gives it, and there is no room in it for what else a site may want to say.
-fn is_code(code: &str) -> bool {
-    (1..=MAX_CODE_BYTES).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+/// The stable code of why it ended so. A site gives the codes of denials: one that there is not is its own words, which stand
+/// where those do.
+pub(crate) fn reason_of(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Denied { code, .. } => denial_code(code),
+        other => other.reason_code(),
+    }
+}
+
+/// The signal that ended it, if that is one: a host gives its name.
+pub(crate) fn signal_of(outcome: &Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Failed(Exit::Signal(name)) => signal(name),
+        _ => None,
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A connection ([`listen`], [`tls`]) brings requests to a [`gate`], which asks who sent them, whether there is room
 //! ([`limits`], [`arrivals`]), reads the [`message`], looks whose session it names ([`sessions`]), and hands it on; what it refuses itself
-//! is in [`answers`]. 2025-11-25 has sessions, 2026-07-28 has none; `Host` and `Origin` are checked always.
+//! is in [`answers`]. 2025-11-25 has sessions, 2026-07-28 has none; `Host` and `Origin` are checked first and at every path ([`origin`]).
 
 pub mod config;
 pub mod limits;
@@ -14,19 +14,19 @@ mod gate;
 mod idle;
 mod listen;
 pub(crate) mod message;
+mod origin;
 mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use lictor_client::connect::{Client, ClientConfig};
 use lictor_oauth::scope::Scope;
 use lictor_runtime::{shutdown::Shutdown, tasks::spawn_supervised};
 use rmcp::ServerHandler;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{config::HttpConfig, gate::Gate, tls::LiveCertificate};
-use crate::{config::BridgeConfig, server::Bridge, tools};
+use crate::{config::BridgeConfig, server::Bridge, stdio::with_next_step, tools};
 
 /// How long running calls have to end when the process stops. Their jobs go on whatever becomes of them: a bridge that is
 /// restarted is no client that cancels.
@@ -47,14 +47,9 @@ pub struct Listening {
 /// # Errors
 /// When the file has no `http`, or the listener, the identity or the keys for tokens cannot be had.
 pub async fn serve_http(config: BridgeConfig) -> anyhow::Result<()> {
-    let BridgeConfig { controller, identity_dir, identity_name, http } = config;
-    let http = http.context("the configuration has no `http`: say there where to listen")?;
-    let client = ClientConfig::in_dir(controller, &identity_dir, &identity_name);
-    let client = Client::connect(client).map_err(|failure| {
-        let next_step = failure.next_step.clone();
-        anyhow::Error::new(failure).context(next_step)
-    })?;
-    let bridge = Bridge::new(client)?;
+    let identity = config.identity().map_err(with_next_step)?;
+    let http = config.http.context("the configuration has no `http`: say there where to listen")?;
+    let bridge = Bridge::new(identity)?;
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     let handlers = bridge.clone();
     let listening = listen(&http, move || handlers.for_client(), tools::scope_of, &shutdown).await?;

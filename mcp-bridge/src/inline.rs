@@ -72,6 +72,14 @@ pub(crate) fn page(bytes: &[u8], budget: usize) -> (String, usize) {
     (text, taken)
 }
 
+/// Shows the end of `bytes` in at most `budget` bytes, without the broken characters at either side: what they are of is elsewhere.
+pub(crate) fn end(bytes: &[u8], budget: usize) -> String {
+    let bytes = whole_characters(from_whole_character(bytes));
+    let mut text = String::new();
+    escape(bytes.get(last(bytes, budget)..).unwrap_or_default(), usize::MAX, &mut text);
+    text
+}
+
 /// `head` and `tail` are the same bytes if nothing is missing between them.
 fn bounded(head: &[u8], tail: &[u8], missing: u64, bytes_total: u64, budget: usize) -> Shown {
     if missing == 0 {
@@ -276,6 +284,20 @@ mod tests {
             assert_eq!(shown, text.replace('\u{e0041}', "\\u{e0041}"), "{cut} {budget}");
         }
         assert_eq!(page(b"\xe2\x82", 10).1, 2);
+    }
+
+    #[test]
+    fn the_end_is_whole_characters_and_never_exceeds_its_budget() {
+        for (bytes, budget, text) in [
+            (&b"abcdef"[..], 3, "def"),
+            (b"ab\x1b", 4, "\\x1b"),
+            (b"ab\x1b", 3, ""),
+            ("ä€".as_bytes(), 3, "€"),
+            (&"ä€".as_bytes()[1..4], 9, ""),
+            (b"", 9, ""),
+        ] {
+            assert_eq!(end(bytes, budget), text, "{bytes:?}");
+        }
     }
 
     #[test]

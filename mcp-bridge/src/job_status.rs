@@ -25,8 +25,8 @@ const MAX_TARGET: usize = 200;
 pub(crate) struct JobStatus {
     /// pending, running, completed (everywhere with success), failed, cancelled or unknown.
     pub(crate) status: &'static str,
-    /// The same in full: QUEUED, RUNNING, PAUSED, HALTING, CANCELLING, SUCCEEDED, PARTIAL, FAILED, CANCELLED, UNKNOWN or
-    /// HALTED.
+    /// The same in full: AWAITING_APPROVAL, QUEUED, RUNNING, PAUSED, HALTING, CANCELLING, SUCCEEDED, PARTIAL, FAILED,
+    /// CANCELLED, UNKNOWN or HALTED.
     pub(crate) state: &'static str,
     /// Number of hosts.
     pub(crate) hosts_total: u32,
@@ -56,7 +56,7 @@ pub(crate) struct JobStatus {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct JobSummary {
-    /// Identifier of the job.
+    /// The job.
     pub(crate) job_id: String,
     /// The command, as its hosts received it.
     pub(crate) command: String,

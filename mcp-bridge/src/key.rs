@@ -1,5 +1,6 @@
-//! The idempotency key of a request that brings none: the same request has the same key, so its repetition by a client
-//! or a transport never runs twice.
+//! The idempotency key of a request that brings none: the same message to the same process, within the same session, has the same
+//! key, so that its repetition by a transport never runs twice. A client that asks again with another JSON-RPC id, or another
+//! process, makes another request.
 
 use lictor_core::{
     digest::Sha256Builder,
@@ -12,7 +13,7 @@ use crate::tools::Call;
 /// Marks keys that the bridge derived.
 const PREFIX: &str = "mcp-";
 
-/// Derived from this process, the JSON-RPC id, the tool and everything that is asked for.
+/// Derived from this process or session, the JSON-RPC id, the tool and everything that is asked for.
 pub(crate) fn derived_key(call: &Call<'_>, spec: &JobSpec) -> Option<IdempotencyKey> {
     key(call.nonce, &call.context.id, call.tool, spec)
 }

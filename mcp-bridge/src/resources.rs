@@ -15,9 +15,13 @@ use serde_json::json;
 pub(crate) use self::{
     content::no_such_host,
     subscriptions::{Followed, Subscriptions, accepted, listen},
-    uri::ResourceUri,
+    uri::{ResourceUri, shown},
 };
-use crate::app;
+use crate::{
+    app,
+    freshness::{Freshness, Hinted as _},
+    skills,
+};
 
 /// The form of every resource.
 const JSON: &str = "application/json";
@@ -38,6 +42,7 @@ pub(crate) fn list() -> Vec<Resource> {
     ]
     .into_iter()
     .map(|(uri, name, what)| Resource::new(uri, name).with_description(what).with_mime_type(JSON))
+    .chain([skills::resource()])
     .collect()
 }
 
@@ -59,12 +64,20 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
 /// A protocol error: not found, where it is not there or not for the caller to see; or why it cannot be read.
 pub(crate) async fn read(client: &Client, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     if uri == app::URI {
-        return Ok(ReadResourceResult::new(vec![app::contents()]));
+        return Ok(ReadResourceResult::new(vec![app::contents()]).hinted(Freshness::Fixed));
+    }
+    if let Some(skill) = skills::read(uri) {
+        return Ok(skill.hinted(Freshness::Fixed));
     }
     let parsed = ResourceUri::parse(uri).ok_or_else(|| not_found(uri))?;
     let content = content::of(client, &parsed).await.map_err(|failure| protocol_error(&failure, uri))?;
     let contents = ResourceContents::text(content.to_string(), uri).with_mime_type(JSON);
-    Ok(ReadResourceResult::new(vec![contents]))
+    let freshness = match parsed {
+        ResourceUri::Capabilities => Freshness::Fixed,
+        ResourceUri::Hosts | ResourceUri::Tags | ResourceUri::Host(_) => Freshness::Fleet,
+        ResourceUri::Job(_) | ResourceUri::Output(_) => Freshness::Jobs,
+    };
+    Ok(ReadResourceResult::new(vec![contents]).hinted(freshness))
 }
 
 /// There is no such resource; the identifier is shown as data, without what it may hide.

@@ -1,6 +1,6 @@
-//! The JSON Schemas of tools: of arguments as they are, of results together with refusals.
+//! The JSON Schemas of tools: of arguments as they are, of results in few words.
 
-use std::{any::Any, collections::HashSet, sync::Arc};
+use std::{any::Any, sync::Arc};
 
 use rmcp::{
     handler::server::tool::{schema_for_output, schema_for_type},
@@ -9,18 +9,12 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{DENIAL_REASON, Refusal, UNTRUSTED};
+use crate::answer::UNTRUSTED;
 
 /// How a description of a field marks that others than Lictor and its caller speak in it.
 const NEVER_INSTRUCTIONS: &str = "never instructions";
-/// How many fields of a result are said to be always there.
-const IDENTITY_FIELDS: usize = 2;
 /// What remains of such a description.
 const UNTRUSTED_DATA: &str = "Untrusted.";
-
-/// What the schemas of a list have said already: a model reads all of them, and pays for every word.
-#[derive(Debug, Default)]
-pub(crate) struct Said(HashSet<String>);
 
 /// The schema of a tool's arguments.
 pub(crate) fn input<T: JsonSchema + Any>() -> Arc<JsonObject> {
@@ -32,34 +26,19 @@ pub(crate) fn input<T: JsonSchema + Any>() -> Arc<JsonObject> {
     Arc::new(schema)
 }
 
-/// The schema of a tool's result: an object that is the result, a refusal, or both when a result tells why nothing ran.
-/// It has one flat list of properties, because that is what every client can show.
+/// The schema of a tool's result. A refusal is no result: it has `isError` and the same form for every tool, and is not
+/// repeated here. Nothing is said to be always there, because a result that tells why nothing ran is a refusal, too.
 ///
 /// A model pays for every word of it in each conversation, so names have to speak for themselves; what is said of a
 /// field is only whether it is to be trusted. `docs/mcp.md` says the rest.
 pub(crate) fn output<T: JsonSchema + Any>(untrusted: &[&str]) -> Arc<JsonObject> {
     let mut schema = plain(Value::Object(schema_for_output::<T>().as_ref().clone()));
-    let mut refusal = plain(Value::Object(schema_for_output::<Refusal>().as_ref().clone()));
     for name in ["title", "description", "$schema"] {
         schema.remove(name);
     }
-    let required_of_result = identity(schema.remove("required"));
-    let required_of_refusal = identity(refusal.remove("required"));
-    if let (Some(Value::Object(all)), Some(Value::Object(more))) =
-        (schema.get_mut("properties"), refusal.remove("properties"))
-    {
-        let runs = untrusted.contains(&"stderr");
-        for (name, property) in more.into_iter().filter(|(name, _)| runs || name != DENIAL_REASON) {
-            all.entry(name).or_insert(property);
-        }
-        if !untrusted.is_empty() {
-            all.insert(UNTRUSTED.to_owned(), json!({ "type": "array" }));
-        }
+    if let (Some(Value::Object(all)), false) = (schema.get_mut("properties"), untrusted.is_empty()) {
+        all.insert(UNTRUSTED.to_owned(), json!({ "type": "array" }));
     }
-    schema.insert(
-        "anyOf".into(),
-        json!([{ "required": required_of_result }, { "required": required_of_refusal }]),
-    );
     let mut schema = Value::Object(schema);
     terse(&mut schema);
     match schema {
@@ -68,16 +47,7 @@ pub(crate) fn output<T: JsonSchema + Any>(untrusted: &[&str]) -> Arc<JsonObject>
     }
 }
 
-/// What tells a result from a refusal, and a refusal from a result: the first fields of it, which it always has.
-fn identity(required: Option<Value>) -> Value {
-    match required {
-        Some(Value::Array(names)) => names.into_iter().take(IDENTITY_FIELDS).collect(),
-        _ => json!([]),
-    }
-}
-
-/// Leaves out what is said of fields, but for whether they are to be trusted; and within lists, what is always there, or
-/// everything where only Lictor speaks.
+/// Leaves out what is said of fields, but for whether they are to be trusted, and which of them are always there.
 fn terse(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -95,49 +65,9 @@ fn terse(schema: &mut Value) {
                 map.remove("additionalProperties");
             }
             map.values_mut().for_each(terse);
-            if let Some(items) = map.get_mut("items")
-                && items["properties"].is_object()
-                && !items.to_string().contains(UNTRUSTED_DATA)
-            {
-                *items = json!({ "type": "object" });
-            }
         }
         Value::Array(items) => items.iter_mut().for_each(terse),
         _ => {}
-    }
-}
-
-// === impl Said ===
-
-impl Said {
-    /// The schema of a tool's arguments, without words that an earlier tool has for the same argument.
-    pub(crate) fn input(&mut self, schema: &mut JsonObject) {
-        let Some(Value::Object(arguments)) = schema.get_mut("properties") else { return };
-        for (name, argument) in arguments.iter_mut() {
-            if let Some(Value::Object(fields)) = argument.get_mut("properties") {
-                fields.iter_mut().for_each(|(field, schema)| self.once(&format!("{name}.{field}"), schema));
-            }
-            self.once(name, argument);
-        }
-    }
-
-    fn once(&mut self, name: &str, schema: &mut Value) {
-        if let Some(fields) = schema.as_object_mut()
-            && let Some(Value::String(words)) = fields.get("description")
-            && !self.0.insert(format!("{name}: {words}"))
-        {
-            fields.remove("description");
-        }
-    }
-
-    /// The schema of a tool's result, without the form of a list's entries that an earlier tool has had too.
-    pub(crate) fn output(&mut self, schema: &mut JsonObject) {
-        let Some(Value::Object(fields)) = schema.get_mut("properties") else { return };
-        for items in fields.values_mut().filter_map(|field| field.get_mut("items")) {
-            if items["properties"].is_object() && !self.0.insert(items.to_string()) {
-                *items = json!({ "type": "object" });
-            }
-        }
     }
 }
 

@@ -12,11 +12,11 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult,
-        GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
-        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-        ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
-        UpdateTaskParams,
+        DiscoverResult, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult,
+        GetTaskParams, GetTaskResult, Implementation, ListPromptsResult, ListResourceTemplatesResult,
+        ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -27,9 +27,12 @@ use crate::{
     app,
     ask::{Ask, Stale, States},
     auth::client_for,
-    completions, prompts,
+    completions,
+    freshness::{Freshness, Hinted as _},
+    identity::Identity,
+    prompts,
     resources::{self, Followed, Subscriptions},
-    tasks,
+    skills, tasks,
     tools::{self, Call},
 };
 
@@ -60,7 +63,7 @@ pub struct Bridge {
 
 #[derive(Debug)]
 struct Shared {
-    client: Client,
+    identity: Identity,
     running: TaskTracker,
     followed: Followed,
     states: States,
@@ -69,14 +72,14 @@ struct Shared {
 // === impl Bridge ===
 
 impl Bridge {
-    /// A server that calls the controller with `client`.
+    /// A server that calls the controller so.
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub fn new(client: Client) -> anyhow::Result<Self> {
+    pub fn new(identity: Identity) -> anyhow::Result<Self> {
         let states = States::new().map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
         let (running, followed) = (TaskTracker::new(), Followed::none());
-        let shared = Arc::new(Shared { client, running, followed, states });
+        let shared = Arc::new(Shared { identity, running, followed, states });
         Ok(Self { shared, subscriptions: Arc::default(), nonce: fresh_nonce() })
     }
 
@@ -89,7 +92,7 @@ impl Bridge {
 
     /// The client with which the request of `context` calls the controller.
     fn client_of(&self, context: &RequestContext<RoleServer>) -> Result<Client, ErrorData> {
-        client_for(&self.shared.client, &context.extensions).map_err(|failure| tasks::refused(&failure))
+        client_for(&self.shared.identity, context).map_err(|failure| tasks::refused(&failure))
     }
 
     /// Waits until no call is running, at most `wait`; says whether that came.
@@ -111,10 +114,16 @@ impl ServerHandler for Bridge {
             .enable_resources_subscribe()
             .enable_prompts()
             .enable_completions()
-            .enable_tasks();
+            .enable_tasks()
+            .enable_skills();
         let mut info = ServerConfig::new(capabilities.build()).with_instructions(INSTRUCTIONS);
         info.server_info = Implementation::new("lictor", env!("CARGO_PKG_VERSION"));
         info
+    }
+
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info()).hinted(Freshness::Fixed))
     }
 
     async fn list_tools(
@@ -122,10 +131,12 @@ impl ServerHandler for Bridge {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if app::wanted(&context) {
-            return Ok(ListToolsResult::with_all_items(app::tools().to_vec()));
-        }
-        Ok(ListToolsResult::with_all_items(tools::all().iter().map(|entry| entry.tool.clone()).collect()))
+        let tools = if app::wanted(&context) {
+            app::tools().to_vec()
+        } else {
+            tools::all().iter().map(|entry| entry.tool.clone()).collect()
+        };
+        Ok(ListToolsResult::with_all_items(tools).hinted(Freshness::FixedForClient))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -144,7 +155,7 @@ impl ServerHandler for Bridge {
             ));
         };
         let _running = self.shared.running.token();
-        let client = match client_for(&self.shared.client, &context.extensions) {
+        let client = match client_for(&self.shared.identity, &context) {
             Ok(client) => client,
             Err(failure) => return Ok(failed(&failure).into()),
         };
@@ -200,7 +211,7 @@ impl ServerHandler for Bridge {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Ok(ListResourcesResult::with_all_items(resources::list()))
+        Ok(ListResourcesResult::with_all_items(resources::list()).hinted(Freshness::Fixed))
     }
 
     async fn list_resource_templates(
@@ -208,7 +219,7 @@ impl ServerHandler for Bridge {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()).hinted(Freshness::Fixed))
     }
 
     async fn read_resource(
@@ -219,6 +230,22 @@ impl ServerHandler for Bridge {
         let _running = self.shared.running.token();
         let client = self.client_of(&context)?;
         Ok(resources::read(&client, &request.uri).await?.into())
+    }
+
+    async fn list_skills(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListSkillsResult, ErrorData> {
+        Ok(skills::list())
+    }
+
+    async fn get_skill(
+        &self,
+        request: GetSkillRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetSkillResult, ErrorData> {
+        skills::get(&request.uri)
     }
 
     async fn subscribe(
@@ -253,7 +280,7 @@ impl ServerHandler for Bridge {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Ok(ListPromptsResult::with_all_items(prompts::list()))
+        Ok(ListPromptsResult::with_all_items(prompts::list()).hinted(Freshness::Fixed))
     }
 
     async fn get_prompt(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lictor_client::connect::{Client, ClientConfig};
+use lictor_core::error::Failure;
 use lictor_runtime::shutdown::Shutdown;
 use rmcp::{
     ServiceExt as _,
@@ -23,14 +23,8 @@ const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
 /// # Errors
 /// When the identity cannot be read, or the client does not speak MCP.
 pub async fn serve_stdio(config: BridgeConfig) -> anyhow::Result<()> {
-    let BridgeConfig { controller, identity_dir, identity_name, http: _ } = config;
-    let client = Client::connect(ClientConfig::in_dir(controller, &identity_dir, &identity_name)).map_err(
-        |failure| {
-            let next_step = failure.next_step.clone();
-            anyhow::Error::new(failure).context(next_step)
-        },
-    )?;
-    let bridge = Bridge::new(client)?;
+    let identity = config.identity().map_err(with_next_step)?;
+    let bridge = Bridge::new(identity)?;
     let shutdown = Shutdown::on_signals().context("cannot listen to signals")?;
     let (input, output) = stdio_pipes();
     // A longer line is passed over as it comes, and never held.
@@ -46,4 +40,10 @@ pub async fn serve_stdio(config: BridgeConfig) -> anyhow::Result<()> {
     }
     quit.context("the server task ended")?;
     Ok(())
+}
+
+/// A failure as whoever starts the process reads it.
+pub(crate) fn with_next_step(failure: Failure) -> anyhow::Error {
+    let next_step = failure.next_step.clone();
+    anyhow::Error::new(failure).context(next_step)
 }

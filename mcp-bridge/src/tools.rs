@@ -25,7 +25,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, LazyLock, OnceLock},
+    sync::{LazyLock, OnceLock},
 };
 
 use lictor_client::{
@@ -125,7 +125,7 @@ pub(crate) struct Entry {
 /// Every tool, in the order in which they are listed.
 pub(crate) fn all() -> &'static [Entry] {
     static ALL: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-        let mut all = vec![
+        vec![
             Entry::of::<ping::Ping>(),
             Entry::of::<list_hosts::ListHosts>(),
             Entry::of::<describe_host::DescribeHost>(),
@@ -145,17 +145,19 @@ pub(crate) fn all() -> &'static [Entry] {
             Entry::of::<upload::UploadFile>(),
             Entry::of::<download::DownloadFile>(),
             Entry::of::<search_audit::SearchAudit>(),
-        ];
-        let mut said = schema::Said::default();
-        all.iter_mut().for_each(|entry| entry.say(&mut said));
-        all
+        ]
     });
     &ALL
 }
 
 /// The tool that is for the job view alone: models are not told of it, because it says nothing that others do not.
 pub(crate) fn for_view() -> &'static Entry {
-    static ENTRY: LazyLock<Entry> = LazyLock::new(Entry::of::<view_job::ViewJob>);
+    static ENTRY: LazyLock<Entry> = LazyLock::new(|| {
+        let mut entry = Entry::of::<view_job::ViewJob>();
+        // The page knows the form; a list that clients keep is the shorter for it.
+        entry.tool.output_schema = None;
+        entry
+    });
     &ENTRY
 }
 
@@ -214,14 +216,6 @@ impl Entry {
             .with_raw_output_schema(schema::output::<T::Result>(T::UNTRUSTED))
             .with_annotations(T::EFFECT.annotations());
         Self { tool, effect: T::EFFECT, call: |call, arguments| Box::pin(handle::<T>(call, arguments)) }
-    }
-
-    /// Leaves out of the tool's schemas what the list has said already.
-    fn say(&mut self, said: &mut schema::Said) {
-        said.input(Arc::make_mut(&mut self.tool.input_schema));
-        if let Some(schema) = &mut self.tool.output_schema {
-            said.output(Arc::make_mut(schema));
-        }
     }
 
     /// Calls the tool.

@@ -87,6 +87,14 @@ impl TokensConfig {
         &self.audience
     }
 
+    /// Reads the keys once, for whoever wants to know whether that is possible.
+    ///
+    /// # Errors
+    /// [`SourceError`] when they cannot be read.
+    pub async fn check(&self) -> Result<(), SourceError> {
+        crate::source::read(&self.source).await.map(drop)
+    }
+
     /// Loads the keys and makes the verifier; [`LiveKeys::follow`] has to run beside it.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ impl fmt::Debug for LiveKeys {
     }
 }
 
-async fn read(source: &KeySource) -> Result<KeySet, SourceError> {
+pub(crate) async fn read(source: &KeySource) -> Result<KeySet, SourceError> {
     match source {
         KeySource::Url(url) => Ok(KeySet::parse(&url.fetch().await?)?),
         KeySource::File(path) => {

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 pub(crate) use self::sections::{
-    ApproveFile, FreezeFile, GroupFile, OverrideFile, QuotaFile, WhenFile, WindowFile,
+    ApproveFile, FreezeFile, GroupFile, OverrideFile, QuotaFile, VisibleFile, VisibleWhoFile, WhenFile,
+    WindowFile,
 };
 
 /// A policy file.
@@ -44,6 +45,9 @@ pub(crate) struct PolicyFile {
     #[serde(default)]
     #[schemars(with = "Vec<QuotaFile>")]
     pub(crate) quotas: Vec<Spanned<QuotaFile>>,
+    /// Who is told of which hosts; left out: everybody of every host. Operators are told of every host.
+    #[schemars(with = "Option<Vec<VisibleFile>>")]
+    pub(crate) visible: Option<Vec<Spanned<VisibleFile>>>,
     /// Rules taken over from another system.
     pub(crate) imported: Option<imported::ImportedFile>,
     /// The rules; their order has no meaning. A command that no rule allows is denied.

@@ -30,6 +30,7 @@ pub mod simulate;
 pub mod suggest;
 pub mod time;
 pub mod verdict;
+pub mod view;
 
 pub use decision::{ApprovalTerms, Decision, DecisionCode, Effect};
 pub use evaluate::evaluate;
@@ -43,3 +44,4 @@ pub use refusal::{Refusal, RefusalCode};
 pub use request::{HostFacts, Request, RequestedLimits};
 pub use rule::Rule;
 pub use set::{PolicyError, PolicyErrors, PolicySet};
+pub use view::View;

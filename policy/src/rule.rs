@@ -244,7 +244,7 @@ impl Who {
 }
 
 impl Principals {
-    fn include(&self, principal: &Principal, groups: &[&GroupName]) -> bool {
+    pub(crate) fn include(&self, principal: &Principal, groups: &[&GroupName]) -> bool {
         self.kinds.contains(&principal.kind)
             || self.named.iter().any(|(kind, name)| *kind == principal.kind && *name == principal.name)
             || self.groups.iter().any(|group| groups.contains(&group))

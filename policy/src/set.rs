@@ -29,6 +29,7 @@ use crate::{
     request::HostFacts,
     rule::{Hosts, Network, PartialLimits, Rule},
     time::Window,
+    view::{View, Visible},
 };
 
 /// Longest policy file: thousands of rules, and still read in well under a second.
@@ -129,6 +130,10 @@ impl PolicySet {
         let principal = principal.clone();
         self.contents.quotas.iter().filter(move |quota| quota.counts(&principal, via, &groups))
     }
+    /// The hosts that `principal` is told of.
+    pub fn view(&self, principal: &Principal) -> View<'_> {
+        View::of(self, principal)
+    }
     /// Whether it matters when something is asked for.
     pub fn depends_on_time(&self) -> bool {
         !self.contents.windows.is_empty() || !self.contents.freezes.is_empty()
@@ -143,6 +148,7 @@ impl PolicySet {
         let approves = self.rules().any(|rule| rule.effect() == Effect::Approve);
         let present = [
             ("quotas", !self.contents.quotas.is_empty()),
+            ("visible", self.contents.visible.is_some()),
             ("effect: approve", approves),
             ("max_hosts", self.rules().any(|rule| rule.max_hosts.is_some())),
         ];
@@ -194,6 +200,10 @@ impl PolicySet {
     /// Every quota, whomever it counts.
     pub(crate) fn all_quotas(&self) -> impl Iterator<Item = &Quota> {
         self.contents.quotas.iter()
+    }
+    /// Who is told of which hosts; `None`: everybody of every host.
+    pub(crate) fn visible(&self) -> Option<&[Visible]> {
+        self.contents.visible.as_deref()
     }
     /// Principals that are in some group, with their groups.
     pub(crate) fn memberships(

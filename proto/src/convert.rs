@@ -24,7 +24,7 @@ pub use self::{
     guard::guard_from_wire,
     invocation::invocation_to_wire,
     job::{counts_from_wire, job_state_from_wire, job_to_wire},
-    output::{summary_with_bytes, summary_without_bytes},
+    output::{summary_with_bytes, summary_without_bytes, timing_from_wire},
     rollout::{
         halt_reason_from_wire, health_job_from_wire, progress_to_wire, rollout_from_wire, rollout_to_wire,
     },

@@ -6,6 +6,11 @@ pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 pub const MAX_LINK_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of output in one chunk: large enough to be cheap, small enough that others get their turn.
 pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
+/// Uploads of kept output that an agent has under way at once: enough to fill a connection, few enough that results of small
+/// commands are not held up.
+pub const MAX_UPLOADS: u32 = 4;
+/// Streams of one connection that carry output to the controller: the uploads, and everything live over one.
+pub const MAX_OUTPUT_STREAMS: u32 = MAX_UPLOADS + 1;
 /// Output up to this size travels with the result itself and saves a round on the output stream.
 pub const INLINE_OUTPUT_BYTES: u64 = 32 * 1024;
 /// Longest policy text; the policy language has the same bound, which the controller's build checks.

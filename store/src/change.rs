@@ -12,7 +12,9 @@ use lictor_core::{
     principal::Principal,
 };
 
-use crate::kept::{BoundKey, EndedJob, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken};
+use crate::kept::{
+    BoundKey, EndedJob, KeptAgent, KeptHost, KeptPolicy, KeptRetention, KeptSettings, KeptShadow, KeptToken,
+};
 
 /// State to be written and the audit events that say so.
 #[derive(Debug, Clone)]
@@ -94,6 +96,10 @@ pub enum Write {
     PutShadow(KeptShadow),
     /// No policy is proposed any more.
     RemoveShadow,
+    /// The settings with which a controller starts; they replace those before.
+    PutSettings(KeptSettings),
+    /// The limits of retention, whose kept version is one less than their own; version 1 must not exist.
+    PutRetention(KeptRetention),
     /// A freeze that must not exist.
     PutFreeze(Freeze),
     /// A freeze that must exist.

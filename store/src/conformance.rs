@@ -23,6 +23,8 @@ macro_rules! conformance {
             policies_are_kept_by_version,
             erasures_that_wait_and_holds_are_kept_until_each_ends_once,
             a_freeze_is_kept_until_it_is_lifted_once,
+            the_settings_of_the_last_start_are_kept,
+            the_limits_of_retention_are_kept_and_replaced_by_version,
             a_proposed_policy_is_kept_until_it_is_replaced_or_removed,
             proofs_hold_for_every_earlier_head,
             the_newest_checkpoint_and_the_last_of_each_hour_are_kept,

@@ -12,19 +12,17 @@ mod index;
 mod journal;
 mod keys;
 mod nodes;
+mod open_error;
 mod outputs;
 mod payloads;
 mod plan;
 mod reserve;
 mod room;
+mod saved;
 mod summaries;
 mod table;
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::File, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -46,22 +44,26 @@ use serde::de::DeserializeOwned;
 use sled::IVec;
 use tokio::sync::watch;
 
+pub use self::open_error::OpenError;
 use self::{
     batch::Op,
     committer::Committer,
     journal::{Journal, Position},
+    open_error::open_error,
     outputs::OutputFiles,
     payloads::{End, PayloadFiles},
     plan::Planned,
+    saved::save_tree,
     summaries::Summarizer,
-    table::{Replayed, Table, save_tree},
+    table::{Replayed, Table},
 };
 use crate::{
-    AuditEntry, BoundKey, Change, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey,
-    KeptPolicy, KeptShadow, KeptToken, Outline, Recorded, Store, StoreError,
+    AuditEntry, BoundKey, Change, EndedJob, IndexedInvocation, KeptAgent, KeptCheckpoint, KeptHost, KeptJob,
+    KeptKey, KeptPolicy, KeptRetention, KeptSettings, KeptShadow, KeptToken, Outline, Recorded, Store,
+    StoreError,
     record::{
         AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
-        KeyRecord, PolicyRecord, ShadowRecord, TokenRecord, corrupt, decode,
+        KeyRecord, PolicyRecord, RetentionRecord, SettingsRecord, ShadowRecord, TokenRecord, corrupt, decode,
     },
 };
 
@@ -86,38 +88,6 @@ impl std::fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EmbeddedStore").finish_non_exhaustive()
     }
-}
-
-/// Why a store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it open.
-    #[error("{} is in use by another controller; stop that one first", .0.display())]
-    InUse(PathBuf),
-    /// The directory cannot be used.
-    #[error("cannot use {}", path.display())]
-    Io {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// sled refused.
-    #[error("cannot open the state in {}; restore a backup, or move the directory away to start empty", path.display())]
-    Sled {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: sled::Error,
-    },
-    /// What is there cannot be read.
-    #[error("the state in {} is damaged; restore a backup", path.display())]
-    Damaged {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: StoreError,
-    },
 }
 
 impl EmbeddedStore {
@@ -150,7 +120,7 @@ impl EmbeddedStore {
         let end = Journal::replay(&journal_dir, applied, replay).map_err(damaged)?;
         let erases = replayed.finish().map_err(damaged)?;
         // Once the tree is safe, the files just read are not needed: a start that fails later leaves none behind.
-        save_tree(&db, &dir.join("state")).map_err(damaged)?;
+        save_tree(&db, &tree, &dir.join("state")).map_err(damaged)?;
         let mut journal = Journal::start(&journal_dir, end).map_err(damaged)?;
         if erases || tree.contains_key(keys::FORGET).map_err(sled_error)? {
             // Ends what was interrupted: the journal still has what was erased.
@@ -209,14 +179,6 @@ fn readable<T>(record: &Result<T, StoreError>) -> bool {
     true
 }
 
-fn open_error(dir: &Path, source: StoreError) -> OpenError {
-    let path = dir.to_owned();
-    match source {
-        StoreError::Unavailable(why) => OpenError::Io { path, source: std::io::Error::other(why) },
-        StoreError::Conflict { .. } | StoreError::Corrupt(_) => OpenError::Damaged { path, source },
-    }
-}
-
 fn read_applied(tree: &sled::Tree) -> Result<Option<Position>, StoreError> {
     tree.get(keys::APPLIED).map_err(corrupt)?.map(|bytes| Position::decode(&bytes)).transpose()
 }
@@ -251,6 +213,10 @@ impl Store for EmbeddedStore {
             self.remove_unused(let_go.into_iter().map(|(_, file)| file).collect()).await;
         }
         Ok(recorded)
+    }
+
+    async fn ended(&self) {
+        self.committer.ended().await;
     }
 
     async fn job(&self, id: JobId) -> Result<Option<KeptJob>, StoreError> {
@@ -331,31 +297,32 @@ impl Store for EmbeddedStore {
         stream: StreamName,
         from: u64,
         to: u64,
-    ) -> Result<Bytes, StoreError> {
+    ) -> Result<Option<Bytes>, StoreError> {
         let mut failed = None;
         while let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? {
             let place = record.place()?;
             match self.part(id, &record, stream, (from, to)).await {
                 Err(StoreError::Corrupt(_)) if failed != Some(place) => failed = Some(place),
-                done => return done,
+                // Of what was removed the record has nothing.
+                Ok(bytes) if (bytes.len() as u64) < to.saturating_sub(from) => return Ok(None),
+                done => return done.map(Some),
             }
         }
-        Ok(Bytes::new())
+        Ok(None)
     }
 
-    async fn invocation_ids(
+    async fn indexed_invocations(
         &self,
         job: JobId,
         after: Option<&HostAlias>,
         limit: usize,
-    ) -> Result<Vec<InvocationId>, StoreError> {
+    ) -> Result<Vec<IndexedInvocation>, StoreError> {
         let prefix = keys::of_job(job);
         let start = after.map_or_else(|| prefix.clone(), |host| keys::of_job_after(job, host));
         self.table
             .range(start, keys::after_job(job))
-            .values()
             .take(limit)
-            .map(|id| keys::id_of(&id?).map(InvocationId::from_bytes))
+            .map(|entry| entry.and_then(|(key, id)| keys::indexed(&key, &id)))
             .collect()
     }
 
@@ -391,6 +358,14 @@ impl Store for EmbeddedStore {
 
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
         self.record::<ShadowRecord>(keys::SHADOW)?.map(TryInto::try_into).transpose()
+    }
+
+    async fn settings(&self) -> Result<Option<KeptSettings>, StoreError> {
+        self.record::<SettingsRecord>(keys::SETTINGS)?.map(TryInto::try_into).transpose()
+    }
+
+    async fn retention(&self) -> Result<Option<KeptRetention>, StoreError> {
+        self.record::<RetentionRecord>(keys::RETENTION)?.map(TryInto::try_into).transpose()
     }
 
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {

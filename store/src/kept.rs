@@ -1,6 +1,8 @@
 //! What is kept besides jobs and invocations: agents, hosts, tokens, policies, a proposed one, idempotency keys, and which
 //! jobs have ended.
 
+use std::collections::BTreeMap;
+
 use lictor_core::{
     clock::Timestamp,
     digest::Digest,
@@ -8,6 +10,7 @@ use lictor_core::{
     job::{Counts, IdempotencyKey, Job},
     label::Labels,
     name::{AgentName, HostAlias, SiteName, Tag, TenantName},
+    retention::{RetentionLimits, Shortening},
 };
 
 /// A job as it is kept.
@@ -147,6 +150,24 @@ pub struct KeptShadow {
     pub put_by: String,
     /// When.
     pub put_at: Timestamp,
+}
+
+/// The settings with which a controller last started, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeptSettings {
+    /// Values as text.
+    pub values: BTreeMap<String, String>,
+}
+
+/// The limits of retention in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRetention {
+    /// The limits.
+    pub limits: RetentionLimits,
+    /// Who wants shorter ones; another person has to consent.
+    pub asked: Option<Shortening>,
+    /// Grows by one with each change, from 1.
+    pub version: u64,
 }
 
 /// A signed head of the audit log.

@@ -39,10 +39,10 @@ use self::record::{AuditFacts, Missing};
 pub use self::{
     change::{Change, Recorded, Write},
     kept::{
-        BoundKey, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptShadow,
-        KeptToken,
+        BoundKey, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey, KeptPolicy, KeptRetention,
+        KeptSettings, KeptShadow, KeptToken,
     },
-    outline::{KeptOutput, KeptStream, Outline},
+    outline::{IndexedInvocation, KeptOutput, KeptStream, Outline},
 };
 
 /// One record of the audit log.
@@ -91,6 +91,10 @@ impl AuditEntry {
 pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Does all of `change` and makes it durable, or nothing.
     async fn commit(&self, change: Change) -> Result<Recorded, StoreError>;
+    /// Waits until the store takes no change any more and only opening it again can help; for ever while that is not so.
+    async fn ended(&self) {
+        std::future::pending().await
+    }
 
     /// A job.
     async fn job(&self, id: JobId) -> Result<Option<KeptJob>, StoreError>;
@@ -116,24 +120,61 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn outline(&self, id: InvocationId) -> Result<Option<Outline>, StoreError> {
         Ok(self.invocation(id).await?.map(Outline::of))
     }
-    /// The kept bytes of a stream from `from` to `to`, a range as [`KeptStream::next`] gives it.
+    /// The kept bytes of a stream from `from` to `to`, a range as [`KeptStream::next`] gives it; `None` where not all of them
+    /// are kept any more.
     async fn output(
         &self,
         id: InvocationId,
         stream: StreamName,
         from: u64,
         to: u64,
-    ) -> Result<Bytes, StoreError> {
-        let invocation = self.invocation(id).await?;
-        Ok(invocation.map(|i| outline::slice(&i.output, stream, from, to)).unwrap_or_default())
+    ) -> Result<Option<Bytes>, StoreError> {
+        let bytes = self.invocation(id).await?.map(|i| outline::slice(&i.output, stream, from, to));
+        Ok(bytes.filter(|bytes| bytes.len() as u64 == to.saturating_sub(from)))
     }
+    /// At most `limit` entries of the index of a job's invocations, ordered by host, on hosts after `after`.
+    async fn indexed_invocations(
+        &self,
+        job: JobId,
+        after: Option<&HostAlias>,
+        limit: usize,
+    ) -> Result<Vec<IndexedInvocation>, StoreError>;
     /// At most `limit` invocations of a job, ordered by host, on hosts after `after`.
     async fn invocation_ids(
         &self,
         job: JobId,
         after: Option<&HostAlias>,
         limit: usize,
-    ) -> Result<Vec<InvocationId>, StoreError>;
+    ) -> Result<Vec<InvocationId>, StoreError> {
+        Ok(self.indexed_invocations(job, after, limit).await?.into_iter().map(|entry| entry.id).collect())
+    }
+    /// What [`invocation_ids`](Self::invocation_ids) names, without output. For a record that cannot be read stands
+    /// [`Outline::unreadable`]: one of them hides none of the others, nor that there is one.
+    async fn outlines(
+        &self,
+        job: JobId,
+        after: Option<&HostAlias>,
+        limit: usize,
+    ) -> Result<Vec<Outline>, StoreError> {
+        let mut outlines = Vec::new();
+        for entry in self.indexed_invocations(job, after, limit).await? {
+            match self.outline(entry.id).await {
+                Ok(Some(outline)) => outlines.push(outline),
+                // It may have been removed with its job since.
+                Ok(None) if self.indexed_invocations(job, after, 1).await?.is_empty() => {}
+                Ok(None) => {
+                    tracing::error!(invocation = %entry.id, host = %entry.host, "a record is missing; restore the store from a backup");
+                    outlines.push(Outline::unreadable(job, entry)?);
+                }
+                Err(StoreError::Corrupt(why)) => {
+                    tracing::error!(invocation = %entry.id, host = %entry.host, %why, "a record cannot be read; it is left alone, restore it from a backup");
+                    outlines.push(Outline::unreadable(job, entry)?);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(outlines)
+    }
     /// Every invocation that has not ended.
     async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError>;
 
@@ -154,6 +195,10 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     async fn policy(&self, version: Option<u64>) -> Result<Option<KeptPolicy>, StoreError>;
     /// The policy that is proposed, if one is.
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError>;
+    /// The settings with which a controller last started.
+    async fn settings(&self) -> Result<Option<KeptSettings>, StoreError>;
+    /// The limits of retention in force; `None` before the first start that knew of them.
+    async fn retention(&self) -> Result<Option<KeptRetention>, StoreError>;
     /// Every freeze that was not lifted.
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
     /// Every erasure that was neither done nor ended, by identifier.

@@ -22,8 +22,9 @@ use lictor_core::{
 use tokio::sync::watch;
 
 use crate::{
-    AuditEntry, BoundKey, Change, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey,
-    KeptPolicy, KeptShadow, KeptToken, MAX_CHECKPOINTS, Recorded, Store, StoreError, Write, hour_of,
+    AuditEntry, BoundKey, Change, EndedJob, IndexedInvocation, KeptAgent, KeptCheckpoint, KeptHost, KeptJob,
+    KeptKey, KeptPolicy, KeptRetention, KeptSettings, KeptShadow, KeptToken, MAX_CHECKPOINTS, Recorded,
+    Store, StoreError, Write, hour_of,
     record::{SealedEvent, seal_event},
 };
 
@@ -47,6 +48,8 @@ struct State {
     tokens: BTreeMap<TokenId, KeptToken>,
     policies: BTreeMap<u64, KeptPolicy>,
     shadow: Option<KeptShadow>,
+    settings: Option<KeptSettings>,
+    retention: Option<KeptRetention>,
     freezes: BTreeMap<FreezeId, Freeze>,
     erasures: BTreeMap<ErasureId, Erasure>,
     holds: BTreeMap<HoldId, Hold>,
@@ -161,6 +164,12 @@ impl State {
             }
             Write::PutShadow(shadow) => self.shadow = Some(shadow),
             Write::RemoveShadow => self.shadow = None,
+            Write::PutSettings(settings) => self.settings = Some(settings),
+            Write::PutRetention(retention) => {
+                let kept = self.retention.as_ref().map_or(0, |kept| kept.version);
+                expect(kept + 1 == retention.version, || "the limits of retention".to_owned())?;
+                self.retention = Some(retention);
+            }
             Write::PutFreeze(freeze) => {
                 expect(!self.freezes.contains_key(&freeze.id), || format!("freeze {}", freeze.id))?;
                 self.freezes.insert(freeze.id, freeze);
@@ -282,16 +291,21 @@ impl Store for MemoryStore {
         Ok(self.state().invocations.get(&id).cloned())
     }
 
-    async fn invocation_ids(
+    async fn indexed_invocations(
         &self,
         job: JobId,
         after: Option<&HostAlias>,
         limit: usize,
-    ) -> Result<Vec<InvocationId>, StoreError> {
+    ) -> Result<Vec<IndexedInvocation>, StoreError> {
         let state = self.state();
         let of_job =
             state.by_job.iter().filter(|((j, host, _), _)| *j == job && after.is_none_or(|a| host > a));
-        Ok(of_job.take(limit).map(|(_, id)| *id).collect())
+        let entry = |((_, host, attempt), id): (&(JobId, HostAlias, u32), &InvocationId)| IndexedInvocation {
+            id: *id,
+            host: host.clone(),
+            attempt: *attempt,
+        };
+        Ok(of_job.take(limit).map(entry).collect())
     }
 
     async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError> {
@@ -324,6 +338,14 @@ impl Store for MemoryStore {
 
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
         Ok(self.state().shadow.clone())
+    }
+
+    async fn settings(&self) -> Result<Option<KeptSettings>, StoreError> {
+        Ok(self.state().settings.clone())
+    }
+
+    async fn retention(&self) -> Result<Option<KeptRetention>, StoreError> {
+        Ok(self.state().retention.clone())
     }
 
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {

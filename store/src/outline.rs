@@ -4,9 +4,17 @@
 
 use bytes::Bytes;
 use lictor_core::{
-    invocation::Invocation,
+    guard::Guard,
+    id::{InvocationId, JobId},
+    invocation::{Invocation, InvocationState},
+    job::Limits,
+    limits::{DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT},
+    name::{HostAlias, SiteName},
+    outcome::{Outcome, Unknown},
     output::{Output, StreamName, StreamSummary},
 };
+
+use crate::{StoreError, record::corrupt};
 
 /// An invocation whose kept bytes are left where they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +23,17 @@ pub struct Outline {
     pub invocation: Invocation,
     /// Which bytes are kept.
     pub kept: KeptOutput,
+}
+
+/// What the index of a job's invocations says of one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedInvocation {
+    /// Its identifier.
+    pub id: InvocationId,
+    /// Its host.
+    pub host: HostAlias,
+    /// Which attempt.
+    pub attempt: u32,
 }
 
 /// Which bytes of both streams are kept.
@@ -37,9 +56,56 @@ pub struct KeptStream {
     pub tail: u64,
 }
 
+/// The site of an invocation of which only the index is left; the host says where to look.
+const NO_SITE: &str = "unknown";
+/// Version of what stands for a record that cannot be read; those of records begin with 1.
+const NO_VERSION: u64 = 0;
+
+/// Whether this stands for a record that cannot be read.
+pub const fn is_unreadable(invocation: &Invocation) -> bool {
+    invocation.version == NO_VERSION
+}
+
 // === impl Outline ===
 
 impl Outline {
+    /// What stands for a record that cannot be read: the index knows where it was to run, and nobody whether it did. It is
+    /// shown and counted, and never written: the record is left for whoever can restore it.
+    ///
+    /// # Errors
+    /// None that can happen.
+    pub fn unreadable(job: JobId, entry: IndexedInvocation) -> Result<Self, StoreError> {
+        let IndexedInvocation { id, host, attempt } = entry;
+        let invocation = Invocation {
+            id,
+            job,
+            host,
+            site: SiteName::new(NO_SITE).map_err(corrupt)?,
+            attempt,
+            // Of a rollout it counts as an error, whichever wave it was in.
+            wave: 1,
+            state: InvocationState::Ended(Outcome::Unknown(Unknown::RecordUnreadable)),
+            version: NO_VERSION,
+            // What was decided is not known; these hold where nothing is.
+            limits: Limits { timeout: DEFAULT_TIMEOUT, output_bytes: DEFAULT_OUTPUT_BYTES },
+            rule: None,
+            started_at: None,
+            ended_at: None,
+            address: None,
+            output: Output::default(),
+            output_removed: None,
+            resolution: None,
+            guard: Guard::default(),
+            redactions: 0,
+        };
+        Ok(Self { invocation, kept: KeptOutput::default() })
+    }
+
+    /// Whether this stands for a record that cannot be read.
+    pub const fn is_unreadable(&self) -> bool {
+        is_unreadable(&self.invocation)
+    }
+
     /// Drops the bytes of an invocation and remembers which there were.
     pub fn of(mut invocation: Invocation) -> Self {
         let kept = KeptOutput::take_from(&mut invocation.output);
@@ -151,7 +217,7 @@ mod tests {
                 head: data[..h].to_vec(),
                 tail: data[t..].to_vec(),
             };
-            let output = Output { stdout: summary.clone(), stderr: StreamSummary::default() };
+            let output = Output { stdout: summary.clone(), ..Output::default() };
             let (mut position, mut read) = (0, Vec::new());
             while let Some((from, to)) = KeptStream::of(&summary).next(position, most) {
                 prop_assert!(from >= position && to > from && to - from <= most);

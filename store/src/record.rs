@@ -11,10 +11,13 @@ mod fleet;
 mod freeze;
 mod invocation;
 mod job;
+pub mod json;
+mod limits;
 mod payload;
 mod policy;
 mod retention;
 mod rollout;
+mod settings;
 pub mod summary;
 
 use std::fmt::Display;
@@ -33,8 +36,10 @@ pub(crate) use self::{
     freeze::FreezeRecord,
     invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
     job::{JobRecord, KeyRecord},
+    limits::RetentionRecord,
     payload::mentions_payload,
     policy::{PolicyRecord, ShadowRecord},
+    settings::SettingsRecord,
 };
 use crate::StoreError;
 

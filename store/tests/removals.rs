@@ -86,6 +86,8 @@ fn job(n: u64) -> Job {
         queue_until: AT,
         cancel_requested: None,
         invocations: 2,
+        timeout: None,
+        output_bytes: None,
         rollout: lictor_core::rollout::Rollout::default(),
         progress: lictor_core::rollout::Progress::default(),
         detached: false,
@@ -119,7 +121,7 @@ fn invocations(job: &Job, n: u64) -> [Invocation; 2] {
                 head: bytes.clone(),
                 tail: vec![],
             },
-            stderr: StreamSummary::default(),
+            ..Output::default()
         },
         resolution: None,
         output_removed: None,

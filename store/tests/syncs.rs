@@ -10,8 +10,8 @@ use std::{
     process::{Command, Output},
 };
 
-use lictor_core::{audit::AuditEvent, clock::Timestamp};
-use lictor_store::{Change, Store as _, embedded::EmbeddedStore};
+use lictor_core::{audit::AuditEvent, clock::Timestamp, digest::Digest};
+use lictor_store::{Change, KeptPolicy, Store as _, Write, embedded::EmbeddedStore};
 
 /// Names the directory of the store; set in the process that is traced.
 const DIR: &str = "LICTOR_SYNCS_DIR";
@@ -20,6 +20,8 @@ const ACKNOWLEDGED: &str = "acknowledged ";
 const REFUSED: &str = "refused ";
 /// Changes that the process commits, one after another.
 const CHANGES: u64 = 40;
+/// Large changes: fewer than fill a journal file, so that nothing but a start and an end syncs the state.
+const LARGE_CHANGES: u64 = 10;
 /// The sync that fails.
 const FAILS: u64 = 10;
 
@@ -52,7 +54,25 @@ async fn commits_one_change_after_another() {
     }
 }
 
+/// Not a test by itself: what the traced process runs. Closes the store and waits until it can be opened again.
+#[tokio::test]
+async fn commits_large_values_and_starts_again() {
+    let Some(dir) = std::env::var_os(DIR) else { return };
+    let store = EmbeddedStore::open(Path::new(&dir)).unwrap();
+    for number in 1..=LARGE_CHANGES {
+        let _ = store.commit(large_change(number)).await.unwrap();
+    }
+    drop(store);
+    while EmbeddedStore::open(Path::new(&dir)).is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn traced(dir: &Path, more: &[&str]) -> (Output, Vec<Call>) {
+    traced_as("commits_one_change_after_another", dir, more)
+}
+
+fn traced_as(process: &str, dir: &Path, more: &[&str]) -> (Output, Vec<Call>) {
     let trace = dir.join("trace");
     let output = Command::new("strace")
         .args(["-f", "-y", "-s", "64", "-e", "trace=write,writev,pwrite64,fdatasync,fsync"])
@@ -60,7 +80,7 @@ fn traced(dir: &Path, more: &[&str]) -> (Output, Vec<Call>) {
         .arg("-o")
         .arg(&trace)
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "commits_one_change_after_another", "--nocapture"])
+        .args(["--exact", process, "--nocapture"])
         .env(DIR, dir.join("store"))
         .output()
         .unwrap_or_else(|error| panic!("strace cannot be started ({error}); scripts/test installs it"));
@@ -157,5 +177,47 @@ async fn a_sync_that_fails_is_not_tried_again_and_nothing_is_acknowledged_from_t
     for (entry, number) in store.audit(0, usize::MAX).await.unwrap().iter().zip(1..) {
         let record: serde_json::Value = serde_json::from_slice(&entry.content).unwrap();
         assert_eq!(record["name"], format!("number {number}"));
+    }
+}
+
+/// A change so large that sled keeps it in a file of its own.
+fn large_change(number: u64) -> Change {
+    let source = "x".repeat(1 << 20);
+    let policy = KeptPolicy {
+        version: number,
+        digest: Digest::of(source.as_bytes()),
+        source,
+        changed_by: "test".into(),
+        changed_at: Timestamp::from_micros(number),
+        note: String::new(),
+    };
+    change(number).write(Write::PutPolicy(policy))
+}
+
+/// How often each file of large values was synced.
+fn blob_syncs(calls: &[Call]) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for call in calls.iter().filter(|call| call.name == "fsync" && call.result == "0") {
+        let path = call.arguments.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+        if let Some((_, name)) = path.and_then(|(path, _)| path.rsplit_once("/blobs/")) {
+            *counts.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn each_file_of_large_values_is_synced_once_and_not_again_at_every_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (output, calls) = traced_as("commits_large_values_and_starts_again", dir.path(), &[]);
+    assert!(output.status.success(), "{output:?}");
+    let mut synced = blob_syncs(&calls);
+    assert!(synced.len() >= 5, "{synced:?}");
+    assert!(synced.values().all(|count| *count == 1), "{synced:?}");
+    // What was written last may have been left to the next start.
+    synced.extend(blob_syncs(&traced(dir.path(), &[]).1));
+    for entry in std::fs::read_dir(dir.path().join("store/state/blobs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(synced.contains_key(&name), "{name} was never synced");
     }
 }

@@ -1,5 +1,7 @@
 //! Promises about the audit log outside of Lictor: exports, two verifiers that agree, searches, and the page of the format.
 
+mod agreement;
+mod complete;
 mod erasures;
 mod exports;
 mod format;
@@ -8,6 +10,7 @@ mod mutations;
 mod payloads;
 mod reports;
 mod samples;
+mod scenario;
 
 use std::{fs, path::Path, process::Command};
 

@@ -9,12 +9,19 @@ use std::{
 };
 
 use aho_corasick::AhoCorasick;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
+use lictor_client::views::{InvocationView, Phase};
+use lictor_core::id::JobId;
 use lictor_tests::{
     World, binaries,
+    disk::copy,
+    journal::Line,
     mcp::McpClient,
-    process::Process,
-    world::{POLICY, expect},
+    process::{Process, eventually},
+    world::{POLICY, expect, spec},
 };
 use serde_json::json;
 
@@ -35,13 +42,14 @@ struct Canary {
 impl Canary {
     fn new(text: impl Into<String>, told: bool) -> Self {
         let text = text.into();
-        let mut needles =
-            vec![text.clone(), hex(&text), hex(&text).to_uppercase(), url(&text), quoted(&text)];
+        let mut needles = in_one_piece(&text);
         for before in ["", "x", "xy"] {
-            // The characters at either end depend on what is beside it.
-            let encoded = STANDARD.encode(format!("{before}{text}"));
-            let encoded = encoded.trim_end_matches('=');
-            needles.push(encoded[4..encoded.len() - 2].to_owned());
+            for alphabet in [STANDARD, URL_SAFE] {
+                // The characters at either end depend on what is beside it.
+                let encoded = alphabet.encode(format!("{before}{text}"));
+                let encoded = encoded.trim_end_matches('=');
+                needles.push(encoded[4..encoded.len() - 2].to_owned());
+            }
         }
         Self { text, told, needles }
     }
@@ -52,9 +60,11 @@ impl Canary {
         if !self.told {
             return vec![text.clone()];
         }
-        let mut all = vec![text.clone(), hex(text), hex(text).to_uppercase(), url(text), quoted(text)];
+        let mut all = in_one_piece(text);
         for before in ["", "u:", "x"] {
-            all.push(STANDARD.encode(format!("{before}{text}, and more")));
+            for alphabet in [STANDARD, URL_SAFE] {
+                all.push(alphabet.encode(format!("{before}{text}, and more")));
+            }
         }
         // As base64 has it by default: in lines of 76 characters.
         let long = STANDARD.encode(format!("{}{text}{}", "f".repeat(50), "g".repeat(50)));
@@ -88,13 +98,20 @@ impl Search {
     }
 }
 
+/// As it is, in hexadecimal, and escaped for URLs and JSON as encoders differ in it.
+fn in_one_piece(text: &str) -> Vec<String> {
+    let (upper, lower) = (url(text, |b| format!("%{b:02X}")), url(text, |b| format!("%{b:02x}")));
+    let json = quoted(text);
+    let solidus = json.replace('/', "\\/");
+    vec![text.to_owned(), hex(text), hex(text).to_uppercase(), upper, lower, json, solidus]
+}
+
 fn hex(text: &str) -> String {
     text.bytes().map(|b| format!("{b:02x}")).collect()
 }
 
-fn url(text: &str) -> String {
-    let encode =
-        |b: u8| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") };
+fn url(text: &str, escape: fn(u8) -> String) -> String {
+    let encode = |b: u8| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { escape(b) };
     text.bytes().map(encode).collect()
 }
 
@@ -109,6 +126,25 @@ fn random() -> String {
 fn secret_file(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Starts a program with everything logged.
+fn start_logging(world: &World, program: &str, arguments: &[&str], config: &str, log: &str) -> Process {
+    let (name, value) = LOG_ALL;
+    let mut command = Command::new(binaries::path(program).unwrap());
+    command.args(arguments).arg("--config").arg(world.home().join(config)).env(name, value);
+    Process::spawn(&mut command, &world.file(log)).unwrap()
+}
+
+async fn start_controller(world: &mut World) {
+    let started = start_logging(world, "lictor-controller", &[], "controller.yml", "controller.log");
+    world.controller = Some(started);
+    world.controller_answers().await.unwrap();
+}
+
+async fn start_agent(world: &mut World) {
+    world.agent = Some(start_logging(world, "lictor-agent", &["run"], "agent.yml", "agent.log"));
+    world.agent_connected().await.unwrap();
 }
 
 /// A site with secrets of every kind, and hosts that print them.
@@ -170,23 +206,16 @@ impl Site {
     /// Starts every process with everything logged.
     async fn start_logging_all(mut world: World) -> (World, McpClient) {
         world.scan().unwrap();
+        start_controller(&mut world).await;
+        world.join().unwrap();
+        start_agent(&mut world).await;
         let (name, value) = LOG_ALL;
-        let config = |file: &str| world.home().join(file).display().to_string();
-        let mut controller = Command::new(binaries::path("lictor-controller").unwrap());
-        controller.args(["--config", &config("controller.yml")]).env(name, value);
-        let mut agent = Command::new(binaries::path("lictor-agent").unwrap());
-        agent.args(["run", "--config", &config("agent.yml")]).env(name, value);
         let bridge = format!(
             "export {name}={value}; exec '{}' --config '{}' 2>>'{}'",
             binaries::path("lictor-mcp-bridge").unwrap().display(),
-            config("bridge.yml"),
+            world.home().join("bridge.yml").display(),
             world.file("bridge.log").display()
         );
-        world.controller = Some(Process::spawn(&mut controller, &world.file("controller.log")).unwrap());
-        world.controller_answers().await.unwrap();
-        world.join().unwrap();
-        world.agent = Some(Process::spawn(&mut agent, &world.file("agent.log")).unwrap());
-        world.agent_connected().await.unwrap();
         let mcp = McpClient::start(Path::new("/bin/sh"), &["-c", &bridge]).await.unwrap();
         (world, mcp)
     }
@@ -242,6 +271,31 @@ impl Site {
         files
     }
 
+    async fn first(&self, job: JobId) -> InvocationView {
+        self.world.client().unwrap().get_job(job, 0, None).await.unwrap().invocations.remove(0)
+    }
+
+    /// Lets a command that prints this file end while nobody is there to be told, and copies everything that the agent keeps
+    /// then: what it holds for its controller is gone once that has it.
+    async fn copy_what_the_agent_holds(&mut self, printed: &str) -> PathBuf {
+        let go = self.world.file(&format!("go-{}", random()));
+        let script = format!("while ! test -e {}; do sleep 0.02; done; cat {printed}", go.display());
+        let wanted = spec(&["web-1"], &["sh", "-c", &script]).unwrap();
+        let job = self.world.client().unwrap().submit(&wanted).await.unwrap().job.id;
+        eventually("it runs", async || self.first(job).await.phase == Phase::Running).await.unwrap();
+        let id = self.first(job).await.id.to_string();
+        self.world.controller.as_mut().unwrap().kill();
+        fs::write(&go, "").unwrap();
+        eventually("it ends", async || self.world.journal_of(&id).contains(&Line::Done)).await.unwrap();
+        self.world.agent.as_mut().unwrap().kill();
+        let held = self.world.file(&format!("held-{id}"));
+        copy(&self.world.agent_state(), &held).unwrap();
+        start_controller(&mut self.world).await;
+        start_agent(&mut self.world).await;
+        eventually("it is told", async || self.first(job).await.phase == Phase::Ended).await.unwrap();
+        held
+    }
+
     fn assert_clean(&self, what: &str, bytes: &[u8]) {
         assert_eq!(self.search.find(bytes), None, "this secret is in {what}");
     }
@@ -276,6 +330,9 @@ async fn invariant_9_no_secret_of_a_site_is_anywhere_but_at_the_site() {
     let lost = site.lictor(&["run", "--cwd", NOWHERE, "web-1", "--", "pwd"]);
     let lost = String::from_utf8_lossy(&[lost.stdout, lost.stderr].concat()).into_owned();
     assert!(lost.contains("cannot be entered: welcome [redacted:secret]; "), "{lost}");
+
+    // In the journal, as what is short is kept, and in a file of its own.
+    let held = [site.copy_what_the_agent_holds(&all).await, site.copy_what_the_agent_holds(&large).await];
 
     let logs = site.world.logs();
     assert!(logs.contains("TRACE"), "everything is logged: {logs}");
@@ -314,6 +371,9 @@ async fn invariant_9_no_secret_of_a_site_is_anywhere_but_at_the_site() {
     let home = site.world.home();
     assert!(kept_control.iter().any(|path| path.starts_with(&home)), "{kept_control:?}");
     assert!(kept_control.iter().filter(|path| !path.starts_with(&home)).count() >= 5, "{kept_control:?}");
+    for held in &held {
+        assert!(kept_control.iter().any(|path| path.starts_with(held)), "{kept_control:?}");
+    }
     for file in &site.secret_files {
         let bytes = fs::read(file).unwrap();
         assert!(site.search.find(&bytes).is_some(), "{}", file.display());

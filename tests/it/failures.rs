@@ -1,6 +1,7 @@
 //! The failure table: each row is a test, with real processes, judged by what the hosts themselves recorded.
 
 mod clocks;
+mod detached;
 mod disks;
 mod fan_out;
 mod hosts;

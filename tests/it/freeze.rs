@@ -37,14 +37,21 @@ fn freeze(world: &World, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Submits one job after another until it is told to stop, whatever becomes of them.
-async fn submit_for_ever(client: Client, stop: Arc<AtomicBool>, jobs: Arc<Mutex<Vec<JobId>>>) -> usize {
+/// Submits one job after another until it is told to stop, whatever becomes of them. Answers how many were refused; none may
+/// be taken that was asked for after the freeze was acknowledged.
+async fn submit_for_ever(
+    client: Client,
+    (stop, acknowledged): (Arc<AtomicBool>, Arc<AtomicBool>),
+    jobs: Arc<Mutex<Vec<JobId>>>,
+) -> usize {
     let job =
         JobSpec { queue_wait: Some(Duration::from_secs(60)), ..spec(&["web-1"], &["sleep", "0.1"]).unwrap() };
     let mut frozen = 0;
     while !stop.load(Ordering::SeqCst) {
+        let too_late = acknowledged.load(Ordering::SeqCst);
         match client.submit(&job).await {
             Ok(submitted) => {
+                assert!(!too_late, "{} was asked for after the freeze was acknowledged", submitted.job.id);
                 jobs.lock().unwrap().push(submitted.job.id);
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -104,16 +111,22 @@ async fn invariant_8_after_a_freeze_is_acknowledged_nothing_starts_whatever_is_k
     world.join().unwrap();
     world.start_agent().await.unwrap();
 
-    let (stop, jobs) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let (stop, frozen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let jobs = Arc::new(Mutex::new(Vec::new()));
     let submitters: Vec<_> = (0..4)
         .map(|_| {
-            let (client, stop, jobs) = (world.client().unwrap(), Arc::clone(&stop), Arc::clone(&jobs));
-            tokio::spawn(submit_for_ever(client, stop, jobs))
+            let (client, jobs) = (world.client().unwrap(), Arc::clone(&jobs));
+            tokio::spawn(submit_for_ever(client, (Arc::clone(&stop), Arc::clone(&frozen)), jobs))
         })
         .collect();
     let under_way = async || jobs.lock().unwrap().len() >= JOBS;
     eventually("jobs are under way", under_way).await.unwrap();
     let (id, acknowledged) = confirmed_freeze(&world).await;
+    frozen.store(true, Ordering::SeqCst);
+    // The agent had confirmed it by then, so what it was given before and had not begun never begins.
+    let refused_at_once =
+        world.client().unwrap().submit(&spec(&["web-1"], &["true"]).unwrap()).await.err().unwrap();
+    assert_eq!(refused_at_once.code, ErrorCode::Frozen);
     // The host may still be starting a shell for what it was asked before; what has ended has started.
     for _ in 0..2 {
         let known = jobs.lock().unwrap().clone();

@@ -1,7 +1,9 @@
 //! MCP over HTTP, seen from outside: who is refused and how, in both eras; whose is what; what a disconnect means.
 
+mod approvals;
 mod asking;
 mod bounds;
+mod crowds;
 mod disconnects;
 mod keys;
 mod many;

@@ -25,6 +25,7 @@ fn steady(value: &mut Value, job: &mut Option<String>) {
                     "duration_ms" | "round_trip_us" => *item = json!(0),
                     "created_at" | "at" => *item = json!("2026-01-01T00:00:00.000000Z"),
                     "index" => *item = json!(0),
+                    "next_page" => *item = json!("$PAGE"),
                     "request_digest" => *item = json!("$DIGEST"),
                     "bridge_version" => *item = json!("0.1.0"),
                     _ => steady(item, job),
@@ -40,24 +41,12 @@ fn with_job(arguments: &Value, job: Option<&str>, dir: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A system whose policy permits files in one directory, too.
-async fn world() -> (World, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let world = World::prepare(&["web-1", "web-2"]).unwrap();
-    let path = world.home().join("policy.yml");
-    let place = dir.path().display();
-    let rule = format!(
-        "  - {{id: files, effect: allow, where: all, stdin: true, commands: ['lictor:upload <path:{place}>', 'lictor:download <path:{place}>']}}\n"
-    );
-    fs::write(&path, fs::read_to_string(&path).unwrap() + &rule).unwrap();
-    (world.set_up().await.unwrap(), dir)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_mcp_page_is_what_the_tool_answers() {
     let page = fs::read_to_string(PAGE).unwrap();
-    let (world, dir) = world().await;
-    let dir = dir.path().display().to_string();
+    let world = World::prepare(&["web-1", "web-2"]).unwrap();
+    let dir = world.allow_files().unwrap().display().to_string();
+    let world = world.set_up().await.unwrap();
     let mut mcp = world.mcp().await.unwrap();
     let tools = mcp.request("tools/list", json!({})).await.unwrap();
     let mut missing: BTreeSet<String> =
@@ -123,11 +112,43 @@ async fn who_subscribes_to_a_running_job_is_told_when_it_ends_and_nobody_of_a_jo
     mcp.request("resources/unsubscribe", json!({"uri": uri})).await.unwrap();
 }
 
+/// What the schema that it names allows at the top, with the longest text of each.
+const REGISTRY_KEYS: [(&str, usize); 6] = [
+    ("$schema", 200),
+    ("name", 200),
+    ("title", 100),
+    ("description", 100),
+    ("version", 255),
+    ("_meta", 4096),
+];
+
 #[test]
-fn the_registry_metadata_has_the_version_of_the_workspace() {
+fn the_registry_metadata_is_what_its_schema_asks_for_and_names_nothing_that_cannot_be_had() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let text = fs::read_to_string(format!("{root}/mcp-bridge/server.json")).unwrap();
     let server: Value = serde_json::from_str(&text).unwrap();
+    for (key, value) in server.as_object().unwrap() {
+        let (_, longest) =
+            REGISTRY_KEYS.iter().find(|(known, _)| known == key).unwrap_or_else(|| panic!("{key}"));
+        let length = value.as_str().map_or_else(|| value.to_string().len(), str::len);
+        assert!((1..=*longest).contains(&length), "{key}");
+    }
+    for required in ["$schema", "name", "description", "version"] {
+        assert!(server[required].is_string(), "{required}");
+    }
+    let (space, name) = server["name"].as_str().unwrap().split_once('/').unwrap();
+    let plain =
+        |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) && !text.is_empty();
+    assert!(plain(space) && plain(name) && !space.contains('_'));
     assert_eq!(server["version"], env!("CARGO_PKG_VERSION"));
-    assert!(server["description"].as_str().unwrap().len() <= 100, "the registry takes no longer one");
+    // Packages are named when there are some; until then, how it is had is what works in this tree.
+    let told = &server["_meta"]["io.modelcontextprotocol.registry/publisher-provided"];
+    assert!(
+        server["_meta"].as_object().unwrap().len() == 1 && told.is_object(),
+        "publishers write there alone"
+    );
+    let path = told["install"].as_str().unwrap().rsplit(' ').next().unwrap();
+    let manifest = fs::read_to_string(format!("{root}/{path}/Cargo.toml")).unwrap();
+    let program = told["start"].as_str().unwrap().split(' ').next().unwrap();
+    assert!(manifest.contains(&format!("name = \"{program}\"")), "{path} has no {program}");
 }

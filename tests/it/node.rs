@@ -8,7 +8,11 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use lictor_tests::{World, binaries, mcp_http::HttpBridge};
+use lictor_tests::{
+    World, binaries,
+    issuer::Issuer,
+    mcp_http::{HttpBridge, let_bridge_act},
+};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -36,9 +40,9 @@ fn script(name: &str) -> PathBuf {
     Path::new(SCRIPTS).join(name)
 }
 
-async fn every_tool(modes: &[&str], transport: &[String]) {
-    let runs = modes.iter().map(|mode| async move {
-        let mut arguments = vec![(*mode).to_owned()];
+async fn every_tool(files: &Path, transport: &[String]) {
+    let runs = ["legacy", "auto", "2026-07-28"].iter().map(|mode| async move {
+        let mut arguments = vec![(*mode).to_owned(), files.display().to_string()];
         arguments.extend_from_slice(transport);
         let said = said(node(&script("every_tool.mjs"), &arguments)).await;
         // All that are listed, which the script checks itself.
@@ -51,35 +55,55 @@ async fn every_tool(modes: &[&str], transport: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_typescript_client_uses_every_tool_over_stdio_in_both_eras() {
-    let world = World::start(&["web-1", "web-2"]).await.unwrap();
+async fn every_tool_succeeds_for_the_typescript_client_over_stdio_in_both_eras() {
+    let world = World::prepare(&["web-1", "web-2"]).unwrap();
+    let files = world.allow_files().unwrap();
+    let world = world.set_up().await.unwrap();
     let bridge = binaries::path("lictor-mcp-bridge").unwrap().display().to_string();
     let config = world.home().join("bridge.yml").display().to_string();
-    every_tool(&["legacy", "auto", "2026-07-28"], &["stdio".into(), bridge, config]).await;
+    every_tool(&files, &["stdio".into(), bridge, config]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_typescript_client_uses_every_tool_over_http_in_both_eras() {
-    let (_world, bridge) = HttpBridge::with_world(&["web-1", "web-2"]).await.unwrap();
+async fn every_tool_succeeds_for_the_typescript_client_over_http_in_both_eras() {
+    let issuer = Issuer::new("key-1").unwrap();
+    let world = World::prepare(&["web-1", "web-2"]).unwrap();
+    let files = world.allow_files().unwrap();
+    let_bridge_act(&world, &issuer).unwrap();
+    let world = world.set_up().await.unwrap();
+    let bridge = HttpBridge::start(&world, issuer, true).await.unwrap();
     let url = format!("http://{}/mcp", bridge.address);
-    every_tool(&["legacy", "auto", "2026-07-28"], &["http".into(), url, bridge.token("alice")]).await;
+    every_tool(&files, &["http".into(), url, bridge.token("alice")]).await;
+}
+
+/// A verb of the Inspector, in an era.
+async fn inspected(world: &World, server: &[String], era: &str, arguments: &[&str]) -> Value {
+    let inspector = format!("{PACKAGES}/@modelcontextprotocol/inspector/clients/launcher/build/index.js");
+    let mut command = node(Path::new(&inspector), &["--cli"]);
+    command.args(server).args(["--format", "json", "--quiet", "--protocol-era", era]);
+    // What it keeps, it keeps at home.
+    command.args(arguments).env("HOME", world.file("inspector"));
+    serde_json::from_str(&said(command).await).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_inspector_lists_and_calls_and_finds_the_view() {
+async fn the_inspector_lists_and_calls_over_both_transports_and_finds_the_view() {
     let world = World::start(&["web-1", "web-2"]).await.unwrap();
     let bridge = binaries::path("lictor-mcp-bridge").unwrap();
     let servers = json!({"mcpServers": {"lictor": {"command": bridge, "args": ["--config", world.home().join("bridge.yml")]}}});
     let config = world.file("inspector.json");
     fs::write(&config, servers.to_string()).unwrap();
-    let inspect = async |era: &str, arguments: &[&str]| -> Value {
-        let inspector = format!("{PACKAGES}/@modelcontextprotocol/inspector/clients/launcher/build/index.js");
-        let mut command = node(Path::new(&inspector), &["--cli", "--config", config.to_str().unwrap()]);
-        command.args(["--server", "lictor", "--format", "json", "--quiet", "--protocol-era", era]);
-        // What it keeps, it keeps at home.
-        command.args(arguments).env("HOME", world.file("inspector"));
-        serde_json::from_str(&said(command).await).unwrap()
-    };
+    let stdio = ["--config", config.to_str().unwrap(), "--server", "lictor"].map(ToOwned::to_owned);
+    let http = HttpBridge::start(&world, Issuer::new("key-1").unwrap(), false).await.unwrap();
+    let url = format!("http://{}/mcp", http.address);
+    let http = [url.as_str(), "--transport", "http"].map(ToOwned::to_owned);
+    for server in [&stdio[..], &http] {
+        lists_and_calls(&world, server).await;
+    }
+}
+
+async fn lists_and_calls(world: &World, server: &[String]) {
+    let inspect = async |era: &str, arguments: &[&str]| inspected(world, server, era, arguments).await;
     for era in ["legacy", "modern"] {
         let listed = inspect(era, &["--method", "tools/list", "--strict"]).await;
         let tools = listed["result"]["tools"].as_array().unwrap();

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use lictor_client::operator::Operator;
+use lictor_core::error::ErrorCode;
 use lictor_tests::{World, process::eventually};
 use serde_json::{Value, json};
 
@@ -10,6 +12,20 @@ use serde_json::{Value, json};
 const PRINTS: &str = "seq 2000";
 /// Room for one of it, and not for two.
 const LIMIT: &str = "retention: {outputs: {bytes: 12000B}}";
+
+/// Writes the limit into the controller's file.
+fn limit(world: &World) {
+    let config = world.home().join("controller.yml");
+    fs::write(&config, format!("{}\n{LIMIT}\n", fs::read_to_string(&config).unwrap())).unwrap();
+}
+
+/// A file that nobody names, as a crash leaves it: the controller removes it before its first round.
+fn orphan(outputs: &Path) -> String {
+    let orphan = "0".repeat(64);
+    fs::create_dir_all(outputs.join("00")).unwrap();
+    fs::write(outputs.join("00").join(&orphan), "nobody's").unwrap();
+    orphan
+}
 
 fn run(world: &World) -> String {
     let ran = world.lictor(&["--output", "json", "run", "web-1", "--", "sh", "-c", PRINTS]).unwrap();
@@ -33,7 +49,9 @@ fn files(dir: &Path) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_output_gives_way_and_everybody_who_asks_is_told() {
-    let mut world = World::start(&["web-1"]).await.unwrap();
+    let world = World::prepare(&["web-1"]).unwrap();
+    limit(&world);
+    let mut world = world.set_up().await.unwrap();
     // A model sees its own jobs only; an operator sees all.
     let asked = json!({"alias": "web-1", "argv": ["sh", "-c", PRINTS]});
     let answer = world.mcp().await.unwrap().call("ssh_run", asked).await.unwrap();
@@ -44,13 +62,9 @@ async fn the_oldest_output_gives_way_and_everybody_who_asks_is_told() {
     let (_, text, _) = said(&world, &["output", &old]);
     assert!(text.ends_with("\n2000\n"), "{text}");
 
-    // Less is kept from now on; and a crash has left something behind.
+    // A start looks for what is too much; and a crash has left something behind.
     world.controller.as_mut().unwrap().kill();
-    let config = world.home().join("controller.yml");
-    fs::write(&config, format!("{}\n{LIMIT}\n", fs::read_to_string(&config).unwrap())).unwrap();
-    let orphan = "0".repeat(64);
-    fs::create_dir_all(outputs.join("00")).unwrap();
-    fs::write(outputs.join("00").join(&orphan), "nobody's").unwrap();
+    let orphan = orphan(&outputs);
     world.start_controller().await.unwrap();
     let removed = async || said(&world, &["output", &old]).2.contains("removed on");
     eventually("the oldest output is removed", removed)
@@ -78,4 +92,69 @@ async fn the_oldest_output_gives_way_and_everybody_who_asks_is_told() {
     assert_eq!((&record["job"], &record["bytes"]), (&json!(old), &json!(8893)));
     let (code, _, told) = said(&world, &["jobs"]);
     assert_eq!(code, Some(0), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_says_less_removes_nothing_until_two_operators_agree() {
+    let world = World::prepare(&["web-1"]).unwrap();
+    world.issue_operator("ann").unwrap();
+    let mut world = world.set_up().await.unwrap();
+    let ann = Operator::new(world.client_as("ann").unwrap());
+    let (old, new) = (run(&world), run(&world));
+
+    world.controller.as_mut().unwrap().kill();
+    limit(&world);
+    let outputs = world.home().join("state/controller/output");
+    let orphan = orphan(&outputs);
+    world.start_controller().await.unwrap();
+    eventually("a round begins", async || !files(&outputs).contains(&orphan)).await.unwrap();
+    assert!(world.logs().contains("lictor audit retention shorten"), "{}", world.logs());
+    let (code, text, told) = said(&world, &["audit", "retention"]);
+    assert!(code == Some(0) && text.contains("20GiB") && text.contains("12000B"), "{text}{told}");
+
+    // One of them is not enough, however often.
+    let shorten = ["audit", "retention", "shorten"];
+    let (code, _, told) = said(&world, &shorten);
+    assert!(code != Some(0) && told.contains("--reason"), "{told}");
+    let asking = [&["--output", "json"][..], &shorten, &["--reason", "the disk is full"]].concat();
+    let (code, text, told) = said(&world, &asking);
+    assert_eq!(code, Some(0), "{told}");
+    let asked: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&asked["shortened"], &asked["retention"]["file"]["output_bytes"]),
+        (&json!(false), &json!(12_000))
+    );
+    let (code, _, told) = said(&world, &asking);
+    assert!(code != Some(0), "the same person: {told}");
+    let (_, text, told) = said(&world, &shorten);
+    assert!(told.contains("two people"), "{text}{told}");
+    for job in [&old, &new] {
+        let (_, text, told) = said(&world, &["output", job]);
+        assert!(text.ends_with("\n2000\n"), "{told}");
+    }
+
+    // The second one is.
+    let waits = ann.retention().await.unwrap();
+    assert_eq!((waits.in_force.output_bytes, waits.file.output_bytes), (20 << 30, 12_000));
+    assert_eq!(waits.asked.unwrap().reason.as_str(), "the disk is full");
+    let unseen = ann.shorten_retention(Some(&"likewise".parse().unwrap()), None).await.unwrap_err();
+    assert_eq!(unseen.code, ErrorCode::Conflict, "who asks does not consent: {unseen}");
+    let (standing, shortened) = ann.shorten_retention(None, Some(&waits.file.to_string())).await.unwrap();
+    assert!(shortened && standing.in_force == standing.file);
+    let removed = async || said(&world, &["output", &old]).2.contains("removed on");
+    eventually("the oldest output is removed", removed)
+        .await
+        .unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
+    let (_, text, told) = said(&world, &["output", &new]);
+    assert!(text.ends_with("\n2000\n"), "there is room for it: {told}");
+    let audit = world.audit().await.unwrap();
+    let of_kind = |kind: &str| audit.iter().position(|record| record["kind"] == kind).unwrap();
+    let agreed = &audit[of_kind("retention_shortened")];
+    assert_eq!(agreed["consented_by"], "user:ann");
+    assert_ne!(agreed["by"], agreed["consented_by"]);
+    assert_eq!(
+        (&agreed["before"][1], &agreed["limits"][1]),
+        (&json!("outputs.bytes=20GiB"), &json!("outputs.bytes=12000B"))
+    );
+    assert!(of_kind("outputs_removed") > of_kind("retention_shortened"), "and nothing before");
 }

@@ -167,3 +167,27 @@ fn the_examples_for_deployment_are_the_ones_that_the_programs_carry() {
         lictor_policy::PolicySet::parse(&example(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }
+
+#[test]
+fn every_code_of_a_denial_is_known_to_whoever_shows_denials() {
+    let mut codes: BTreeSet<String> = lictor_policy::DecisionCode::ALL
+        .iter()
+        .filter(|code| **code != lictor_policy::DecisionCode::Allowed)
+        .map(ToString::to_string)
+        .collect();
+    for (path, text) in sources() {
+        let shipped = ["agent/src", "controller/src"].iter().any(|folder| path.starts_with(folder));
+        let production = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        if !shipped || path.components().any(|c| c.as_os_str() == "tests" || c.as_os_str() == "tests.rs") {
+            continue;
+        }
+        for call in ["denied(", "Denied { code: "] {
+            let given = production.split(call).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+            codes.extend(given.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        }
+    }
+    assert!(codes.len() > 20, "{codes:?}");
+    let unknown: Vec<&String> =
+        codes.iter().filter(|code| lictor_core::denial::denial_code(code).is_none()).collect();
+    assert!(unknown.is_empty(), "not in DENIAL_CODES: {unknown:?}");
+}

@@ -1,6 +1,7 @@
 //! Whoever watches slowly costs the controller little and the command nothing.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use hyper_util::rt::TokioIo;
 use lictor_certs::{
     client::{LiveClientTls, connect},
@@ -16,7 +18,7 @@ use lictor_certs::{
 use lictor_client::{
     collect::{Collector, Keep},
     connect::Client,
-    run::{JobUpdate, RunStream},
+    run::RunStream,
     views::Phase,
 };
 use lictor_core::{
@@ -25,7 +27,11 @@ use lictor_core::{
     job::{JobSpec, JobState},
 };
 use lictor_tests::{World, process::resident_kib, world::spec};
-use tokio::task::JoinSet;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 use tonic::transport::Endpoint;
 use tower::service_fn;
 
@@ -35,10 +41,12 @@ const PRINTED: u64 = 1024 * 1024 * 1024;
 const GROWTH_KIB: u64 = 128 * 1024;
 /// Watchers when nobody asks for more: enough to show growth by watcher, and quick on a small machine.
 const WATCHERS: usize = 200;
-/// Says how many watchers there shall be; a thousand are the promise.
+/// Says how many watchers there shall be; a thousand are the promise (`scripts/test --watchers 1000`).
 const WATCHERS_VARIABLE: &str = "LICTOR_TEST_WATCHERS";
-/// What a watcher's connection takes without being read: far less than any output.
-const WINDOW_BYTES: u32 = 1024;
+/// What a watcher's stream takes without being read …
+const WINDOW_BYTES: u32 = 8;
+/// … and how often it is read: a byte a second.
+const READ_EVERY: Duration = Duration::from_secs(WINDOW_BYTES as u64);
 /// How often sizes are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -69,7 +77,7 @@ async fn open_watchers(world: &World, job: JobId, count: usize) -> Vec<RunStream
         let client = slow_client(world, &tls);
         opening.spawn(async move {
             loop {
-                match client.watch(job).await {
+                match client.watch_live(job).await {
                     Ok(stream) => return stream,
                     // A handshake that waited too long for its turn.
                     Err(failure) if failure.code == ErrorCode::Unavailable => {}
@@ -82,8 +90,37 @@ async fn open_watchers(world: &World, job: JobId, count: usize) -> Vec<RunStream
     open
 }
 
+/// Reads what has come, again and again, until told to stop.
+async fn read_slowly(mut stream: RunStream, mut stop: watch::Receiver<bool>) -> RunStream {
+    while !*stop.borrow() {
+        // What is there is taken, and no more is waited for.
+        let _ = stream.next().now_or_never();
+        let _ = timeout(READ_EVERY, stop.changed()).await;
+    }
+    stream
+}
+
+/// A command that prints as fast as it can from the moment on that `go` is there.
+fn printing(go: &Path) -> JobSpec {
+    let script = format!("until test -e '{}'; do sleep 0.1; done; head -c {PRINTED} /dev/zero", go.display());
+    JobSpec { timeout: Some(Duration::from_secs(600)), ..spec(&["web-1"], &["sh", "-c", &script]).unwrap() }
+}
+
+/// Lets it print, to its end: how long that took.
+async fn print(mut stream: RunStream, go: &Path) -> Duration {
+    std::fs::write(go, "").unwrap();
+    let begun = Instant::now();
+    let mut collector = Collector::new(Keep::at_most(1024));
+    while let Some(update) = stream.next().await.unwrap() {
+        collector.take(update);
+    }
+    assert_eq!(collector.finished().unwrap().state, JobState::Succeeded);
+    assert_eq!(collector.invocations()[0].0.stdout.bytes_total, PRINTED);
+    begun.elapsed()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_watchers_that_hardly_read_slow_no_command_and_fill_no_memory() {
+async fn watchers_that_read_a_byte_a_second_fill_no_memory_and_the_command_ends_without_them() {
     let count = std::env::var(WATCHERS_VARIABLE).map_or(WATCHERS, |number| number.parse().unwrap());
     let world = World::prepare(&["web-1"]).unwrap();
     world.allow_ten_minutes().unwrap();
@@ -101,31 +138,30 @@ async fn a_thousand_watchers_that_hardly_read_slow_no_command_and_fill_no_memory
             }
         }
     });
-
-    // It waits until everybody watches; then it prints as fast as it can.
-    let go = world.file("go");
-    let script = format!("until test -e '{}'; do sleep 0.1; done; head -c {PRINTED} /dev/zero", go.display());
     let client = world.client().unwrap();
-    let asked = JobSpec {
-        timeout: Some(Duration::from_secs(600)),
-        ..spec(&["web-1"], &["sh", "-c", &script]).unwrap()
-    };
-    let mut quick = client.run(&asked).await.unwrap();
-    let mut slow = open_watchers(&world, quick.job(), count).await;
-    let watched = most.load(Ordering::SeqCst);
-    std::fs::write(&go, "").unwrap();
 
-    let mut collector = Collector::new(Keep::at_most(1024));
-    while let Some(update) = quick.next().await.unwrap() {
-        collector.take(update);
+    let go = world.file("go-alone");
+    let alone = print(client.run(&printing(&go)).await.unwrap(), &go).await;
+    let unwatched = most.load(Ordering::SeqCst);
+
+    // The command waits until everybody watches.
+    let go = world.file("go-watched");
+    let quick = client.run(&printing(&go)).await.unwrap();
+    let job = quick.job();
+    let (stop_reading, stopped) = watch::channel(false);
+    let mut readers = JoinSet::new();
+    for stream in open_watchers(&world, job, count).await {
+        readers.spawn(read_slowly(stream, stopped.clone()));
     }
-    assert_eq!(collector.finished().unwrap().state, JobState::Succeeded);
-    assert_eq!(collector.invocations()[0].0.stdout.bytes_total, PRINTED);
+    let opened = most.load(Ordering::SeqCst);
+    let watched = print(quick, &go).await;
+    stop_reading.send_replace(true);
+    let slow = readers.join_all().await;
 
-    // The command has ended, and none of them has read more than that there is a job. Each can go on.
-    assert!(matches!(slow[0].next().await.unwrap(), Some(JobUpdate::Submitted(_))));
+    // The command has ended, and hardly any of it was read. Whoever comes now is told all that was kept.
     let mut late = Collector::new(Keep::ALL);
-    while let Some(update) = slow[0].next().await.unwrap() {
+    let mut stream = client.watch(job).await.unwrap();
+    while let Some(update) = stream.next().await.unwrap() {
         late.take(update);
     }
     let invocations = late.invocations();
@@ -136,7 +172,14 @@ async fn a_thousand_watchers_that_hardly_read_slow_no_command_and_fill_no_memory
     stop.store(true, Ordering::SeqCst);
     looking.await.unwrap();
     let most = most.load(Ordering::SeqCst);
-    eprintln!("{count} watchers: {idle} KiB idle, {watched} KiB watched, {most} KiB at most");
+    eprintln!(
+        "{count} watchers; the controller: {idle} KiB idle, {unwatched} KiB at most without them, {opened} KiB when all were there, {most} KiB at most"
+    );
+    eprintln!(
+        "1 GiB was printed in {:.2} s without watchers and in {:.2} s with {count}",
+        alone.as_secs_f64(),
+        watched.as_secs_f64()
+    );
     assert!(most < idle + GROWTH_KIB, "the controller grew from {idle} to {most} KiB");
     drop(slow);
 }

@@ -1,5 +1,6 @@
 // Uses every tool, resource and prompt of the bridge, and a task, with the official TypeScript client:
-// every_tool.mjs MODE stdio PROGRAM CONFIG, or every_tool.mjs MODE http URL TOKEN.
+// every_tool.mjs MODE FILES stdio PROGRAM CONFIG, or every_tool.mjs MODE FILES http URL TOKEN. In the directory FILES, policy permits files.
+// Every tool has to succeed at least once.
 //
 // The client itself checks every structured result against the tool's output schema.
 
@@ -10,17 +11,20 @@ import { CLIENT, MODERN, check, connect } from "./connect.mjs";
 const TASKS = { "io.modelcontextprotocol/tasks": {} };
 // A machine that does much else takes its time to begin a command.
 const BEGIN_MS = 120_000;
+const SKILL = "skill://operate-hosts/SKILL.md";
 const NOWHERE = "job_00000000000000000000000000";
 
-const [mode, ...where] = process.argv.slice(2);
+const [mode, files, ...where] = process.argv.slice(2);
 const client = await connect(mode, where);
 const tools = new Set((await client.listTools()).tools.map((tool) => tool.name));
 const used = new Set();
+const succeeded = new Set();
 
 async function call(name, given = {}, { refused = false, ...options } = {}) {
   used.add(name);
   const result = await client.callTool({ name, arguments: given }, options);
   check(Boolean(result.isError) === refused, { name, given, result });
+  if (!refused) succeeded.add(name);
   check(JSON.stringify(JSON.parse(result.content[0].text)) === JSON.stringify(result.structuredContent), `${name} says it once`);
   return result.structuredContent;
 }
@@ -52,6 +56,14 @@ async function run() {
   check(everywhere.results.length === 1 && everywhere.results[0].hosts[0] === "web-[1-2]", everywhere);
   check((await refuse("ssh_upload", { alias: "web-1", path: "/srv/x", text: "x" })).code === "POLICY_DENIED", "upload");
   check((await refuse("ssh_download", { alias: "web-1", path: "/srv/x" })).code === "POLICY_DENIED", "download");
+  const path = `${files}/${mode}-${where[0]}.bin`;
+  const base64 = Buffer.from([0, 1, 2, 255, 10]).toString("base64");
+  const put = await call("ssh_upload", { alias: "web-1", path, base64 });
+  check(put.state === "SUCCEEDED" && put.bytes === 5, put);
+  const got = await call("ssh_download", { alias: "web-2", path });
+  check(got.base64 === base64 && got.sha256 === put.sha256, got);
+  await call("ssh_upload", { alias: "web-1", path, text: "listen 80\n" });
+  check((await call("ssh_download", { alias: "web-1", path })).text === "listen 80\n", "the file is the new one");
   const own = await call("ssh_search_audit", { query: `job:${ran.job_id} kind:invocation_ended` });
   check(own.records.length === 1 && own.records[0].outcome === "SUCCEEDED", own);
   const page = await call("ssh_job_output", { job_id: ran.job_id, host: "web-1" });
@@ -113,10 +125,12 @@ async function stop() {
 
 async function read(task) {
   const resources = (await client.listResources()).resources.map((resource) => resource.uri);
-  check(resources.toSorted().join() === "ssh://capabilities,ssh://hosts,ssh://tags", resources);
+  check(resources.toSorted().join() === `${SKILL},ssh://capabilities,ssh://hosts,ssh://tags`, resources);
+  const skill = (await client.readResource({ uri: SKILL })).contents[0];
+  check(skill.mimeType === "text/markdown" && skill.text.includes("ssh_explain_denial"), skill);
   const templates = (await client.listResourceTemplates()).resourceTemplates.map((template) => template.uriTemplate);
   check(templates.toSorted().join() === "job://{id},job://{id}/output,ssh://host/{alias}", templates);
-  for (const uri of [...resources, "ssh://host/web-1", `job://${task}`, `job://${task}/output`]) {
+  for (const uri of [...resources.filter((uri) => uri !== SKILL), "ssh://host/web-1", `job://${task}`, `job://${task}/output`]) {
     check(JSON.parse((await client.readResource({ uri })).contents[0].text), uri);
   }
   for (const uri of ["ssh://host/nowhere", `job://${NOWHERE}`, "file:///etc/passwd"]) {
@@ -182,6 +196,6 @@ await stop();
 await read(task);
 await prompt();
 if (mode === MODERN) await tasks();
-check(used.size === tools.size, `unused: ${[...tools].filter((name) => !used.has(name))}`);
+check(succeeded.size === tools.size, `never a success: ${[...tools].filter((name) => !succeeded.has(name))}`);
 await client.close();
 console.log(`${mode} ${where[0]}: ${used.size} tools used`);

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod bare;
 pub mod fanout;
 pub mod fleet;
+pub mod freeze;
 pub mod latency;
 pub mod openssh;
 pub mod options;

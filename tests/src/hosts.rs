@@ -8,13 +8,16 @@ use std::{
 
 use anyhow::Context as _;
 use lictor_cli::demo::{
-    processes::descendants,
+    processes::{self, descendants},
     sshd::{Options, Sshd, find},
 };
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use rustix::process::Signal;
 
 use crate::signals;
+
+/// What serves files, as a program of its own: so that it is forced through the exec log, as commands are.
+const SFTP: &str = "/usr/lib/openssh/sftp-server";
 
 /// One host.
 #[derive(Debug)]
@@ -95,6 +98,18 @@ impl Host {
         signals::send(self.sshd.id(), Signal::KILL);
         self.sshd.stop();
     }
+    /// Ends every connection at once; whoever left its session goes on, and new connections are taken as before.
+    pub fn end_sessions(&self) {
+        let below = descendants(i32::try_from(self.sshd.id()).unwrap_or_default());
+        // Programs of users have other names; with a login, sshd may have two processes for one connection.
+        let is_session = |process: &processes::Process| {
+            below.contains(&process.pid) && process.words.first().is_some_and(|name| name.contains("sshd"))
+        };
+        processes::all()
+            .iter()
+            .filter(|process| is_session(process))
+            .for_each(|process| processes::kill(process.pid));
+    }
     /// Ends the host, with everything that runs on it.
     pub fn stop(&mut self) {
         self.sshd.stop();
@@ -121,7 +136,8 @@ fn serve(
 ) -> anyhow::Result<Sshd> {
     let program = find().context("these tests need OpenSSH's sshd: scripts/test installs it")?;
     let force = format!("ForceCommand {}", dir.join("log-exec").display());
-    let lines: &[&str] = if logged { &[force.as_str()] } else { &[] };
+    let sftp = format!("Subsystem sftp {SFTP}");
+    let lines: &[&str] = if logged { &[sftp.as_str(), force.as_str()] } else { &[sftp.as_str()] };
     // A home of its own, so that nobody's start-up files run before each command.
     let home = dir.display().to_string();
     let environment = [("HOME", home.as_str())];

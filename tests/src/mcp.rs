@@ -24,6 +24,18 @@ impl McpClient {
     /// # Errors
     /// When the bridge does not answer.
     pub async fn start(program: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut client = Self::spawn(program, arguments)?;
+        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "lictor-tests", "version": "1"}});
+        client.request("initialize", hello).await?;
+        client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await?;
+        Ok(client)
+    }
+
+    /// Starts `program` with `arguments`, and shakes no hands: as 2026-07-28 has it, or for what comes before.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(program: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut bridge = Command::new(program)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -33,11 +45,7 @@ impl McpClient {
             .spawn()?;
         let stdin = bridge.stdin.take().context("no stdin")?;
         let stdout = BufReader::new(bridge.stdout.take().context("no stdout")?).lines();
-        let mut client = Self { bridge, stdin, stdout, next: 0 };
-        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "lictor-tests", "version": "1"}});
-        client.request("initialize", hello).await?;
-        client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await?;
-        Ok(client)
+        Ok(Self { bridge, stdin, stdout, next: 0 })
     }
 
     /// Process number of the bridge.

@@ -49,6 +49,20 @@ impl Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+    /// Waits until it has ended, and says with which code.
+    ///
+    /// # Errors
+    /// When it goes on.
+    pub async fn ended(&mut self) -> anyhow::Result<Option<i32>> {
+        let child = &mut self.child;
+        let mut status = None;
+        eventually("the process ends", async || {
+            status = child.try_wait().ok().flatten();
+            status.is_some()
+        })
+        .await?;
+        Ok(status.and_then(|status| status.code()))
+    }
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

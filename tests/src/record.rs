@@ -12,7 +12,7 @@ use lictor_client::{
 };
 use lictor_core::{
     id::JobId,
-    job::Counts,
+    job::{Counts, JobState},
     outcome::{Outcome, Ran},
 };
 
@@ -31,7 +31,7 @@ pub fn effect(body: &str) -> [String; 3] {
 
 /// As [`effect`], but it ends only once the file `go` is there.
 pub fn effect_until(go: &std::path::Path) -> [String; 3] {
-    effect(&format!("while ! test -e {}; do sleep 0.02; done", go.display()))
+    effect(&format!("while test -d $HOME && ! test -e {}; do sleep 0.02; done", go.display()))
 }
 
 /// What the hosts recorded of one invocation.
@@ -54,8 +54,7 @@ impl World {
         let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
         for host in &self.hosts {
             for line in host.exec_log().lines() {
-                let start = line.split("echo lictor:").nth(1).and_then(|rest| rest.split(':').next());
-                if let Some(id) = start {
+                if let Some(id) = started(line) {
                     seen.entry(id.to_owned()).or_default().starts += 1;
                 }
             }
@@ -124,7 +123,9 @@ impl World {
             invocation.outcome.iter().for_each(|outcome| counts.add(outcome));
         }
         ensure!(counts == job.counts, "job {id} counts {:?}, its invocations {counts:?}", job.counts);
-        ensure!(counts.state() == job.state, "job {id} is {:?} with {counts:?}", job.state);
+        let halted = job.progress.as_ref().is_some_and(|progress| progress.halted.is_some());
+        let state = if halted { JobState::Halted } else { counts.state() };
+        ensure!(state == job.state, "job {id} is {:?} with {counts:?}", job.state);
         Ok(invocations)
     }
 
@@ -143,6 +144,13 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Which invocation an exec request starts: as every command does, or as one does that is guarded on its host.
+fn started(request: &str) -> Option<&str> {
+    let ordinary = request.split_once("echo lictor:").and_then(|(_, rest)| rest.split(':').next());
+    ordinary
+        .or_else(|| request.split_once("lictor-detached start ").and_then(|(_, rest)| rest.split(' ').next()))
 }
 
 /// Whether an outcome can be true, given what the host recorded.

@@ -101,6 +101,23 @@ impl World {
         Ok(fs::write(&policy, text.replace("timeout: 60s", "timeout: 600s"))?)
     }
 
+    /// Lets files be put into a directory of this system's own, and fetched from it; answers which.
+    ///
+    /// # Errors
+    /// When the policy cannot be written.
+    pub fn allow_files(&self) -> anyhow::Result<PathBuf> {
+        let files = self.file("files");
+        fs::create_dir_all(&files)?;
+        let place = files.display();
+        let rule = format!(
+            "  - {{id: files, effect: allow, where: all, stdin: true, commands: ['lictor:upload <path:{place}>', 'lictor:download <path:{place}>']}}\n"
+        );
+        let policy = self.home().join("policy.yml");
+        let text = fs::read_to_string(&policy)? + &rule;
+        fs::write(&policy, text)?;
+        Ok(files)
+    }
+
     /// The directory and the hosts; nothing of Lictor runs yet and no host key is pinned.
     ///
     /// # Errors
@@ -188,6 +205,17 @@ impl World {
         Ok(command.args(arguments).output()?)
     }
 
+    /// Makes a certificate for another operator of this name, for [`Self::client_as`].
+    ///
+    /// # Errors
+    /// When it cannot be issued.
+    pub fn issue_operator(&self, name: &str) -> anyhow::Result<()> {
+        let path = |file: &str| self.home().join(file).display().to_string();
+        let mut command = std::process::Command::new(binaries::path("lictor-certs")?);
+        command.args(["issue", &path("pki"), "--user", name, "--out", &path("identity")]);
+        expect(&command.args(["--passphrase-file", &path("pki/passphrase")]).output()?)
+    }
+
     /// Pins every host's key.
     ///
     /// # Errors
@@ -196,7 +224,10 @@ impl World {
         if self.hosts.is_empty() {
             return Ok(());
         }
-        expect(&self.lictor(&["host", "scan", "--all", "--accept"])?)
+        expect(&self.lictor(&["host", "scan", "--all", "--accept"])?).with_context(|| {
+            let said = |host: &Host| format!("sshd of {} said:\n{}", host.alias, host.sshd_log());
+            self.hosts.iter().map(said).collect::<Vec<_>>().join("\n")
+        })
     }
 
     /// Starts the controller and waits until it answers.

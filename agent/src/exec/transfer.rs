@@ -98,7 +98,7 @@ impl Runner {
         };
         // What a host says of a file is masked; a file itself is what its digest says.
         let (stderr, redactions) = self.site.redactor().text(&stderr);
-        let output = Output { stdout, stderr: whole(stderr.as_bytes()) };
+        let output = Output { stdout, stderr: whole(stderr.as_bytes()), ..Output::default() };
         Run {
             outcome,
             started_at: Some(started_at),

@@ -7,7 +7,7 @@ use lictor_core::{
     guard::Guard,
     id::InvocationId,
     outcome::{Exit, Outcome, Unknown, Unreachable},
-    output::{Output, StreamSummary},
+    output::{Output, StreamSummary, timing::Timing},
 };
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,9 @@ struct DoneV1 {
     /// Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     redactions: Option<u64>,
+    /// When the pieces of the output came, in base64; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timing: Option<String>,
 }
 
 /// Each in base64.
@@ -156,9 +159,13 @@ impl Record {
 }
 
 fn done_to_stored(ended: &Ended) -> DoneV1 {
-    let (spooled, stdout, stderr) = match &ended.output {
-        Kept::Inline(output) => (false, inline_to_stored(&output.stdout), inline_to_stored(&output.stderr)),
-        Kept::Spooled(output) => (true, spooled_to_stored(&output.stdout), spooled_to_stored(&output.stderr)),
+    let (spooled, stdout, stderr, timing) = match &ended.output {
+        Kept::Inline(output) => {
+            (false, inline_to_stored(&output.stdout), inline_to_stored(&output.stderr), &output.timing)
+        }
+        Kept::Spooled(output) => {
+            (true, spooled_to_stored(&output.stdout), spooled_to_stored(&output.stderr), &output.timing)
+        }
     };
     DoneV1 {
         invocation: ended.invocation.to_string(),
@@ -172,17 +179,28 @@ fn done_to_stored(ended: &Ended) -> DoneV1 {
         evidence: ended.evidence.as_ref().map(evidence_to_stored),
         guard: (ended.guard != Guard::Journal).then(|| ended.guard.as_str().to_owned()),
         redactions: (ended.redactions > 0).then_some(ended.redactions),
+        timing: Some(timing)
+            .filter(|timing| !timing.is_empty())
+            .map(|timing| STANDARD.encode(timing.encode())),
     }
 }
 
 fn done_from_stored(done: DoneV1) -> Result<Ended, Unreadable> {
+    let timing = match &done.timing {
+        None => Timing::default(),
+        Some(text) => {
+            STANDARD.decode(text).ok().and_then(|bytes| Timing::decode(&bytes)).ok_or(Unreadable)?
+        }
+    };
     let output = if done.spooled {
         Kept::Spooled(SpooledOutput {
             stdout: spooled_from(&done.stdout)?,
             stderr: spooled_from(&done.stderr)?,
+            timing,
         })
     } else {
-        Kept::Inline(Output { stdout: inline_from(&done.stdout)?, stderr: inline_from(&done.stderr)? })
+        let (stdout, stderr) = (inline_from(&done.stdout)?, inline_from(&done.stderr)?);
+        Kept::Inline(Output { stdout, stderr, timing })
     };
     Ok(Ended {
         invocation: done.invocation.parse().map_err(|_| Unreadable)?,

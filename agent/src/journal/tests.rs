@@ -44,7 +44,9 @@ fn at(n: u64) -> Timestamp {
 
 fn ended(n: u8, outcome: Outcome) -> Ended {
     let stream = StreamSummary { bytes_total: 3, digest: None, head: vec![0, 255, n], tail: Vec::new() };
-    let output = Output { stdout: stream, stderr: StreamSummary::default() };
+    let mut timing = lictor_core::output::timing::Timing::default();
+    timing.note(lictor_core::output::StreamName::Stdout, 0, u64::from(n));
+    let output = Output { stdout: stream, stderr: StreamSummary::default(), timing };
     Ended {
         started_at: Some(at(5)),
         address: "[::1]:22".into(),
@@ -283,7 +285,7 @@ async fn a_large_journal_is_rewritten_and_keeps_what_matters() {
         let stream =
             StreamSummary { bytes_total: 1 << 20, digest: None, head: vec![n; 1 << 20], tail: Vec::new() };
         Ended {
-            output: Kept::Inline(Output { stdout: stream, stderr: StreamSummary::default() }),
+            output: Kept::Inline(Output { stdout: stream, ..Output::default() }),
             ..ended(n, Outcome::Succeeded)
         }
     };

@@ -16,7 +16,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::{Link, clocks::Clocks, dial::dial, epoch::EpochError};
-use crate::{admit::denied, exec::journal_down, inventory, output::upload, work::MAX_KNOWN};
+use crate::{
+    admit::denied,
+    exec::journal_down,
+    inventory,
+    output::{feed, upload},
+    work::MAX_KNOWN,
+};
 
 /// Messages handed to the connection and not yet sent; more wait where they can still be merged into one.
 const OUTBOX: usize = 16;
@@ -85,11 +91,13 @@ pub(crate) async fn run(
         tracing::error!(%outcome, "whatever is offered will be refused");
     }
     link.client.send_replace(Some(client.clone()));
+    let live = feed::send(link.runner.uplink.feed(), client.clone());
     let uploads = upload::run(Arc::clone(&link.runner.work), link.runner.spool.clone(), client);
     let talking = talk(link, &mut inbound, &outbox, (&welcome, &clocks), &mut site_changed);
     tokio::select! {
         ended = talking => ended,
         () = uploads => Ok(()),
+        () = live => Ok(()),
         () = shutdown.stopping() => Ok(()),
     }
 }

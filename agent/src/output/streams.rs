@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use lictor_core::output::{Capture, Output, StreamName};
+use lictor_core::output::{Capture, Output, StreamName, timing::Timing};
+use tokio::time::Instant;
 
 use super::{budget::Charge, live::Live};
 use crate::redact::{Masker, Redactor};
@@ -17,6 +18,9 @@ pub(crate) struct Streams {
     redactor: Arc<Redactor>,
     stdout: Stream,
     stderr: Stream,
+    /// When it was asked for: pieces are told to have come so long after it.
+    begun: Instant,
+    timing: Timing,
     charge: Charge,
     pub(crate) live: Live,
 }
@@ -33,38 +37,65 @@ impl Streams {
     /// Keeps at most `cap` bytes, and none of what `redactor` masks.
     pub(crate) fn new(redactor: Arc<Redactor>, charge: Charge, live: Live, cap: u64) -> Self {
         let [stdout, stderr] = Stream::both(&redactor, cap);
-        Self { cap, redactor, stdout, stderr, charge, live }
+        Self { cap, redactor, stdout, stderr, begun: Instant::now(), timing: Timing::default(), charge, live }
     }
 
     /// Takes the next bytes of a stream.
     pub(crate) fn push(&mut self, name: StreamName, bytes: &[u8]) {
-        let stream = match name {
-            StreamName::Stdout => &mut self.stdout,
-            StreamName::Stderr => &mut self.stderr,
-        };
-        let clear = stream.masker.push(bytes);
-        stream.keep(name, &clear, &mut self.live);
-        self.pay();
+        let clear = self.stream(name).masker.push(bytes);
+        self.keep(name, &clear);
     }
 
     /// Forgets everything that came.
     pub(crate) fn start_over(&mut self) {
         [self.stdout, self.stderr] = Stream::both(&self.redactor, self.cap);
+        self.timing = Timing::default();
+        self.live.stop();
     }
 
     /// Everything that came, and how many secrets were masked in it.
     pub(crate) fn finish(mut self) -> (Output, u64) {
-        self.stdout.end(StreamName::Stdout, &mut self.live);
-        self.stderr.end(StreamName::Stderr, &mut self.live);
+        for name in [StreamName::Stdout, StreamName::Stderr] {
+            let held_back = self.stream(name).masker.finish();
+            self.keep(name, &held_back);
+        }
         let masked = self.stdout.masker.masked() + self.stderr.masker.masked();
-        (Output { stdout: self.stdout.kept.finish(), stderr: self.stderr.kept.finish() }, masked)
+        (
+            Output {
+                stdout: self.stdout.kept.finish(),
+                stderr: self.stderr.kept.finish(),
+                timing: self.timing,
+            },
+            masked,
+        )
+    }
+
+    const fn stream(&mut self, name: StreamName) -> &mut Stream {
+        match name {
+            StreamName::Stdout => &mut self.stdout,
+            StreamName::Stderr => &mut self.stderr,
+        }
+    }
+
+    /// Keeps and shows what was masked, and notes when it came.
+    fn keep(&mut self, name: StreamName, clear: &[u8]) {
+        let kept = &mut self.stream(name).kept;
+        let offset = kept.total();
+        kept.push(clear);
+        if !clear.is_empty() {
+            let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.timing.note(name, offset, millis);
+        }
+        self.live.push(name, offset, clear);
+        self.pay();
     }
 
     /// Keeps no more when memory is short.
     fn pay(&mut self) {
-        if !self.charge.cover(self.stdout.kept.kept() + self.stderr.kept.kept()) {
+        if !self.charge.cover(self.stdout.kept.kept() + self.stderr.kept.kept() + self.timing.bytes()) {
             self.stdout.kept.stop_growing();
             self.stderr.kept.stop_growing();
+            self.timing.stop_growing();
         }
     }
 }
@@ -75,17 +106,5 @@ impl Stream {
     fn both(redactor: &Arc<Redactor>, cap: u64) -> [Self; 2] {
         let stream = |cap| Self { masker: Masker::new(Arc::clone(redactor)), kept: Capture::new(cap) };
         [stream(cap - cap / STDERR_SHARE), stream(cap / STDERR_SHARE)]
-    }
-
-    fn keep(&mut self, name: StreamName, bytes: &[u8], live: &mut Live) {
-        let offset = self.kept.total();
-        let head = self.kept.push(bytes).len();
-        live.push(name, offset, bytes.get(..head).unwrap_or_default());
-    }
-
-    /// Takes what was held back.
-    fn end(&mut self, name: StreamName, live: &mut Live) {
-        let rest = self.masker.finish();
-        self.keep(name, &rest, live);
     }
 }

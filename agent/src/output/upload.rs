@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use lictor_core::id::InvocationId;
 use lictor_proto::{
-    limits::MAX_CHUNK_BYTES,
+    limits::{MAX_CHUNK_BYTES, MAX_UPLOADS},
     pb::{self, agent_link_client::AgentLinkClient},
 };
 use tokio::{fs::File, io::AsyncReadExt as _, sync::mpsc, task::JoinSet, time::sleep};
@@ -18,8 +18,6 @@ use crate::{
     work::Work,
 };
 
-/// Uploads at once: enough to fill the connection, few enough that results of small commands are not held up.
-const MAX_UPLOADS: usize = 4;
 /// Chunks in memory per upload.
 const UPLOAD_QUEUE: usize = 4;
 /// Times an upload is tried in one session; then the result goes without, because an end matters more than its output.
@@ -31,7 +29,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 pub(crate) async fn run(work: Arc<Work>, spool: Spool, client: AgentLinkClient<Channel>) {
     let mut uploads = JoinSet::new();
     loop {
-        if uploads.len() >= MAX_UPLOADS {
+        if uploads.len() >= MAX_UPLOADS as usize {
             let _ = uploads.join_next().await;
             continue;
         }

@@ -147,7 +147,7 @@ async fn what_runs_as_another_login_is_stopped_as_that_login() {
     let asked = context(&[], None, Some("nobody"));
     let grant = Grant { context: asked, ..world.grant(&session, "web-1", &["sh", "-c", &script]) };
     let id = world.offer(&session, &grant).await;
-    while world.controller.output(&id, StreamName::Stdout).is_empty() {
+    while world.controller.live(&id, StreamName::Stdout).is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     session.stop(&id).await;

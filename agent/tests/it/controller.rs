@@ -48,6 +48,8 @@ pub(crate) type Streams = BTreeMap<(String, i32), BTreeMap<u64, Vec<u8>>>;
 pub(crate) struct Shared {
     pub(crate) epoch: AtomicU64,
     pub(crate) output: Mutex<Streams>,
+    /// What was sent live.
+    pub(crate) live: Mutex<Streams>,
     pub(crate) refuse_output: AtomicBool,
     pub(crate) renewals: AtomicU64,
     /// What is sent to whoever fetches content.
@@ -129,14 +131,26 @@ impl FakeController {
 
     /// The bytes that came for one stream, put together by offset; panics on a gap.
     pub(crate) fn output(&self, invocation: &str, stream: pb::StreamName) -> BTreeMap<u64, Vec<u8>> {
-        self.shared
-            .output
-            .lock()
-            .unwrap()
-            .get(&(invocation.to_owned(), stream.into()))
-            .cloned()
-            .unwrap_or_default()
+        pieces(&self.shared.output, invocation, stream)
     }
+
+    /// The bytes that came live for one stream, by offset.
+    pub(crate) fn live(&self, invocation: &str, stream: pb::StreamName) -> BTreeMap<u64, Vec<u8>> {
+        pieces(&self.shared.live, invocation, stream)
+    }
+}
+
+fn pieces(all: &Mutex<Streams>, invocation: &str, stream: pb::StreamName) -> BTreeMap<u64, Vec<u8>> {
+    all.lock().unwrap().get(&(invocation.to_owned(), stream.into())).cloned().unwrap_or_default()
+}
+
+async fn collect(mut chunks: Streaming<pb::OutputChunk>, into: &Mutex<Streams>) -> Result<(), Status> {
+    while let Some(chunk) = chunks.message().await? {
+        let mut streams = into.lock().unwrap();
+        let stream = streams.entry((chunk.invocation_id, chunk.stream)).or_default();
+        stream.insert(chunk.offset, chunk.data.to_vec());
+    }
+    Ok(())
 }
 
 impl Session {
@@ -249,15 +263,16 @@ impl AgentLink for Service {
         if self.shared.refuse_output.load(Ordering::SeqCst) {
             return Err(Status::unavailable("not now"));
         }
-        let mut chunks = request.into_inner();
-        while let Some(chunk) = chunks.message().await? {
-            let mut output = self.shared.output.lock().unwrap();
-            output
-                .entry((chunk.invocation_id, chunk.stream))
-                .or_default()
-                .insert(chunk.offset, chunk.data.to_vec());
-        }
+        collect(request.into_inner(), &self.shared.output).await?;
         Ok(Response::new(pb::SendOutputResponse {}))
+    }
+
+    async fn send_live(
+        &self,
+        request: Request<Streaming<pb::OutputChunk>>,
+    ) -> Result<Response<pb::SendLiveResponse>, Status> {
+        collect(request.into_inner(), &self.shared.live).await?;
+        Ok(Response::new(pb::SendLiveResponse {}))
     }
 
     async fn fetch_content(

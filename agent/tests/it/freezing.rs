@@ -87,6 +87,8 @@ async fn a_freeze_holds_while_the_controller_is_away_and_until_it_says_otherwise
     let agent = world.start();
     let mut session = world.controller.session().await;
     freeze(&mut session, 5, &["all"]).await;
+    let refused = world.run(&mut session, &["echo", "never"]).await;
+    assert_eq!(reason(&refused), "FROZEN", "it has confirmed that nothing starts any more, whoever asks");
     drop(session);
     let mut session = world.controller.session().await;
     let refused = world.run(&mut session, &["echo", "never"]).await;

@@ -1,5 +1,7 @@
 //! How commands end, and what they printed.
 
+use std::collections::BTreeMap;
+
 use lictor_proto::pb::{OutcomeKind, StreamName};
 
 use crate::world::{World, alive, kind, reason, text};
@@ -57,16 +59,38 @@ async fn output_of_a_running_command_is_shown_while_it_runs() {
     let mut session = world.controller.session().await;
     let grant = world.grant(&session, "web-1", &["sh", "-c", "echo early.; sleep 600"]);
     let id = world.offer(&session, &grant).await;
-    while world.controller.output(&id, StreamName::Stdout).is_empty() {
+    while world.controller.live(&id, StreamName::Stdout).is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     assert_eq!(
-        world.controller.output(&id, StreamName::Stdout)[&0],
+        world.controller.live(&id, StreamName::Stdout)[&0],
         b"early.\n",
         "no secret begins with what it ends with"
     );
     session.stop(&id).await;
     assert_eq!(kind(&session.result(&id).await), OutcomeKind::Killed);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_after_more_than_is_kept_is_shown_while_the_command_runs() {
+    let mut world = World::new().await;
+    let agent = world.start();
+    let mut session = world.controller.session().await;
+    let script = "head -c 30000000 /dev/zero; echo late.; sleep 600";
+    let grant = world.grant(&session, "web-1", &["sh", "-c", script]);
+    let id = world.offer(&session, &grant).await;
+    let late = |chunks: BTreeMap<u64, Vec<u8>>| chunks.values().any(|bytes| bytes.ends_with(b"\0late.\n"));
+    while !late(world.controller.live(&id, StreamName::Stdout)) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    session.stop(&id).await;
+    let result = session.result(&id).await;
+    let stdout = result.output.unwrap().stdout.unwrap();
+    assert_eq!(stdout.bytes_total, 30_000_006);
+    let kept = world.controller.output(&id, StreamName::Stdout);
+    let kept: u64 = kept.values().map(|chunk| chunk.len() as u64).sum();
+    assert_eq!((kept, stdout.head_bytes + stdout.tail_bytes), (192 * 1024, 192 * 1024));
     agent.stop().await;
 }
 

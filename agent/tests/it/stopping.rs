@@ -51,7 +51,7 @@ async fn a_command_that_ignores_term_and_prints_for_ever_is_killed() {
     let mut session = world.controller.session().await;
     let grant = world.grant(&session, "web-1", &["sh", "-c", "trap '' TERM; yes"]);
     let id = world.offer(&session, &grant).await;
-    while world.controller.output(&id, StreamName::Stdout).is_empty() {
+    while world.controller.live(&id, StreamName::Stdout).is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     session.stop(&id).await;

@@ -10,25 +10,25 @@ use std::{
     path::Path,
 };
 
-use lictor_certs::{checkpoint::Origin, signer::PublicKey};
+use lictor_certs::checkpoint::Origin;
 use lictor_core::{
     audit::query::Query,
     digest::Digest,
     merkle::{TreeHead, leaf_hash},
 };
-use lictor_store::record::{AuditFacts, Missing, reveal};
+use lictor_store::record::{AuditFacts, Missing, json::is_object, reveal};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Verified, anchor,
     flaw::Flaw,
-    head_under,
     keys::Keys,
-    lines::{Lines, Problem, at, checked, content_of},
-    log_key,
+    lines::{Lines, Problem, at, checked, content_of, number},
     part::{LeftOut, Part},
     replay::Replay,
+    said_by, signers,
     verdict::Selection,
+    witnesses,
 };
 use crate::trouble::Trouble;
 
@@ -70,12 +70,23 @@ struct Head3 {
 }
 
 /// What the first line says, in any form.
+#[derive(Debug, Clone)]
 struct Head {
     checkpoint: String,
     /// Form 1 cannot hold a part.
     part: Option<(u64, u64, Option<Query>)>,
     /// Payloads are there, as far as they were not erased.
     payloads: bool,
+}
+
+/// A log on its way out of a file.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    head: Head,
+    origin: Origin,
+    signed: TreeHead,
+    replay: Replay,
+    held: u64,
 }
 
 /// What a line behind the head holds.
@@ -158,9 +169,9 @@ pub(crate) fn verify(
     known: Option<&Path>,
 ) -> Result<(Origin, Verified), Trouble> {
     let unread = |e: io::Error| Trouble::file("read", path, &e);
-    let keys = &log_key::of_file(path, origin, keys);
     let file = BufReader::new(File::open(path).map_err(unread)?);
-    let anchor = |origin: &Origin| known.map_or(Ok(None), |known| anchor::load(known, origin, &keys.log));
+    let anchor =
+        |origin: &Origin| known.map_or(Ok(None), |known| anchor::load(known, origin, &keys.of(origin)));
     let mut anchor_trouble = None;
     let verified = check(file, origin, keys, |origin| {
         anchor(origin).unwrap_or_else(|trouble| {
@@ -184,51 +195,33 @@ pub(crate) fn check(
     known: impl FnOnce(&Origin) -> Option<TreeHead>,
 ) -> Result<(Origin, Verified), Problem> {
     let mut lines = Lines::new(reader);
-    let head = Head::read(lines.next()?.unwrap_or_default()).map_err(|flaw| at(1, None, flaw))?;
-    let note = &head.checkpoint;
-    let (origin, signed, signer) = signed(note, origin, keys).map_err(|flaw| at(1, None, flaw))?;
-    if head.part.as_ref().is_some_and(|(from, to, _)| from > to || *to > signed.size) {
-        return Err(at(1, None, Flaw::Outside("it says that it has records that were never signed")).into());
-    }
-    // An export may be older than what was verified since; then only the newer one can contradict it.
-    let anchor = known(&origin).filter(|anchor| anchor.size <= signed.size);
-    let mut replay = Replay::new(anchor);
-    let mut held = 0;
+    let reading = Reading::begin(lines.next()?.unwrap_or_default(), origin, keys, known)?;
+    rest(reading, &mut lines, keys)
+}
+
+/// Goes on with all of `lines`.
+pub(super) fn rest(
+    mut reading: Reading,
+    lines: &mut Lines<impl BufRead>,
+    keys: &Keys,
+) -> Result<(Origin, Verified), Problem> {
     loop {
         let place = lines.number() + 1;
         let Some(line) = lines.next()? else { break };
-        let entry = head.entry(line, replay.size()).map_err(|flaw| at(place, None, flaw))?;
-        let index = entry.index();
-        entry.go_into(&mut replay, &head, signed.size).map_err(|flaw| at(place, Some(index), flaw))?;
-        held += u64::from(matches!(entry, Entry::Record { .. }));
+        reading.take(place, line)?;
     }
-    if replay.size() < signed.size {
-        let short = Flaw::Short { found: replay.size(), signed: signed.size };
-        return Err(at(lines.number(), Some(replay.size()), short).into());
-    }
-    let verified = replay.finish(signed)?;
-    let part = head.part.filter(|(from, to, filter)| (*from, *to) != (0, signed.size) || filter.is_some());
-    let part = part.map(|(from, to, filter)| Part { from, to, filter: filter.map(|f| f.to_string()), held });
-    let verified = verified.under(note, &signer)?;
-    Ok((origin, Verified { part, ..verified }))
+    Ok(reading.finish(lines.number(), keys)?)
 }
 
-/// The log's name, its head, and the key that signed it.
-fn signed(note: &str, origin: Option<&Origin>, keys: &Keys) -> Result<(Origin, TreeHead, PublicKey), Flaw> {
+/// The log's name, and the head that `note` says it has.
+fn named(note: &str, origin: Option<&Origin>) -> Result<(Origin, TreeHead), Flaw> {
     let named = || {
-        let name = note.lines().next().unwrap_or_default();
+        let name = note.split('\n').next().unwrap_or_default();
         Origin::new(name).map_err(|e| Flaw::Checkpoint(e.to_string()))
     };
     let origin = origin.map_or_else(named, |origin| Ok(origin.clone()))?;
-    let (head, signer) = head_under(note, &origin, keys)?;
-    Ok((origin, head, signer))
-}
-
-/// The checkpoint of the file `path`, unverified; `None` if none can be read.
-pub(crate) fn note_of(path: &Path) -> Option<String> {
-    let mut lines = Lines::new(BufReader::new(File::open(path).ok()?));
-    let head = Head::read(lines.next().ok()??).ok()?;
-    Some(head.checkpoint)
+    let head = said_by(note, &origin)?;
+    Ok((origin, head))
 }
 
 /// Gives every record of the file `path` to `take`, as it is hashed and as it is read with its payload; unverified.
@@ -257,6 +250,62 @@ pub(crate) fn each_record(path: &Path, mut take: impl FnMut(u64, &[u8], &[u8])) 
             }
             Entry::LeftOut { index, count, .. } => next = index.saturating_add(count),
         }
+    }
+}
+
+// === impl Reading ===
+
+impl Reading {
+    /// Takes the first line.
+    pub(super) fn begin(
+        line: &[u8],
+        origin: Option<&Origin>,
+        keys: &Keys,
+        known: impl FnOnce(&Origin) -> Option<TreeHead>,
+    ) -> Result<Self, Flaw> {
+        let here = |flaw| at(1, None, flaw);
+        let head = Head::read(line).map_err(here)?;
+        let note = &head.checkpoint;
+        let (origin, signed) = named(note, origin).map_err(here)?;
+        let trusted = keys.of(&origin);
+        // Who signed may be a key that the records lead to; what claims to be of a trusted one is looked at now.
+        signers(note, &origin, &trusted).map_err(here)?;
+        if head.part.as_ref().is_some_and(|(from, to, _)| from > to || *to > signed.size) {
+            return Err(here(Flaw::Outside("it says that it has records that were never signed")));
+        }
+        // An export may be older than what was verified since; then only the newer one can contradict it.
+        let anchor = known(&origin).filter(|anchor| anchor.size <= signed.size);
+        let replay = Replay::new(&origin, trusted, anchor);
+        Ok(Self { head, origin, signed, replay, held: 0 })
+    }
+
+    /// Takes the next line, which has this number.
+    pub(super) fn take(&mut self, place: u64, line: &[u8]) -> Result<(), Flaw> {
+        let entry = self.head.entry(line, self.replay.size()).map_err(|flaw| at(place, None, flaw))?;
+        let index = entry.index();
+        let taken = entry.go_into(&mut self.replay, &self.head, self.signed.size);
+        taken.map_err(|flaw| at(place, Some(index), flaw))?;
+        self.held += u64::from(matches!(entry, Entry::Record { .. }));
+        Ok(())
+    }
+
+    /// Nothing follows the line with this number.
+    fn finish(self, last: u64, keys: &Keys) -> Result<(Origin, Verified), Flaw> {
+        let Self { head, origin, signed, replay, held } = self;
+        let (found, here) = (replay.size(), |flaw| at(1, None, flaw));
+        if found < signed.size {
+            return Err(at(last, Some(found), Flaw::Short { found, signed: signed.size }));
+        }
+        let verified = replay.finish(signed)?;
+        let is_part = |(from, to, filter): &(u64, u64, Option<Query>)| {
+            (*from, *to) != (0, signed.size) || filter.is_some()
+        };
+        let part = head.part.filter(is_part);
+        let part =
+            part.map(|(from, to, filter)| Part { from, to, filter: filter.map(|f| f.to_string()), held });
+        let verified = verified.under(&head.checkpoint, &origin).map_err(here)?;
+        witnesses::of(&verified, &origin, keys.pinned_witnesses()).map_err(here)?;
+        Ok((origin, Verified { part, ..verified }))
     }
 }
 
@@ -330,7 +379,8 @@ impl Head {
                 Err(Flaw::Outside("the record is not in the range that the file says it has"))
             }
             Entry::Record { content, payload, .. } => {
-                let facts = || AuditFacts::read_with(content, payload, self.missing());
+                let record = || Some(*content).filter(|content| is_object(content));
+                let facts = || AuditFacts::read_with(record()?, payload, self.missing());
                 let fits = |filter: &Query| facts().is_some_and(|facts| filter.matches(&facts));
                 match filter.as_ref().is_none_or(fits) {
                     true => Ok(()),
@@ -368,7 +418,7 @@ impl Entry<'_> {
         if index != replay.size() {
             return Err(Flaw::Order { expected: replay.size(), found: index });
         }
-        if index.saturating_add(count) > signed {
+        if index.checked_add(count).is_none_or(|end| end > signed) {
             return Err(Flaw::Excess { signed });
         }
         head.agrees(self)?;
@@ -385,9 +435,4 @@ impl Entry<'_> {
 fn canonical<T: Serialize + DeserializeOwned>(content: &[u8]) -> Option<T> {
     let value: T = serde_json::from_slice(content).ok()?;
     serde_json::to_vec(&value).is_ok_and(|again| again == content).then_some(value)
-}
-
-/// A number in its one form: without leading zeros.
-fn number(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|value: &u64| value.to_string() == text)
 }

@@ -4,18 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
+use super::lines::number;
+
 /// Every approval of a log, by its job.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Consents(HashMap<String, Asked>);
 
 /// What one job asked for, and what came of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Asked {
     requester: String,
     /// `None` where the payload that says so is not there.
     plan: Option<String>,
     /// Group and number.
-    terms: Vec<(String, usize)>,
+    terms: Vec<(String, u64)>,
     /// Who has consented, and in which of the groups they were.
     given: Vec<(String, Vec<String>)>,
     state: State,
@@ -94,8 +96,8 @@ impl Consents {
 
     fn requested(&mut self, record: Record) -> Result<(), String> {
         let term = |text: &String| {
-            let (number, group) = text.split_once(" of ")?;
-            Some((group.to_owned(), number.parse().ok().filter(|number| *number > 0)?))
+            let (many, group) = text.split_once(" of ")?;
+            Some((group.to_owned(), number(many).filter(|many| *many > 0)?))
         };
         let terms: Option<Vec<_>> = record.terms.iter().map(term).collect();
         let (Some(terms), Some(requester)) = (terms.filter(|terms| !terms.is_empty()), record.requester)
@@ -128,7 +130,7 @@ impl Asked {
 
     /// Each of those who count has consented, in the group for which they count; nobody counts twice, and they are enough.
     fn used(&mut self, record: &Record) -> Result<(), String> {
-        let mut counted: HashMap<&str, usize> = HashMap::new();
+        let mut counted: HashMap<&str, u64> = HashMap::new();
         let mut people = BTreeSet::new();
         for text in &record.consents {
             let (by, group) = text.split_once(" for ").ok_or("it does not say who counts for which group")?;

@@ -14,6 +14,13 @@ pub(crate) enum Flaw {
     OtherKey,
     /// The checkpoint is signed with a key that the log says was replaced before.
     RetiredKey,
+    /// A record says that another key signs from then on, and the key before does not prove it.
+    Rotation {
+        /// The record.
+        index: u64,
+        /// What does not hold.
+        why: String,
+    },
     /// The checkpoint belongs to another log than this one.
     OtherLog(String),
     /// A record is missing, or one is there twice.
@@ -107,6 +114,7 @@ impl Flaw {
             Self::Checkpoint(_) => "checkpoint",
             Self::OtherKey => "other_key",
             Self::RetiredKey => "retired_key",
+            Self::Rotation { .. } => "rotation",
             Self::OtherLog(_) => "other_log",
             Self::Order { .. } => "order",
             Self::NotARecord(_) => "not_a_record",
@@ -133,10 +141,15 @@ impl std::fmt::Display for Flaw {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Checkpoint(why) => write!(f, "the checkpoint proves nothing: {why}"),
-            Self::OtherKey => f.write_str("the checkpoint is not signed with the pinned key"),
+            Self::OtherKey => f.write_str(
+                "the checkpoint is not signed with a key that is trusted for this log, or that such a key leads to",
+            ),
             Self::RetiredKey => f.write_str(
                 "the checkpoint is signed with a key that the log itself says was replaced before",
             ),
+            Self::Rotation { index, why } => {
+                write!(f, "record {index} names another key of the log, which the key before does not prove: {why}")
+            }
             Self::OtherLog(name) => write!(f, "the checkpoint belongs to another log than {name}"),
             Self::Order { expected, found } => {
                 write!(

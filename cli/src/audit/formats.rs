@@ -90,7 +90,8 @@ impl Severity {
     /// How much this record asks for attention.
     pub(crate) fn of(facts: &AuditFacts) -> Self {
         match facts.text("kind") {
-            "call_refused" | "result_conflict" | "evidence_invalid" => Self::Medium,
+            "call_refused" | "enrolment_refused" | "result_conflict" | "records_unreadable"
+            | "evidence_invalid" => Self::Medium,
             "request_denied" | "grant_refused" => Self::Low,
             "invocation_ended" if matches!(facts.text("outcome"), "UNKNOWN" | "DENIED") => Self::Low,
             _ => Self::Informational,

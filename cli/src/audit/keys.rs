@@ -1,28 +1,41 @@
 //! Whose signatures count: keys of the log, and of witnesses.
 //!
 //! A file has one key a line: the 32 bytes of a log's key in base64, as `audit.pub` has it, or a C2SP verifier key
-//! `NAME+ID+BASE64` of a log (type 1) or of a witness (type 4, tlog-cosignature v1). `#` begins a comment.
+//! `NAME+ID+BASE64` of a log (type 1) or of a witness (type 4, tlog-cosignature v1). `#` begins a comment. A key with a name
+//! vouches for the log of that name; one without would vouch for any, so it is the only one of a log in its file.
 
 use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lictor_certs::{checkpoint::Origin, cosignature::WitnessKey, rotation::follow, signer::PublicKey};
-use lictor_core::digest::Digest;
+use lictor_certs::{
+    checkpoint::{Origin, verifier_key},
+    cosignature::WitnessKey,
+    rotation::follow,
+    signer::PublicKey,
+};
 
 use crate::trouble::Trouble;
 
 /// C2SP signed-note: the type of a log's Ed25519 key.
 const LOG_TYPE: u8 = 0x01;
-/// Bytes of a key id.
-const KEY_ID_BYTES: usize = 4;
+/// What may stand around a key in its line.
+const AROUND: [char; 3] = [' ', '\t', '\r'];
 
 /// Keys that are trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Keys {
-    /// Of the log.
-    pub(crate) log: Vec<PublicKey>,
-    /// Of witnesses; without any, those count that the log itself names.
-    pub(crate) witnesses: Vec<WitnessKey>,
+    /// Of logs.
+    log: Vec<LogKey>,
+    /// Of witnesses; `None`: those count that the log itself names.
+    witnesses: Option<Vec<WitnessKey>>,
+}
+
+/// A key that vouches for a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LogKey {
+    /// For the log of this name alone.
+    name: Option<Origin>,
+    key: PublicKey,
 }
 
 // === impl Keys ===
@@ -31,82 +44,99 @@ impl Keys {
     /// Reads the file `path`.
     pub(crate) fn load(path: &Path) -> Result<Self, Trouble> {
         let text = fs::read_to_string(path).map_err(|e| Trouble::file("read", path, &e))?;
+        Self::read(&text)
+            .map_err(|(why, next_step)| Trouble::usage(format!("{}: {why}", path.display()), next_step))
+    }
+
+    /// Reads the text of a file of keys.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do.
+    pub(crate) fn read(text: &str) -> Result<Self, (String, &'static str)> {
         let mut keys = Self::default();
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.split('#').next().unwrap_or_default().trim();
+        for (number, line) in (1..).zip(text.split('\n')) {
+            let line = line.split('#').next().unwrap_or_default().trim_matches(AROUND);
             if line.is_empty() {
                 continue;
             }
-            keys.add(line).ok_or_else(|| {
-                Trouble::usage(
-                    format!("{}: line {number} is no key", path.display()),
-                    "one key a line: what audit.pub has, or a C2SP verifier key NAME+ID+BASE64",
-                )
-            })?;
+            let step = "one key a line: what audit.pub has, or a C2SP verifier key NAME+ID+BASE64";
+            keys.add(line).ok_or_else(|| (format!("line {number} is no key"), step))?;
         }
         if keys.log.is_empty() {
-            return Err(Trouble::usage(
-                format!("{} has no key of a log", path.display()),
-                "add what audit.pub has",
+            return Err(("there is no key of a log".into(), "add what audit.pub has"));
+        }
+        if keys.log.len() > 1 && keys.log.iter().any(|key| key.name.is_none()) {
+            return Err((
+                "of several keys of logs, one has no name and would vouch for any of them".into(),
+                "write each as NAME+ID+BASE64, as lictor-controller --rotate-audit-key prints it",
             ));
         }
         Ok(keys)
     }
 
     fn add(&mut self, line: &str) -> Option<()> {
-        let mut parts = line.splitn(3, '+');
-        let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
-            self.log.push(line.parse().ok()?);
-            return Some(());
-        };
-        // Base64 has plus signs too: what is not a verifier key may still be a plain one.
         if let Ok(witness) = line.parse() {
-            self.witnesses.push(witness);
-        } else if let Some(key) = log_key(name, id, encoded) {
-            self.log.push(key);
+            self.witnesses.get_or_insert_default().push(witness);
         } else {
-            self.log.push(line.parse().ok()?);
+            // Base64 has plus signs too: what is not a verifier key may still be a plain one.
+            let plain = || Some(LogKey { name: None, key: line.parse().ok()? });
+            self.log.push(named_key(line).or_else(plain)?);
         }
         Some(())
     }
 
-    /// The same with those keys of the log that `rotations` put in the place of these.
-    pub(crate) fn followed<'a>(&self, origin: &Origin, rotations: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Those that vouch for the log `origin`.
+    pub(crate) fn of(&self, origin: &Origin) -> Vec<PublicKey> {
+        let is_of = |key: &&LogKey| key.name.as_ref().is_none_or(|name| name == origin);
+        self.log.iter().filter(is_of).map(|key| key.key).collect()
+    }
+
+    /// Those that vouch for the log `origin`, with those that `rotations` put in the place of these.
+    pub(crate) fn followed<'a>(
+        &self,
+        origin: &Origin,
+        rotations: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<PublicKey> {
         let rotations: Vec<&str> = rotations.into_iter().collect();
-        let mut log = Vec::new();
-        for key in self.log.iter().flat_map(|key| follow(key, origin, rotations.iter().copied())) {
-            if !log.contains(&key) {
-                log.push(key);
+        let mut keys = Vec::new();
+        for key in self.of(origin).iter().flat_map(|key| follow(key, origin, rotations.iter().copied())) {
+            if !keys.contains(&key) {
+                keys.push(key);
             }
         }
-        Self { log, witnesses: self.witnesses.clone() }
+        keys
+    }
+
+    /// The same, but that these witnesses count, if any are given.
+    pub(crate) fn with_witnesses(self, witnesses: Option<&[WitnessKey]>) -> Self {
+        Self { witnesses: witnesses.map(<[_]>::to_vec).or(self.witnesses), ..self }
     }
 
     /// The witnesses that count instead of those that the log names.
     pub(crate) fn pinned_witnesses(&self) -> Option<&[WitnessKey]> {
-        Some(self.witnesses.as_slice()).filter(|witnesses| !witnesses.is_empty())
+        self.witnesses.as_deref()
     }
 }
 
 impl From<PublicKey> for Keys {
     fn from(key: PublicKey) -> Self {
-        Self { log: vec![key], witnesses: Vec::new() }
+        Self { log: vec![LogKey { name: None, key }], witnesses: None }
     }
 }
 
-/// The key of a verifier key of a log, whose id is right.
-fn log_key(name: &str, id: &str, encoded: &str) -> Option<PublicKey> {
+/// A verifier key of a log: its id is right, and each part is in its one form.
+fn named_key(line: &str) -> Option<LogKey> {
+    let mut parts = line.splitn(3, '+');
+    let (name, _id, encoded) = (parts.next()?, parts.next()?, parts.next()?);
     let typed = STANDARD.decode(encoded).ok()?;
-    let (LOG_TYPE, key) = typed.split_first().map(|(kind, key)| (*kind, key))? else { return None };
-    let key = PublicKey::from_bytes(key.try_into().ok()?);
-    let input = [name.as_bytes(), b"\n", &[LOG_TYPE], key.as_bytes()].concat();
-    let [a, b, c, d] = *Digest::of(&input).as_bytes().first_chunk::<KEY_ID_BYTES>()?;
-    (!name.is_empty() && id == format!("{a:02x}{b:02x}{c:02x}{d:02x}")).then_some(key)
+    let key = PublicKey::from_bytes(typed.strip_prefix(&[LOG_TYPE])?.try_into().ok()?);
+    let name = Origin::new(name).ok()?;
+    (verifier_key(&name, &key) == line).then_some(LogKey { name: Some(name), key })
 }
 
 #[cfg(test)]
 mod tests {
-    use lictor_certs::{checkpoint::verifier_key, signer::SigningKey};
+    use lictor_certs::signer::SigningKey;
 
     use super::*;
 
@@ -116,17 +146,30 @@ mod tests {
         let origin = Origin::new("fleet.example/audit/acme").unwrap();
         let name = Origin::new("fleet.example/witness/acme/eu/a").unwrap();
         let witness = WitnessKey { name, key: witness.public_key() };
-        let text = format!(
-            "# ours\n{}\n{}\n\n{witness} # theirs\n",
-            log.public_key(),
-            verifier_key(&origin, &log.public_key())
-        );
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
-        let keys = Keys::load(file.path()).unwrap();
-        assert_eq!(keys.log, [log.public_key(), log.public_key()]);
-        assert_eq!(keys.pinned_witnesses(), Some([witness].as_slice()));
+        for key in [log.public_key().to_string(), verifier_key(&origin, &log.public_key())] {
+            let text = format!("# ours\n{key}\n\n {witness}\t# theirs\r\n");
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs::write(file.path(), text).unwrap();
+            let keys = Keys::load(file.path()).unwrap();
+            assert_eq!(keys.of(&origin), [log.public_key()]);
+            assert_eq!(keys.pinned_witnesses(), Some([witness.clone()].as_slice()));
+        }
         assert_eq!(Keys::from(log.public_key()).pinned_witnesses(), None);
+    }
+
+    #[test]
+    fn a_key_of_one_log_vouches_for_no_other() {
+        let key = || SigningKey::generate().unwrap().public_key();
+        let [a, b] =
+            ["fleet.example/audit/a", "fleet.example/audit/b"].map(|name| Origin::new(name).unwrap());
+        let (of_a, of_b) = (key(), key());
+        let keys =
+            Keys::read(&format!("{}\n{}\n", verifier_key(&a, &of_a), verifier_key(&b, &of_b))).unwrap();
+        assert_eq!((keys.of(&a), keys.of(&b)), (vec![of_a], vec![of_b]));
+        assert_eq!(keys.of(&Origin::new("fleet.example/audit/c").unwrap()), []);
+        // A name for each, or none can be told from another.
+        assert!(Keys::read(&format!("{}\n{of_b}\n", verifier_key(&a, &of_a))).is_err());
+        assert!(Keys::read(&format!("{of_a}\n{of_b}\n")).is_err());
     }
 
     #[test]

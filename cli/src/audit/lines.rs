@@ -35,6 +35,11 @@ impl<R: BufRead> Lines<R> {
         Self { reader, line: Vec::new(), number: 0 }
     }
 
+    /// Those that follow the line with this number.
+    pub(super) const fn behind(reader: R, number: u64) -> Self {
+        Self { reader, line: Vec::new(), number }
+    }
+
     /// The number of the line that came last, 1 for the first.
     pub(super) const fn number(&self) -> u64 {
         self.number
@@ -84,6 +89,11 @@ pub(super) fn content_of(line: &[u8]) -> Result<&[u8], Flaw> {
         }
         _ => Err(bad),
     }
+}
+
+/// A number in its one form: without leading zeros.
+pub(super) fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|value: &u64| value.to_string() == text)
 }
 
 fn check_of(content: &[u8]) -> String {

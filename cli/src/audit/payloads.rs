@@ -6,10 +6,12 @@ use lictor_client::audit::AuditRecord;
 use lictor_store::record::{Commitment, Missing, reveal};
 use serde::{Deserialize, Serialize};
 
-use super::{consent::name, flaw::Flaw};
+use super::{consent::name, flaw::Flaw, lines::number};
 
-/// The kind of record that says which payloads were erased.
+/// The kind of record that says which payloads two people had erased.
 pub(super) const ERASED: &str = "payloads_erased";
+/// The kind of record that says which payloads had been kept as long as said.
+pub(super) const REMOVED: &str = "payloads_removed";
 
 /// What became of the payloads that the records of a log commit to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -23,7 +25,7 @@ pub(crate) struct PayloadCounts {
 }
 
 /// Payloads on the way.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Payloads {
     held: u64,
     left_out: u64,
@@ -31,6 +33,9 @@ pub(super) struct Payloads {
     missing: Vec<(u64, u64)>,
     /// Ranges that the log says were erased.
     erased: Vec<(u64, u64)>,
+    /// Behind the last records that were left out. What says that a payload was erased comes behind its record, so that
+    /// nothing that is left out before it can.
+    left_out_to: u64,
 }
 
 /// What matters here of the record of an erasure.
@@ -38,6 +43,12 @@ pub(super) struct Payloads {
 struct Erasure {
     by: String,
     consented_by: String,
+    ranges: Vec<String>,
+}
+
+/// What matters here of the record of a removal.
+#[derive(Debug, Deserialize)]
+struct Removal {
     ranges: Vec<String>,
 }
 
@@ -67,6 +78,11 @@ impl Payloads {
         Ok(false)
     }
 
+    /// Records are left out, up to before this one.
+    pub(super) const fn left_out(&mut self, to: u64) {
+        self.left_out_to = to;
+    }
+
     /// Takes the record of an erasure.
     pub(super) fn erased(&mut self, index: u64, content: &[u8]) -> Result<(), Flaw> {
         let erasure: Erasure = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
@@ -74,15 +90,26 @@ impl Payloads {
             let why = format!("{} consented to their own erasure", erasure.consented_by);
             return Err(Flaw::Consent { index, why });
         }
-        for text in &erasure.ranges {
+        self.said(index, &erasure.ranges)
+    }
+
+    /// Takes the record of a removal by age, which is nobody's wish and needs no consent.
+    pub(super) fn removed(&mut self, index: u64, content: &[u8]) -> Result<(), Flaw> {
+        let removal: Removal = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
+        self.said(index, &removal.ranges)
+    }
+
+    /// Takes the ranges that the record `index` names.
+    fn said(&mut self, index: u64, ranges: &[String]) -> Result<(), Flaw> {
+        for text in ranges {
             let range = range(text).filter(|(from, to)| from < to && *to <= index);
             self.erased.push(range.ok_or(Flaw::NotARecord(index))?);
         }
         Ok(())
     }
 
-    /// Of a log that is whole, every payload that is not there was erased.
-    pub(super) fn finish(mut self, is_whole: bool) -> Result<PayloadCounts, Flaw> {
+    /// Every payload that is not there was erased, or what says so may be in what was left out behind its record.
+    pub(super) fn finish(mut self) -> Result<PayloadCounts, Flaw> {
         self.erased.sort_unstable();
         let mut counts = PayloadCounts { held: self.held, erased: 0, left_out: self.left_out };
         let mut said = self.erased.iter().peekable();
@@ -94,7 +121,7 @@ impl Payloads {
             }
             match index < until {
                 true => counts.erased += 1,
-                false if is_whole => return Err(Flaw::PayloadMissing { index }),
+                false if index >= self.left_out_to => return Err(Flaw::PayloadMissing { index }),
                 false => counts.left_out += 1,
             }
         }
@@ -112,7 +139,6 @@ fn push(ranges: &mut Vec<(u64, u64)>, index: u64) {
 
 /// `7` or `7-9`, from the first to before the second.
 fn range(text: &str) -> Option<(u64, u64)> {
-    let number = |text: &str| text.parse().ok().filter(|n: &u64| n.to_string() == text);
     let (from, last) = text.split_once('-').unwrap_or((text, text));
     Some((number(from)?, number(last)?.checked_add(1)?))
 }
@@ -142,23 +168,25 @@ mod tests {
             let payload: &[u8] = if matches!(index, 2 | 5 | 6 | 7) { b"" } else { PAYLOAD };
             assert_eq!(payloads.take(index, &record(), Some(payload)), Ok(!payload.is_empty()));
         }
-        let finish = |ranges: &[&str], is_whole| {
+        let finish = |ranges: &[&str], left_out_to| {
             let mut payloads =
                 Payloads { missing: payloads.missing.clone(), held: payloads.held, ..Payloads::default() };
             for text in ranges {
                 payloads.erased(10, &erasure(text))?;
             }
-            payloads.finish(is_whole)
+            payloads.left_out(left_out_to);
+            payloads.finish()
         };
         let all = PayloadCounts { held: 6, erased: 4, left_out: 0 };
-        assert_eq!(finish(&[r#""2","5-7""#], true), Ok(all));
-        assert_eq!(finish(&[r#""6-7""#, r#""0-5""#], true), Ok(all));
-        assert_eq!(finish(&[r#""2","5-6""#], true), Err(Flaw::PayloadMissing { index: 7 }));
-        assert_eq!(finish(&[], true), Err(Flaw::PayloadMissing { index: 2 }));
-        assert_eq!(finish(&[], false), Ok(PayloadCounts { held: 6, erased: 0, left_out: 4 }));
+        assert_eq!(finish(&[r#""2","5-7""#], 0), Ok(all));
+        assert_eq!(finish(&[r#""6-7""#, r#""0-5""#], 0), Ok(all));
+        assert_eq!(finish(&[r#""2","5-6""#], 0), Err(Flaw::PayloadMissing { index: 7 }));
+        assert_eq!(finish(&[], 0), Err(Flaw::PayloadMissing { index: 2 }));
+        assert_eq!(finish(&[], 8), Ok(PayloadCounts { held: 6, erased: 0, left_out: 4 }));
+        assert_eq!(finish(&[], 7), Err(Flaw::PayloadMissing { index: 7 }), "nothing is left out behind it");
         // Nothing is erased before it is recorded, and a range is written in one form.
         for bad in [r#""2-10""#, r#""10""#, r#""02""#, r#""3-2""#, r#""""#, "7"] {
-            assert_eq!(finish(&[bad], true), Err(Flaw::NotARecord(10)), "{bad}");
+            assert_eq!(finish(&[bad], 0), Err(Flaw::NotARecord(10)), "{bad}");
         }
     }
 
@@ -169,6 +197,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_removed_by_age_needs_nobody_and_says_which_records_it_was() {
+        let removal =
+            |ranges: &str| format!(r#"{{"kind":"payloads_removed","why":"age","limit":"400d"{ranges}}}"#);
+        let finish = |ranges: &str| {
+            let mut payloads = Payloads { missing: vec![(2, 3), (5, 8)], ..Payloads::default() };
+            payloads.removed(10, removal(ranges).as_bytes())?;
+            payloads.finish()
+        };
+        let all = PayloadCounts { held: 0, erased: 4, left_out: 0 };
+        assert_eq!(finish(r#","ranges":["2","5-7"]"#), Ok(all));
+        assert_eq!(finish(r#","ranges":["2"]"#), Err(Flaw::PayloadMissing { index: 5 }));
+        for bad in ["", r#","ranges":"2""#, r#","ranges":["2-10"]"#, r#","ranges":[2]"#] {
+            assert_eq!(finish(bad), Err(Flaw::NotARecord(10)), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_payload_that_does_not_belong_to_its_record_is_named() {
         let mut payloads = Payloads::default();
         assert!(matches!(payloads.take(0, &record(), Some(b"{}")), Err(Flaw::Payload(_))));
@@ -176,6 +221,6 @@ mod tests {
         assert_eq!(payloads.take(0, b"{}", Some(b"")), Ok(true));
         assert_eq!(payloads.take(0, br#"{"payload":{}}"#, None), Err(Flaw::NotARecord(0)));
         assert_eq!(payloads.take(0, &record(), None), Ok(false));
-        assert_eq!(payloads.finish(true), Ok(PayloadCounts { held: 0, erased: 0, left_out: 1 }));
+        assert_eq!(payloads.finish(), Ok(PayloadCounts { held: 0, erased: 0, left_out: 1 }));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use lictor_certs::evidence;
+use lictor_certs::{checkpoint::Origin, evidence, signer::PublicKey};
 use lictor_core::{
     digest::Digest,
     id::InvocationId,
     merkle::{Frontier, TreeHead, leaf_hash},
 };
-use lictor_store::record::{Missing, reveal};
+use lictor_store::record::{Missing, json::is_object, reveal};
 use serde::Deserialize;
 
 use super::{
@@ -17,11 +17,12 @@ use super::{
     flaw::Flaw,
     part::with_subtree,
     payloads::{self, Payloads},
+    rotations::{ROTATED, Rotations},
     witnesses::Enrolled,
 };
 
 /// A log on its way from the first record to the last.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Replay {
     frontier: Frontier,
     anchor: Option<TreeHead>,
@@ -34,7 +35,7 @@ pub(crate) struct Replay {
     refused: u64,
     times: Option<(String, String)>,
     enrolled: Enrolled,
-    rotated_to: Option<String>,
+    rotations: Rotations,
 }
 
 /// What matters here of a record.
@@ -45,12 +46,12 @@ struct Record {
     invocation: Option<String>,
     job: Option<String>,
     ran: Option<String>,
-    new_key: Option<String>,
 }
 
 /// What a record says of a site's refusal, and what proves it.
 #[derive(Debug, Default, Deserialize)]
 struct Refusal {
+    invocation: Option<String>,
     site: Option<String>,
     agent: Option<String>,
     code: Option<String>,
@@ -64,8 +65,8 @@ struct Refusal {
 // === impl Replay ===
 
 impl Replay {
-    /// Nothing yet. The log must begin with the records under `anchor`, if there is one.
-    pub(crate) fn new(anchor: Option<TreeHead>) -> Self {
+    /// Nothing yet of the log `origin`, whose keys `trusted` are. It must begin with the records under `anchor`, if there is one.
+    pub(crate) fn new(origin: &Origin, trusted: Vec<PublicKey>, anchor: Option<TreeHead>) -> Self {
         Self {
             frontier: Frontier::default(),
             anchor,
@@ -77,7 +78,7 @@ impl Replay {
             refused: 0,
             times: None,
             enrolled: Enrolled::default(),
-            rotated_to: None,
+            rotations: Rotations::new(origin, trusted),
         }
     }
 
@@ -89,7 +90,9 @@ impl Replay {
         }
         self.frontier.push(leaf_hash(content));
         self.agrees_with_anchor()?;
-        let record: Record = serde_json::from_slice(content).map_err(|_| Flaw::NotARecord(index))?;
+        let record = Some(content).filter(|content| is_object(content));
+        let record = record.and_then(|content| serde_json::from_slice::<Record>(content).ok());
+        let record = record.ok_or(Flaw::NotARecord(index))?;
         let is_readable = self.payloads.take(index, content, payload)?;
         let is_about_payload = record.kind.starts_with("approval_") || record.kind == "grant_refused";
         let whole = match payload.filter(|_| is_about_payload && is_readable) {
@@ -100,13 +103,14 @@ impl Replay {
         self.intent_precedes(index, &record)?;
         if record.kind == "grant_refused" && is_readable {
             let refusal = serde_json::from_slice(&whole).map_err(|_| Flaw::NotARecord(index))?;
-            prove(&record, &refusal).map_err(|why| Flaw::Evidence { index, why })?;
+            prove(&refusal).map_err(|why| Flaw::Evidence { index, why })?;
             self.refused += 1;
         }
         match record.kind.as_str() {
             payloads::ERASED => self.payloads.erased(index, content)?,
+            payloads::REMOVED => self.payloads.removed(index, content)?,
             "witness_enrolled" if !self.enrolled.take(content) => return Err(Flaw::NotARecord(index)),
-            "log_key_rotated" => self.rotated_to = Some(record.new_key.ok_or(Flaw::NotARecord(index))?),
+            ROTATED => self.rotations.take(index, content, self.is_whole)?,
             _ => {}
         }
         self.times = match self.times.take() {
@@ -125,6 +129,7 @@ impl Replay {
         self.frontier = with_subtree(&self.frontier, count, root)
             .ok_or(Flaw::Line("so many records from there on have no root of their own"))?;
         self.is_whole = false;
+        self.payloads.left_out(self.frontier.size());
         // What lies inside of what is left out cannot be compared.
         self.anchor =
             self.anchor.filter(|anchor| anchor.size <= expected || anchor.size >= self.frontier.size());
@@ -201,8 +206,9 @@ impl Replay {
         if self.frontier.head() != head {
             return Err(Flaw::Changed);
         }
-        let payloads = self.payloads.finish(self.is_whole)?;
-        let Self { anchor, times, started, refused, enrolled, rotated_to, .. } = self;
+        let payloads = self.payloads.finish()?;
+        let Self { anchor, times, started, refused, enrolled, rotations, .. } = self;
+        let (trusted, rotated_to) = rotations.finish();
         let (note, enrolled) = (String::new(), enrolled.keys());
         Ok(Verified {
             head,
@@ -214,20 +220,31 @@ impl Replay {
             part: None,
             note,
             enrolled,
+            trusted,
             rotated_to,
         })
     }
 }
 
 /// Whether the agent's key signed what the record says of its refusal.
-fn prove(record: &Record, refusal: &Refusal) -> Result<(), String> {
-    let Refusal { site, agent, code, grant_digest, floor_digest, statement, signature, agent_key } = refusal;
+fn prove(refusal: &Refusal) -> Result<(), String> {
+    let Refusal {
+        invocation,
+        site,
+        agent,
+        code,
+        grant_digest,
+        floor_digest,
+        statement,
+        signature,
+        agent_key,
+    } = refusal;
     let (Some(statement), Some(signature), Some(key)) = (statement, signature, agent_key) else {
         return Err("a part of it is missing".into());
     };
     let signed = evidence::verify_text(statement, signature, key).map_err(|e| e.to_string())?;
     let said = [
-        ("invocation", record.invocation.as_deref(), Some(signed.invocation.to_string())),
+        ("invocation", invocation.as_deref(), Some(signed.invocation.to_string())),
         ("site", site.as_deref(), Some(signed.site.to_string())),
         ("agent", agent.as_deref(), Some(signed.agent.to_string())),
         ("code", code.as_deref(), Some(signed.code)),
@@ -262,8 +279,12 @@ mod tests {
         frontier.head()
     }
 
+    fn nothing(anchor: Option<TreeHead>) -> Replay {
+        Replay::new(&Origin::new("fleet.example/audit/acme").unwrap(), Vec::new(), anchor)
+    }
+
     fn verify(records: &[String], anchor: Option<TreeHead>, signed: TreeHead) -> Result<Verified, Flaw> {
-        let mut replay = Replay::new(anchor);
+        let mut replay = nothing(anchor);
         for (index, record) in (0..).zip(records) {
             replay.push(index, record.as_bytes(), Some(b""))?;
         }
@@ -296,9 +317,15 @@ mod tests {
         );
         // A whole other history, properly signed, contradicts what was seen before.
         assert_eq!(verify(&edited, Some(signed), head(&edited)), Err(Flaw::Forked { known: 4 }));
-        let mut replay = Replay::new(None);
+        let mut replay = nothing(None);
         assert_eq!(replay.push(1, b"{}", None), Err(Flaw::Order { expected: 0, found: 1 }));
-        assert_eq!(replay.push(0, b"rubbish", None), Err(Flaw::NotARecord(0)));
+        for rubbish in ["rubbish", r#"["1","k",null,null,null]"#, r#"{"at":"1","kind":"k","kind":"k"}"#] {
+            assert_eq!(
+                nothing(None).push(0, rubbish.as_bytes(), None),
+                Err(Flaw::NotARecord(0)),
+                "{rubbish}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Verifying an exported log as a function from bytes to a verdict, for tests and figures; and writing one likewise.
 
+mod changes;
+
 use std::io;
 
 use lictor_certs::{
@@ -13,10 +15,16 @@ use lictor_core::{
 use lictor_store::record::{AuditFacts, Missing, SealedEvent, reveal};
 
 use super::{
+    Verified,
     bundle::{Writer, check},
     flaw::Flaw,
+    head_of,
+    keys::Keys,
     lines::Problem,
+    witnesses,
 };
+
+pub use self::changes::Changes;
 
 /// What verifying found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,24 +35,115 @@ pub struct Verdict {
     pub line: Option<u64>,
     /// The index of the record there, if it is one.
     pub index: Option<u64>,
+    /// What was found true of a log that verifies.
+    pub found: Option<Found>,
+}
+
+/// What was found true of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Records that the checkpoint covers.
+    pub records: u64,
+    /// How many of them are there.
+    pub held: u64,
+    /// Commands that were started.
+    pub started: u64,
+    /// Refusals by sites that are proved.
+    pub refused: u64,
+    /// Payloads that are there, that were erased, and that were left out.
+    pub payloads: (u64, u64, u64),
+    /// How many records were verified before.
+    pub anchored_at: Option<u64>,
+    /// Who has cosigned.
+    pub witnesses: Vec<String>,
+    /// Whether their keys are known from elsewhere than the log itself.
+    pub witnesses_pinned: bool,
+}
+
+/// Whose signatures count, and what was verified before.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    keys: Keys,
+    known: Option<String>,
+}
+
+// === impl Trust ===
+
+impl Trust {
+    /// The keys of a file with this text.
+    ///
+    /// # Errors
+    /// When it has no key of a log, or something that is none.
+    pub fn read(keys: &str) -> Result<Self, String> {
+        let keys = Keys::read(keys).map_err(|(why, _)| why)?;
+        Ok(Self { keys, known: None })
+    }
+
+    /// The same, with a checkpoint that was verified before; it counts if a key of its log signed it.
+    #[must_use]
+    pub fn with_known(self, note: &str) -> Self {
+        Self { known: Some(note.to_owned()), ..self }
+    }
+
+    fn known(&self, origin: &Origin) -> Option<TreeHead> {
+        let note = self.known.as_ref()?;
+        self.keys.of(origin).iter().find_map(|key| head_of(note, origin, key).ok())
+    }
+}
+
+impl From<&PublicKey> for Trust {
+    fn from(key: &PublicKey) -> Self {
+        Self { keys: (*key).into(), known: None }
+    }
 }
 
 /// Verifies the file with these bytes, for the log that its checkpoint names.
 ///
 /// # Errors
 /// When `bytes` cannot be read.
-pub fn verdict(bytes: impl io::BufRead, key: &PublicKey) -> io::Result<Verdict> {
-    let flaw = match check(bytes, None, &(*key).into(), |_| None) {
-        Ok(_) => return Ok(Verdict { code: "ok", line: None, index: None }),
+pub fn verdict(bytes: impl io::BufRead, trust: &Trust) -> io::Result<Verdict> {
+    verdict_of(check(bytes, None, &trust.keys, |origin| trust.known(origin)), trust)
+}
+
+fn verdict_of(checked: Result<(Origin, Verified), Problem>, trust: &Trust) -> io::Result<Verdict> {
+    let flaw = match checked {
+        Ok((origin, verified)) => {
+            let found = Some(Found::of(&verified, &origin, trust));
+            return Ok(Verdict { code: "ok", line: None, index: None, found });
+        }
         Err(Problem::Io(error)) => return Err(error),
         Err(Problem::Flaw(flaw)) => flaw,
     };
-    let (line, index) = match &flaw {
+    Ok(of_flaw(&flaw))
+}
+
+fn of_flaw(flaw: &Flaw) -> Verdict {
+    let (line, index) = match flaw {
         Flaw::At { line, index, .. } => (Some(*line), *index),
         Flaw::PayloadMissing { index } => (None, Some(*index)),
         _ => (None, None),
     };
-    Ok(Verdict { code: flaw.code(), line, index })
+    Verdict { code: flaw.code(), line, index, found: None }
+}
+
+// === impl Found ===
+
+impl Found {
+    fn of(verified: &Verified, origin: &Origin, trust: &Trust) -> Self {
+        let cosigned = witnesses::of(verified, origin, trust.keys.pinned_witnesses()).unwrap_or_default();
+        let records = verified.head.size;
+        let payloads = &verified.payloads;
+        Self {
+            records,
+            held: verified.part.as_ref().map_or(records, |part| part.held),
+            started: verified.started,
+            refused: verified.refused,
+            payloads: (payloads.held, payloads.erased, payloads.left_out),
+            anchored_at: verified.anchor.map(|anchor| anchor.size),
+            witnesses: cosigned.into_iter().map(|one| one.witness.to_string()).collect(),
+            witnesses_pinned: trust.keys.pinned_witnesses().is_some(),
+        }
+    }
 }
 
 /// Which records a file has, and what of them.

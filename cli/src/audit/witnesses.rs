@@ -12,7 +12,7 @@ use super::{Verified, flaw::Flaw};
 use crate::trouble::Trouble;
 
 /// The witnesses that the log itself names: the newest key of each agent.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Enrolled(BTreeMap<(String, String), WitnessKey>);
 
 /// A record that names a witness.
@@ -91,7 +91,7 @@ mod tests {
         let replaced = named("b", &keys[2]);
         let records = [record("a", &witnesses[0]), record("b", &replaced), record("b", &witnesses[1])];
         let mut frontier = Frontier::default();
-        let mut replay = Replay::new(None);
+        let mut replay = Replay::new(&origin, vec![log.public_key()], None);
         for (index, content) in (0..).zip(&records) {
             frontier.push(leaf_hash(content.as_bytes()));
             replay.push(index, content.as_bytes(), None).unwrap();
@@ -107,7 +107,7 @@ mod tests {
         let under = |lines: &[String]| {
             let note =
                 with_cosignatures(&sign_checkpoint(&origin, &head, &log), lines.iter().map(String::as_str));
-            verified.clone().under(&note, &log.public_key()).unwrap()
+            verified.clone().under(&note, &origin).unwrap()
         };
         let count = |lines: &[String], pinned| of(&under(lines), &origin, pinned).unwrap().len();
         assert_eq!(count(&[], None), 0);

@@ -1,4 +1,5 @@
-//! `lictor audit`: reading, searching, exporting and verifying what was done; erasing payloads, and holding them.
+//! `lictor audit`: reading, searching, exporting and verifying what was done; erasing payloads, and holding them; how long jobs
+//! are kept.
 
 mod bounds;
 mod erase;
@@ -7,6 +8,7 @@ mod fork;
 mod forward;
 mod hold;
 mod report;
+mod retention;
 mod search;
 mod show;
 pub(crate) mod stats;
@@ -78,6 +80,7 @@ enum Verb {
     /// Keep text in the log from being erased, whoever asks for it
     #[command(subcommand)]
     Hold(hold::Verb),
+    Retention(retention::Arguments),
 }
 
 /// Which keys vouch for an exported log.
@@ -125,5 +128,6 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
         Verb::Erase(arguments) => erase::run(arguments, context).await,
         Verb::Erasures => erase::list(context).await,
         Verb::Hold(verb) => hold::run(verb, context).await,
+        Verb::Retention(arguments) => retention::run(arguments, context).await,
     }
 }

@@ -2,7 +2,9 @@
 
 mod clients;
 mod doctor;
+mod era;
 mod install;
+mod listener;
 mod splice;
 
 use std::path::{Path, PathBuf};

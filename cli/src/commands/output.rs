@@ -284,7 +284,7 @@ async fn diff(
 }
 
 /// The newest attempt on this host.
-fn find<'a>(
+pub(super) fn find<'a>(
     views: &'a [InvocationView],
     job: JobId,
     host: &HostAlias,

@@ -9,7 +9,11 @@ use crate::{
     Done,
     context::Context,
     render::{approvals, json::JobDocument},
-    run::{follow::follow, grouping::Grouping, request::RequestArguments},
+    run::{
+        follow::{begin, follow},
+        grouping::Grouping,
+        request::RequestArguments,
+    },
 };
 
 /// Run a command on hosts and show what it prints
@@ -88,7 +92,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
         context.show(&document, |_| format!("{}\n", submitted.job.id))?;
         return Ok(Exit::Ok.into());
     }
-    let stream = client.run(&spec).await?;
+    let stream = begin(context, client, &spec).await?;
     let followed = follow(context, client, stream, grouping).await?;
     match followed.own_status {
         Some(status) if exit_status => Ok(status.into()),

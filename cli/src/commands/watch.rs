@@ -11,7 +11,8 @@ use crate::{
 
 /// Follow a job until it has ended
 ///
-/// Shows what it printed so far, then what it prints. An interrupt (Ctrl-C) cancels the job.
+/// Shows what it printed so far, then what it prints, as far as this can keep up; what is left out is
+/// said with its size. An interrupt (Ctrl-C) cancels the job.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The job
@@ -25,6 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let connected = context.connect()?;
     let client = connected.client();
-    let stream = client.watch(arguments.job).await?;
+    let job = arguments.job;
+    let stream = if context.is_json() { client.watch(job).await? } else { client.watch_live(job).await? };
     Ok(follow(context, client, stream, arguments.grouping).await?.exit.into())
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use lictor_client::kept::{Gap, KeptBytes};
+use lictor_core::output::StreamName;
 
 use crate::{
     context::Context,
@@ -15,6 +16,15 @@ use crate::{
 pub(crate) enum Place {
     Stdout,
     Stderr,
+}
+
+impl From<StreamName> for Place {
+    fn from(stream: StreamName) -> Self {
+        match stream {
+            StreamName::Stdout => Self::Stdout,
+            StreamName::Stderr => Self::Stderr,
+        }
+    }
 }
 
 impl Place {
@@ -51,7 +61,8 @@ pub(crate) fn print(context: &Context, kept: &KeptBytes, place: Place) -> Result
     Ok(())
 }
 
-fn tell_gap(context: &Context, gap: Gap) {
+/// Tells beside the output that bytes were not kept.
+pub(crate) fn tell_gap(context: &Context, gap: Gap) {
     context.note(&context.err.paint(Tone::Warn, &gap.to_string()));
 }
 
@@ -61,7 +72,8 @@ pub(crate) fn escaped(bytes: &[u8]) -> String {
     escaper.push(bytes) + &escaper.finish()
 }
 
-fn write(context: &Context, bytes: &[u8], place: Place) -> Result<(), Trouble> {
+/// Bytes as they are, or without what could control a terminal where they reach one.
+pub(crate) fn write(context: &Context, bytes: &[u8], place: Place) -> Result<(), Trouble> {
     match place {
         Place::Stdout if context.out.is_terminal() => context.print(&escaped(bytes))?,
         Place::Stdout => {

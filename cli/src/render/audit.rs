@@ -69,11 +69,24 @@ fn plain(value: &Value) -> String {
 
 fn tone(kind: &str, outcome: &str) -> Tone {
     match kind {
-        "request_denied" | "call_refused" | "result_conflict" | "witness_refused" => Tone::Bad,
+        "request_denied" | "call_refused" | "enrolment_refused" | "result_conflict"
+        | "records_unreadable" | "witness_refused" => Tone::Bad,
         "invocation_ended" => Tone::of_state(outcome),
-        "policy_changed" | "join_token_issued" | "agent_enrolled" | "cancel_requested" | "freeze_set"
-        | "freeze_lifted" | "witness_enrolled" | "witness_resolved" | "log_key_rotated"
-        | "erasure_requested" | "payloads_erased" | "hold_set" | "hold_lifted" => Tone::Warn,
+        "policy_changed"
+        | "join_token_issued"
+        | "agent_enrolled"
+        | "cancel_requested"
+        | "freeze_set"
+        | "freeze_lifted"
+        | "witness_enrolled"
+        | "witness_resolved"
+        | "log_key_rotated"
+        | "erasure_requested"
+        | "payloads_erased"
+        | "hold_set"
+        | "hold_lifted"
+        | "retention_shortening_requested"
+        | "retention_shortened" => Tone::Warn,
         _ => Tone::Plain,
     }
 }

@@ -20,6 +20,7 @@ mod fleet;
 mod freezes;
 mod output;
 mod plan;
+mod retention;
 mod rollout;
 
 use self::rollout::{ProgressDocument, RolloutDocument};
@@ -30,6 +31,7 @@ pub(crate) use self::{
     freezes::{FreezeDocument, FreezeDoneDocument},
     output::{GroupDocument, StreamDocument, stream_name},
     plan::{ApprovalDocument, PlanDocument},
+    retention::{RetentionDocument, ShortenedDocument},
 };
 
 /// A failure.

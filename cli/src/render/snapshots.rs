@@ -51,6 +51,8 @@ fn job() -> JobView {
         state: counts.state(),
         counts,
         cancel_requested: true,
+        timeout: None,
+        output_bytes: None,
         rollout: lictor_core::rollout::Rollout::default(),
         progress: None,
         detached: false,

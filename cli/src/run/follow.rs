@@ -6,14 +6,14 @@ use lictor_client::{
     run::{JobUpdate, RunStream},
     views::InvocationView,
 };
-use lictor_core::error::ErrorCode;
+use lictor_core::{error::ErrorCode, job::JobSpec};
 use lictor_runtime::exit::Exit;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ending, grouping::Grouping, live::Live};
 use crate::{
     context::Context,
-    output::groups,
+    output::{groups, show},
     render::json::{GroupDocument, InvocationDocument, OutputDocument, RunDocument},
     trouble::Trouble,
 };
@@ -28,6 +28,13 @@ pub(crate) struct Followed {
     pub(crate) exit: Exit,
     /// The status of the command itself, if it was one host and the command ended by itself.
     pub(crate) own_status: Option<u8>,
+}
+
+/// Submits the job, to be followed in the form that was asked for: people see what is printed while it is printed, a
+/// document has what is kept.
+pub(crate) async fn begin(context: &Context, client: &Client, spec: &JobSpec) -> Result<RunStream, Trouble> {
+    let begun = if context.is_json() { client.run(spec).await } else { client.run_live(spec).await };
+    Ok(begun?)
 }
 
 /// Follows `stream` and shows what happens, in the form that was asked for.
@@ -63,6 +70,10 @@ async fn as_text(
     if grouped {
         live.clear();
         groups::print(context, client, &live.invocations()).await?;
+    }
+    for owed in live.owed() {
+        let kept = client.kept_output(owed.invocation, owed.stream, owed.from, u64::MAX).await?;
+        show::print(context, &kept, owed.stream.into())?;
     }
     live.finish(grouped);
     Ok(ended(&live.invocations()))

@@ -1,4 +1,7 @@
 //! A job as it happens, for people: raw output of one host, or the lines of many behind their names.
+//!
+//! Where bytes are not shown live, that is said at their place, and it goes on behind them. Raw output that goes into a file
+//! or another program has no such place: it stops there, and goes on with what was kept when the command has ended.
 
 use std::{
     collections::BTreeMap,
@@ -50,8 +53,17 @@ struct Shown {
     view: Option<InvocationView>,
     stdout: Stream,
     stderr: Stream,
-    unnamed: Vec<OutputPiece>,
+    unnamed: Vec<(OutputPiece, Gap)>,
     unnamed_bytes: usize,
+}
+
+/// What it means that bytes are missing before a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    /// They are gone.
+    NotKept,
+    /// They were too many, or came too quickly, to be shown while the command runs.
+    NotShown,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +71,19 @@ struct Stream {
     place: Assembled,
     lines: Lines,
     escaper: Escaper,
+    /// What was printed last did not end its line.
+    in_line: bool,
+    /// Where it goes on when the command has ended.
+    stopped_at: Option<u64>,
+}
+
+/// Kept output that was not printed yet.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    pub(crate) invocation: InvocationId,
+    pub(crate) stream: StreamName,
+    /// Position of its first byte.
+    pub(crate) from: u64,
 }
 
 // === impl Live ===
@@ -99,7 +124,8 @@ impl Live {
             }
             JobUpdate::Job(job) => self.changed(*job),
             JobUpdate::Finished(job) => self.job = Some(*job),
-            JobUpdate::Output(piece) => self.output(piece)?,
+            JobUpdate::Output(piece) => self.output(piece, Gap::NotKept)?,
+            JobUpdate::Live(piece) => self.output(piece, Gap::NotShown)?,
             JobUpdate::Invocation(view) => self.invocation(*view)?,
         }
         if self.prefixed {
@@ -163,13 +189,24 @@ impl Live {
         let ends = view.outcome.is_some() && !had_ended;
         shown.view = Some(view);
         shown.unnamed_bytes = 0;
-        for piece in std::mem::take(&mut shown.unnamed) {
-            self.output(piece)?;
+        for (piece, gap) in std::mem::take(&mut shown.unnamed) {
+            self.output(piece, gap)?;
         }
         if ends && self.shows_output { self.end_streams(id) } else { Ok(()) }
     }
 
-    fn output(&mut self, piece: OutputPiece) -> Result<(), Trouble> {
+    /// What is owed of raw output that stopped, when its command has ended.
+    pub(crate) fn owed(&self) -> Vec<Owed> {
+        let mut owed = Vec::new();
+        for (id, shown) in &self.hosts {
+            for (stream, of) in [(StreamName::Stdout, &shown.stdout), (StreamName::Stderr, &shown.stderr)] {
+                owed.extend(of.stopped_at.map(|from| Owed { invocation: *id, stream, from }));
+            }
+        }
+        owed
+    }
+
+    fn output(&mut self, piece: OutputPiece, meaning: Gap) -> Result<(), Trouble> {
         if !self.shows_output {
             return Ok(());
         }
@@ -179,16 +216,25 @@ impl Live {
             && shown.unnamed_bytes + piece.data.len() <= MAX_UNNAMED_BYTES
         {
             shown.unnamed_bytes += piece.data.len();
-            shown.unnamed.push(piece);
+            shown.unnamed.push((piece, meaning));
             return Ok(());
         }
         let name = piece.stream;
         let stream = shown.stream(name);
-        let gap = piece.offset.saturating_sub(stream.place.end());
+        if stream.stopped_at.is_some() {
+            return Ok(());
+        }
+        let end = stream.place.end();
+        let gap = piece.offset.saturating_sub(end);
+        if gap > 0 && meaning == Gap::NotShown && !self.prefixed && !self.style(name).is_terminal() {
+            self.hosts.entry(piece.invocation).or_default().stream(name).stopped_at = Some(end);
+            return self.say(piece.invocation, &format!("{} stops here: more came than can be shown live; what was kept of the rest follows when the command has ended", what(name)));
+        }
+        let stream = self.hosts.entry(piece.invocation).or_default().stream(name);
         let new = stream.place.push(piece.offset, &piece.data, KEEP_NOTHING).to_vec();
         if gap > 0 {
-            self.end_lines(piece.invocation, name)?;
-            self.gap(piece.invocation, name, gap)?;
+            self.end_lines(piece.invocation, name, true)?;
+            self.gap(piece.invocation, name, gap, meaning)?;
         }
         if !self.prefixed {
             return self.raw(piece.invocation, name, &new);
@@ -200,31 +246,48 @@ impl Live {
     /// Ends what is open of both streams, and says what was not kept of them.
     fn end_streams(&mut self, id: InvocationId) -> Result<(), Trouble> {
         for name in [StreamName::Stdout, StreamName::Stderr] {
-            self.end_lines(id, name)?;
+            self.end_lines(id, name, false)?;
             let Some(shown) = self.hosts.get_mut(&id) else { continue };
+            if shown.stream(name).stopped_at.is_some() {
+                continue;
+            }
             let total = shown.view.as_ref().map_or(0, |view| view.stream(name).bytes_total);
             let missing = total.saturating_sub(shown.stream(name).place.end());
             if missing > 0 {
-                self.gap(id, name, missing)?;
+                self.gap(id, name, missing, Gap::NotKept)?;
             }
         }
         Ok(())
     }
 
-    fn end_lines(&mut self, id: InvocationId, name: StreamName) -> Result<(), Trouble> {
+    /// Ends the line that is open, so that nothing behind a `gap` is joined to it.
+    fn end_lines(&mut self, id: InvocationId, name: StreamName, gap: bool) -> Result<(), Trouble> {
         let stream = self.hosts.entry(id).or_default().stream(name);
-        let (line, rest) = (stream.lines.finish(), stream.escaper.finish());
+        let (line, mut rest) = (stream.lines.finish(), stream.escaper.finish());
+        if gap && std::mem::take(&mut stream.in_line) {
+            // On a terminal what is said of a gap has a line of its own.
+            rest.push('\n');
+        }
         if let Some(line) = line {
             return self.line(id, name, &line);
         }
         self.write(name, rest.as_bytes())
     }
 
-    /// Says that bytes are missing: on standard error, because they are no output.
-    fn gap(&mut self, id: InvocationId, name: StreamName, bytes: u64) -> Result<(), Trouble> {
-        let what = if name == StreamName::Stdout { "output" } else { "error output" };
-        let text = format!("[{} of {what} not kept]", time::size(bytes));
-        let text = self.err.paint(Tone::Warn, &text);
+    fn gap(&mut self, id: InvocationId, name: StreamName, bytes: u64, meaning: Gap) -> Result<(), Trouble> {
+        let (size, what) = (time::size(bytes), what(name));
+        match (meaning, &self.job) {
+            (Gap::NotShown, Some(job)) => {
+                let see = format!("lictor output {} has what is kept of it", job.id);
+                self.say(id, &format!("{size} of {what} not shown live; {see}"))
+            }
+            _ => self.say(id, &format!("{size} of {what} not kept")),
+        }
+    }
+
+    /// Says something of a host's output: on standard error, because it is none.
+    fn say(&mut self, id: InvocationId, text: &str) -> Result<(), Trouble> {
+        let text = self.err.paint(Tone::Warn, &format!("[{text}]"));
         let prefix = if self.prefixed { self.prefix(id, self.err) } else { String::new() };
         self.write(StreamName::Stderr, format!("{prefix}{text}\n").as_bytes())
     }
@@ -234,7 +297,9 @@ impl Live {
         if !self.style(name).is_terminal() {
             return self.write(name, bytes);
         }
-        let text = self.hosts.entry(id).or_default().stream(name).escaper.push(bytes);
+        let stream = self.hosts.entry(id).or_default().stream(name);
+        stream.in_line = bytes.last().map_or(stream.in_line, |last| *last != b'\n');
+        let text = stream.escaper.push(bytes);
         self.write(name, text.as_bytes())
     }
 
@@ -283,6 +348,14 @@ impl Live {
             StreamName::Stderr => io::stderr().lock().write_all(bytes)?,
         }
         Ok(())
+    }
+}
+
+/// The stream, as people call it.
+const fn what(name: StreamName) -> &'static str {
+    match name {
+        StreamName::Stdout => "output",
+        StreamName::Stderr => "error output",
     }
 }
 

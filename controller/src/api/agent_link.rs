@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lictor_certs::ca::Authority;
-use lictor_core::{audit::AuditEvent, error::Failure, principal::Identity};
+use lictor_core::{
+    audit::AuditEvent, error::Failure, id::InvocationId, output::StreamName, principal::Identity,
+};
 use lictor_proto::{
     convert::{Invalid, known, parse},
     limits::MAX_CHUNK_BYTES,
@@ -41,23 +44,27 @@ impl Link {
     }
 
     async fn take_chunk(&self, agent: &AuthenticatedAgent, chunk: pb::OutputChunk) -> Result<(), Failure> {
-        let pb::OutputChunk { invocation_id, stream, offset, data } = chunk;
-        if data.len() > MAX_CHUNK_BYTES {
-            return Err(
-                Invalid::new("data", format_args!("a chunk has at most {MAX_CHUNK_BYTES} bytes")).into()
-            );
-        }
-        let id = parse("invocation_id", &invocation_id)?;
-        let stream: pb::StreamName = known("stream", stream)?;
+        let (id, stream, offset, data) = read(chunk)?;
         // Output without a session cannot be placed; it is sent again after the next hello.
         let Some(session) = self.lifecycle.sessions.of(agent.site(), agent.name()) else { return Ok(()) };
-        let done = self
-            .lifecycle
-            .take_output(&session, id, stream.try_into()?, offset, &data)
-            .await
-            .map_err(of_store)?;
+        let done = self.lifecycle.take_output(&session, id, stream, offset, &data).await.map_err(of_store)?;
         if let Some(id) = done {
             session.committed(vec![id.to_string()]);
+        }
+        Ok(())
+    }
+
+    /// Never waits: nothing that is shown live may hold up what else the connection carries.
+    fn show_chunk(&self, agent: &AuthenticatedAgent, chunk: pb::OutputChunk) -> Result<(), Failure> {
+        let (id, stream, offset, data) = read(chunk)?;
+        if let Some(slot) = self.lifecycle.jobs.invocation(id) {
+            let (site, name) = (agent.site(), agent.name());
+            let runs = slot.job.with(slot.index, |invocation, _| {
+                invocation.kept.site == *site && invocation.kept.state.agent() == Some(name)
+            });
+            if runs == Some(true) {
+                self.lifecycle.jobs.show(&slot, stream, offset, &data);
+            }
         }
         Ok(())
     }
@@ -80,6 +87,20 @@ impl Link {
         let _recorded = self.lifecycle.store.commit(change).await.map_err(of_store)?;
         Ok(issued.chain_pem)
     }
+}
+
+/// Whose output it is, of which stream, its place and its bytes.
+fn read(chunk: pb::OutputChunk) -> Result<(InvocationId, StreamName, u64, Bytes), Invalid> {
+    let pb::OutputChunk { invocation_id, stream, offset, data } = chunk;
+    if data.len() > MAX_CHUNK_BYTES {
+        return Err(Invalid::new("data", format_args!("a chunk has at most {MAX_CHUNK_BYTES} bytes")));
+    }
+    // Positions are counted on from it.
+    if offset.checked_add(data.len() as u64).is_none() {
+        return Err(Invalid::new("offset", "no stream is that long"));
+    }
+    let stream: pb::StreamName = known("stream", stream)?;
+    Ok((parse("invocation_id", &invocation_id)?, stream.try_into()?, offset, data))
 }
 
 #[tonic::async_trait]
@@ -110,6 +131,18 @@ impl AgentLink for Link {
             self.take_chunk(&agent, chunk).await.map_err(status)?;
         }
         Ok(Response::new(pb::SendOutputResponse {}))
+    }
+
+    async fn send_live(
+        &self,
+        request: Request<Streaming<pb::OutputChunk>>,
+    ) -> Result<Response<pb::SendLiveResponse>, Status> {
+        let agent = AuthenticatedAgent::from_call(&request).map_err(status)?;
+        let mut chunks = request.into_inner();
+        while let Some(chunk) = chunks.message().await? {
+            self.show_chunk(&agent, chunk).map_err(status)?;
+        }
+        Ok(Response::new(pb::SendLiveResponse {}))
     }
 
     async fn fetch_content(

@@ -14,7 +14,8 @@ use lictor_store::AuditEntry;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 
-pub(in crate::api) use self::reads::Reads;
+pub(in crate::api) use self::reads::Page;
+pub use self::reads::Reads;
 use super::{pages::Room, status};
 use crate::{
     authn::Authenticated, checkpoint::Checkpoints, failure::of_store, lifecycle::Lifecycle, session::witness,
@@ -34,13 +35,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub struct AuditApi {
     lifecycle: Arc<Lifecycle>,
     checkpoints: Arc<Checkpoints>,
-    reads: Reads,
+    reads: Arc<Reads>,
 }
 
 impl AuditApi {
-    /// The service of this lifecycle.
-    pub fn new(lifecycle: Arc<Lifecycle>, checkpoints: Arc<Checkpoints>) -> Self {
-        let reads = Reads::new(Arc::clone(&lifecycle));
+    /// The service of this lifecycle; who reads is recorded by `reads`.
+    pub const fn new(lifecycle: Arc<Lifecycle>, checkpoints: Arc<Checkpoints>, reads: Arc<Reads>) -> Self {
         Self { lifecycle, checkpoints, reads }
     }
 }
@@ -63,10 +63,6 @@ impl AuditService for AuditApi {
         let store = &self.lifecycle.store;
         let size = || async { store.audit_head().await.map(|h| h.size).map_err(|e| status(of_store(e))) };
         let from = if tail { size().await?.saturating_sub(u64::from(limit)) } else { from };
-        if self.reads.begins(caller.principal(), None) {
-            self.reads.record(caller.principal(), from, u64::from(limit), None).await.map_err(status)?;
-            self.reads.began(caller.principal(), None);
-        }
         let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.into()).min(MAX_WAIT);
         let entries = loop {
             let entries = store.audit(from, limit as usize).await.map_err(|e| status(of_store(e)))?;
@@ -76,7 +72,11 @@ impl AuditService for AuditApi {
             tokio::time::sleep(LOOK_EVERY).await;
         };
         let mut room = Room::beside(0);
-        let records = entries.into_iter().map(to_wire).take_while(|record| room.takes(record)).collect();
+        let records: Vec<_> =
+            entries.into_iter().map(to_wire).take_while(|record| room.takes(record)).collect();
+        let told = records.len() as u64;
+        let page = Page { from, to: from.saturating_add(told), told };
+        self.reads.take(caller.principal(), page, None).await.map_err(status)?;
         Ok(Response::new(pb::ReadAuditResponse { records, size: size().await? }))
     }
 
@@ -88,8 +88,7 @@ impl AuditService for AuditApi {
         let pb::ExportAuditRequest { from, to } = request.into_inner();
         let size = self.lifecycle.store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
         let to = if to == 0 { size } else { to.min(size) };
-        let count = to.saturating_sub(from);
-        self.reads.record(caller.principal(), from, count, None).await.map_err(status)?;
+        self.reads.take_all(caller.principal(), from, to).await.map_err(status)?;
         let store = Arc::clone(&self.lifecycle.store);
         let (sender, receiver) = tokio::sync::mpsc::channel(EXPORT_PAGE);
         tokio::spawn(async move {
@@ -126,12 +125,6 @@ impl AuditService for AuditApi {
         let store = &self.lifecycle.store;
         let size = store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
         let before = before.unwrap_or(size).min(size);
-        // Whoever goes on with a search goes on with what was recorded, if it was.
-        let what = query.to_string();
-        if before == size || self.reads.begins(caller.principal(), Some(&what)) {
-            self.reads.record(caller.principal(), 0, before, Some(what.clone())).await.map_err(status)?;
-            self.reads.began(caller.principal(), Some(what));
-        }
         let found = search::newest_first(store.as_ref(), &query, before, limit as usize, search::MOST).await;
         let search::Found { entries, next, looked_at } = found.map_err(|e| status(of_store(e)))?;
         let mut room = Room::beside(0);
@@ -145,6 +138,8 @@ impl AuditService for AuditApi {
             }
             records.push(record);
         }
+        let page = Page { from: next, to: before, told: records.len() as u64 };
+        self.reads.take(caller.principal(), page, Some(&query.to_string())).await.map_err(status)?;
         Ok(Response::new(pb::SearchAuditResponse { records, next, looked_at, size }))
     }
 

@@ -1,6 +1,10 @@
 //! EnrollService: a join token is spent for an agent's first certificate.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use lictor_certs::{
     ca::{Authority, Issued},
@@ -8,7 +12,7 @@ use lictor_certs::{
     token::secret_digest,
 };
 use lictor_core::{
-    audit::AuditEvent,
+    audit::{AuditEvent, JoinRefusal},
     error::{ErrorCode, Failure},
     id::TokenId,
     principal::Identity,
@@ -21,7 +25,10 @@ use lictor_proto::{
 use lictor_store::{Change, KeptAgent, KeptToken, StoreError, Write};
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{
+    guard::{Refusal, Refusals},
+    status,
+};
 use crate::{failure::of_store, lifecycle::Lifecycle};
 
 /// Life of an agent's certificate; renewed at half of it.
@@ -34,6 +41,7 @@ pub struct Enroll {
     authority: Arc<Authority>,
     grant_key: PublicKey,
     controller_address: String,
+    refusals: Arc<Refusals>,
 }
 
 /// Whatever is wrong with a token, the answer is the same: it tells a thief nothing.
@@ -71,30 +79,53 @@ pub fn issue(
 }
 
 impl Enroll {
-    /// The service of this lifecycle; agents are told `controller_address` and `grant_key`.
+    /// The service of this lifecycle; agents are told `controller_address` and `grant_key`, and who cannot join is counted in
+    /// `refusals`.
     pub const fn new(
         lifecycle: Arc<Lifecycle>,
         authority: Arc<Authority>,
         grant_key: PublicKey,
         controller_address: String,
+        refusals: Arc<Refusals>,
     ) -> Self {
-        Self { lifecycle, authority, grant_key, controller_address }
+        Self { lifecycle, authority, grant_key, controller_address, refusals }
     }
 
-    async fn redeem(&self, request: pb::EnrollRequest) -> Result<pb::EnrollResponse, Failure> {
+    fn refuse(&self, token: Option<&KeptToken>, code: JoinRefusal, address: Option<IpAddr>) {
+        let token = token.map(|token| (token.id, token.site.clone(), token.agent.clone()));
+        tracing::warn!(?token, code = code.as_str(), ?address, "an agent could not join");
+        self.refusals.count(Refusal::Enrolment { token, code, address });
+    }
+
+    async fn redeem(
+        &self,
+        request: pb::EnrollRequest,
+        from: Option<IpAddr>,
+    ) -> Result<pb::EnrollResponse, Failure> {
+        let refuse = |token: Option<&KeptToken>, code| {
+            self.refuse(token, code, from);
+            refused()
+        };
+        let unknown = || refuse(None, JoinRefusal::UnknownToken);
         let pb::EnrollRequest { token_id, token_secret, csr_pem } = request;
-        let id: TokenId = token_id.parse().map_err(|_| refused())?;
+        let id: TokenId = token_id.parse().map_err(|_| unknown())?;
         let store = &self.lifecycle.store;
         let now = self.lifecycle.clock.now();
-        let token = store.token(id).await.map_err(of_store)?.ok_or_else(refused)?;
+        let token = store.token(id).await.map_err(of_store)?.ok_or_else(unknown)?;
         // Digests are compared, so how long the comparison takes says nothing of the secret.
         let right = token.secret_digest == secret_digest(&Secret::new(token_secret));
-        if !right || token.spent_at.is_some() || now > token.expires_at {
-            return Err(refused());
+        let wrong = [
+            (!right, JoinRefusal::WrongSecret),
+            (token.spent_at.is_some(), JoinRefusal::Spent),
+            (now > token.expires_at, JoinRefusal::Expired),
+        ];
+        if let Some((_, code)) = wrong.into_iter().find(|(is_so, _)| *is_so) {
+            return Err(refuse(Some(&token), code));
         }
         let KeptToken { tenant, site, agent, .. } = token.clone();
         let identity = Identity::Agent { tenant: tenant.clone(), site: site.clone(), name: agent.clone() };
-        let issued = issue(&self.lifecycle, &self.authority, &csr_pem, &identity)?;
+        let issued = issue(&self.lifecycle, &self.authority, &csr_pem, &identity)
+            .inspect_err(|_| self.refuse(Some(&token), JoinRefusal::BadRequest, from))?;
         let before = store.agent(&site, &agent).await.map_err(of_store)?;
         let kept = KeptAgent {
             tenant,
@@ -109,11 +140,11 @@ impl Enroll {
         };
         let event = AuditEvent::AgentEnrolled { token: id, site, agent, serial: issued.serial.clone() };
         let change = Change::new(now, event)
-            .write(Write::SpendToken(KeptToken { spent_at: Some(now), ..token }))
+            .write(Write::SpendToken(KeptToken { spent_at: Some(now), ..token.clone() }))
             .write(Write::PutAgent(kept));
         match store.commit(change).await {
             Ok(_) => {}
-            Err(StoreError::Conflict { .. }) => return Err(refused()),
+            Err(StoreError::Conflict { .. }) => return Err(refuse(Some(&token), JoinRefusal::Spent)),
             Err(error) => return Err(of_store(error)),
         }
         Ok(pb::EnrollResponse {
@@ -132,6 +163,7 @@ impl EnrollService for Enroll {
         &self,
         request: Request<pb::EnrollRequest>,
     ) -> Result<Response<pb::EnrollResponse>, Status> {
-        self.redeem(request.into_inner()).await.map(Response::new).map_err(status)
+        let from = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+        self.redeem(request.into_inner(), from).await.map(Response::new).map_err(status)
     }
 }

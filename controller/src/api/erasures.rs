@@ -18,18 +18,20 @@ use super::status;
 use crate::{
     authn::Authenticated,
     erasures::{Erasures, Lift},
+    retention::{LimitsInForce, Shorten},
 };
 
 /// The service.
 #[derive(Debug)]
 pub struct ErasureApi {
     erasures: Arc<Erasures>,
+    limits: Arc<LimitsInForce>,
 }
 
 impl ErasureApi {
     /// The service of these.
-    pub const fn new(erasures: Arc<Erasures>) -> Self {
-        Self { erasures }
+    pub const fn new(erasures: Arc<Erasures>, limits: Arc<LimitsInForce>) -> Self {
+        Self { erasures, limits }
     }
 
     /// Runs `act` to its end, even if the caller goes away.
@@ -38,9 +40,15 @@ impl ErasureApi {
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let acting = tokio::spawn(act(Arc::clone(&self.erasures)));
-        acting.await.unwrap_or_else(|_| Err(interrupted())).map_err(status)
+        finish(act(Arc::clone(&self.erasures))).await
     }
+}
+
+/// Runs `acting` to its end, even if the caller goes away.
+async fn finish<T: Send + 'static>(
+    acting: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Status> {
+    tokio::spawn(acting).await.unwrap_or_else(|_| Err(interrupted())).map_err(status)
 }
 
 fn interrupted() -> Failure {
@@ -48,13 +56,18 @@ fn interrupted() -> Failure {
     Failure::new(
         ErrorCode::Internal,
         message,
-        "see the controller's log, and look again (lictor audit erasures)",
+        "see the controller's log, and look again (lictor audit erasures, lictor audit retention)",
     )
 }
 
 fn asked(scope: Option<pb::PayloadScope>, reason: &str) -> Result<(PayloadScope, Note), Status> {
     let scope = required("scope", scope).and_then(TryInto::try_into).map_err(status::<Invalid>)?;
     Ok((scope, parse("reason", reason).map_err(status)?))
+}
+
+/// A reason; without text, none.
+fn optional_note(text: &str) -> Result<Option<Note>, Status> {
+    if text.is_empty() { Ok(None) } else { parse("reason", text).map(Some).map_err(status) }
 }
 
 #[tonic::async_trait]
@@ -118,8 +131,7 @@ impl ErasureService for ErasureApi {
         let who = Authenticated::from_call(&request).map_err(status)?.principal().clone();
         let pb::LiftHoldRequest { id, reason } = request.into_inner();
         let id: HoldId = parse("id", &id).map_err(status)?;
-        let reason = Some(reason).filter(|reason| !reason.is_empty());
-        let reason = reason.map(|reason| parse::<Note>("reason", &reason)).transpose().map_err(status)?;
+        let reason = optional_note(&reason)?;
         let lift = self.to_its_end(async move |erasures| erasures.lift(id, reason, &who).await).await?;
         let (hold, lifted) = match &lift {
             Lift::Waits(hold) => (hold, false),
@@ -134,5 +146,29 @@ impl ErasureService for ErasureApi {
     ) -> Result<Response<pb::ListHoldsResponse>, Status> {
         let holds = self.erasures.holds().await.map_err(status)?;
         Ok(Response::new(pb::ListHoldsResponse { holds: holds.iter().map(Into::into).collect() }))
+    }
+
+    async fn get_retention(
+        &self,
+        _: Request<pb::GetRetentionRequest>,
+    ) -> Result<Response<pb::GetRetentionResponse>, Status> {
+        let standing = self.limits.standing().await.map_err(status)?;
+        Ok(Response::new(pb::GetRetentionResponse { retention: Some((&standing).into()) }))
+    }
+
+    async fn shorten_retention(
+        &self,
+        request: Request<pb::ShortenRetentionRequest>,
+    ) -> Result<Response<pb::ShortenRetentionResponse>, Status> {
+        let who = Authenticated::from_call(&request).map_err(status)?.principal().clone();
+        let pb::ShortenRetentionRequest { reason, limits: seen } = request.into_inner();
+        let reason = optional_note(&reason)?;
+        let limits = Arc::clone(&self.limits);
+        let shorten = finish(async move { limits.shorten(reason, &seen, &who).await });
+        let (standing, shortened) = match shorten.await? {
+            Shorten::Waits(standing) => (standing, false),
+            Shorten::Done(standing) => (standing, true),
+        };
+        Ok(Response::new(pb::ShortenRetentionResponse { retention: Some((&standing).into()), shortened }))
     }
 }

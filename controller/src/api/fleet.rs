@@ -23,7 +23,7 @@ use lictor_store::{Change, KeptToken, Write};
 use tonic::{Request, Response, Status};
 
 use super::{pages::Room, status};
-use crate::{authn::Authenticated, failure::of_store, lifecycle::Lifecycle, session::Liveness};
+use crate::{authn::Authenticated, authz, failure::of_store, lifecycle::Lifecycle, session::Liveness};
 
 /// The service.
 #[derive(Debug)]
@@ -52,8 +52,11 @@ where
 impl FleetService for FleetApi {
     async fn list_sites(
         &self,
-        _: Request<pb::ListSitesRequest>,
+        request: Request<pb::ListSitesRequest>,
     ) -> Result<Response<pb::ListSitesResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let (policy, fleet) = (self.lifecycle.policies.now(), self.lifecycle.fleet.now());
+        let seen = authz::seen(&caller, &policy.set, &fleet);
         let mut sites: BTreeMap<SiteName, pb::Site> = BTreeMap::new();
         let entry = |sites: &mut BTreeMap<SiteName, pb::Site>, name: &SiteName| {
             sites
@@ -65,7 +68,7 @@ impl FleetService for FleetApi {
         for agent in agents {
             entry(&mut sites, &agent.site);
         }
-        for host in self.lifecycle.fleet.now().hosts() {
+        for host in seen.hosts() {
             let mut site = entry(&mut sites, &host.site);
             site.hosts += 1;
             sites.insert(host.site.clone(), site);
@@ -74,6 +77,10 @@ impl FleetService for FleetApi {
             let mut site = entry(&mut sites, session.site());
             site.agents_connected += 1;
             sites.insert(session.site().clone(), site);
+        }
+        // A site of which the caller is told no host is as absent as its hosts.
+        if !seen.is_everything() {
+            sites.retain(|_, site| site.hosts > 0);
         }
         Ok(Response::new(pb::ListSitesResponse { sites: sites.into_values().collect() }))
     }
@@ -126,11 +133,12 @@ impl FleetService for FleetApi {
         let expression: Option<TargetExpression> = optional("expression", &expression)?;
         let after: Option<HostAlias> = optional("page_token", &page_token)?;
         let now = self.lifecycle.clock.now();
-        let fleet = self.lifecycle.fleet.now();
+        let (policy, fleet) = (self.lifecycle.policies.now(), self.lifecycle.fleet.now());
+        let seen = authz::seen(&caller, &policy.set, &fleet);
         // By the same code as a job's hosts, so that a preview is what would be run on.
-        let meant = expression.map(|expression| fleet.resolve(&Target::Expression(expression)));
+        let meant = expression.map(|expression| seen.resolve(&Target::Expression(expression)));
         let meant = meant.transpose().map_err(status)?;
-        let everything = fleet.hosts().filter(|_| meant.is_none());
+        let everything = seen.hosts().filter(|_| meant.is_none());
         let wanted = meant.iter().flatten().chain(everything).filter(|host| {
             tag.as_ref().is_none_or(|t| host.tags.contains(t))
                 && alias.as_ref().is_none_or(|a| host.alias == *a)

@@ -1,48 +1,45 @@
-//! In front of every method: the caller's role against the table of roles, before the body is read. Refusals are recorded.
+//! In front of every method: the caller's role against the table of roles, before the body is read. Logins are recorded, and
+//! refusals that no other record is about: here, and what a method itself answers to whoever may not.
+
+mod logins;
+mod refusals;
 
 use std::{
-    collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use lictor_core::{
-    audit::AuditEvent,
-    clock::Clock,
     error::{ErrorCode, Failure},
     name::TenantName,
     principal::Identity,
 };
-use lictor_proto::status::to_status;
-use lictor_store::{Change, Store};
-use tonic::body::Body;
+use lictor_proto::status::{from_status, to_status};
+use tonic::{Code, Status, body::Body};
 
+pub(in crate::api) use self::refusals::Refusal;
+pub use self::{logins::Logins, refusals::Refusals};
 use crate::{
     acting::{Acting, acted_for},
     authn::Caller,
     authz::allowed_roles,
 };
 
-/// How often refused calls are recorded: one record for all alike, with their count, so that a flood stays small.
-const RECORD_EVERY: Duration = Duration::from_secs(1);
-/// Different refusals counted between two records; more are counted together with the last.
-const MAX_KINDS: usize = 256;
-/// Longest path that is recorded.
-const MAX_PATH: usize = 128;
-
-/// Refused calls that wait to be recorded.
-#[derive(Debug, Default)]
-pub struct Refusals {
-    counts: Mutex<HashMap<(Identity, String), u64>>,
+/// What the guard writes down.
+#[derive(Debug, Clone)]
+pub struct Records {
+    /// Who was turned away.
+    pub refusals: Arc<Refusals>,
+    /// Who logged in.
+    pub logins: Arc<Logins>,
 }
 
 /// Puts the guard in front of a service.
 #[derive(Debug, Clone)]
 pub struct GuardLayer {
-    refusals: Arc<Refusals>,
+    records: Records,
     tenant: TenantName,
     acting: Option<Arc<Acting>>,
 }
@@ -51,54 +48,25 @@ pub struct GuardLayer {
 #[derive(Debug, Clone)]
 pub struct Guard<S> {
     inner: S,
-    refusals: Arc<Refusals>,
+    records: Records,
     tenant: TenantName,
     acting: Option<Arc<Acting>>,
-}
-
-// === impl Refusals ===
-
-impl Refusals {
-    fn count(&self, identity: &Identity, path: &str) {
-        let method: String = path.chars().filter(|c| !c.is_control()).take(MAX_PATH).collect();
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() < MAX_KINDS || counts.contains_key(&(identity.clone(), method.clone())) {
-            *counts.entry((identity.clone(), method)).or_default() += 1;
-        } else if let Some(count) = counts.values_mut().next() {
-            *count += 1;
-        }
-    }
-
-    /// Records refused calls from time to time; never returns.
-    pub async fn record_for_ever(self: Arc<Self>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
-        loop {
-            tokio::time::sleep(RECORD_EVERY).await;
-            let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
-            for ((identity, method), count) in counts {
-                let event = AuditEvent::CallRefused { identity, method, count };
-                if let Err(error) = store.commit(Change::new(clock.now(), event)).await {
-                    tracing::error!(%error, "refused calls could not be recorded");
-                }
-            }
-        }
-    }
 }
 
 // === impl GuardLayer ===
 
 impl GuardLayer {
-    /// A guard for the callers of one tenant; it counts refusals there. `acting` is who may act for users, if anybody.
-    pub const fn new(refusals: Arc<Refusals>, tenant: TenantName, acting: Option<Arc<Acting>>) -> Self {
-        Self { refusals, tenant, acting }
+    /// A guard for the callers of one tenant; it writes down there. `acting` is who may act for users, if anybody.
+    pub const fn new(records: Records, tenant: TenantName, acting: Option<Arc<Acting>>) -> Self {
+        Self { records, tenant, acting }
     }
 }
 
 impl<S> tower::Layer<S> for GuardLayer {
     type Service = Guard<S>;
     fn layer(&self, inner: S) -> Guard<S> {
-        let (refusals, tenant, acting) =
-            (Arc::clone(&self.refusals), self.tenant.clone(), self.acting.clone());
-        Guard { inner, refusals, tenant, acting }
+        let (records, tenant, acting) = (self.records.clone(), self.tenant.clone(), self.acting.clone());
+        Guard { inner, records, tenant, acting }
     }
 }
 
@@ -123,41 +91,66 @@ where
         let clone = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, clone);
         match check(&request, &self.tenant) {
-            Ok(identity) => {
-                let (acting, refusals) = (self.acting.clone(), Arc::clone(&self.refusals));
+            Ok(caller) => {
+                let (acting, records) = (self.acting.clone(), self.records.clone());
                 Box::pin(async move {
-                    let path = request.uri().path();
-                    match acted_for(acting.as_deref(), &identity, path, request.headers()).await {
-                        Ok(None) => ready.call(request).await,
-                        Ok(Some(acted_for)) => {
-                            request.extensions_mut().insert(acted_for);
-                            ready.call(request).await
+                    let identity = caller.peer.identity.clone();
+                    let path = request.uri().path().to_owned();
+                    match acted_for(acting.as_deref(), &identity, &path, request.headers()).await {
+                        Ok(acted_for) => {
+                            records.logins.note(&caller, acted_for.as_ref()).await;
+                            let user = acted_for.as_ref().map(|acted_for| acted_for.principal().clone());
+                            if let Some(acted_for) = acted_for {
+                                request.extensions_mut().insert(acted_for);
+                            }
+                            let answer = ready.call(request).await?;
+                            if let Some(code) = refused(&answer) {
+                                tracing::warn!(%identity, path, code = code.as_str(), "a call was refused");
+                                records.refusals.count(Refusal::of_call(Some(identity), user, &path, code));
+                            }
+                            Ok(answer)
                         }
-                        Err(failure) => {
-                            tracing::warn!(%identity, path, %failure, "a call was refused");
-                            refusals.count(&identity, path);
-                            Ok(to_status(&failure).into_http())
-                        }
+                        Err(failure) => Ok(turned_away(&records, Some(identity), &path, &failure)),
                     }
                 })
             }
             Err(refused) => {
                 let (identity, failure) = *refused;
-                if let Some(identity) = identity {
-                    tracing::warn!(%identity, path = request.uri().path(), "a call was refused for its role");
-                    self.refusals.count(&identity, request.uri().path());
-                }
-                Box::pin(async move { Ok(to_status(&failure).into_http()) })
+                let answer = turned_away(&self.records, identity, request.uri().path(), &failure);
+                Box::pin(async move { Ok(answer) })
             }
         }
     }
 }
 
-/// Refuses a call whose caller is unknown, or whose role has no right to it; otherwise says whose certificate it is.
+/// The answer to a call that does not come to its method.
+fn turned_away(
+    records: &Records,
+    identity: Option<Identity>,
+    path: &str,
+    failure: &Failure,
+) -> http::Response<Body> {
+    let caller = identity.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+    tracing::warn!(caller, path, %failure, "a call was refused");
+    records.refusals.count(Refusal::of_call(identity, None, path, failure.code));
+    to_status(failure).into_http()
+}
+
+/// The code of an answer that says that whoever called may not. What policy denied is recorded where it is decided.
+fn refused(answer: &http::Response<Body>) -> Option<ErrorCode> {
+    let status = Status::from_header_map(answer.headers())?;
+    if !matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated) {
+        return None;
+    }
+    let code = from_status(&status).code;
+    matches!(code, ErrorCode::Forbidden | ErrorCode::Unauthenticated).then_some(code)
+}
+
+/// Refuses a call whose caller is unknown, or whose role has no right to it; otherwise says who it is.
 fn check<B>(
     request: &http::Request<B>,
     tenant: &TenantName,
-) -> Result<Identity, Box<(Option<Identity>, Failure)>> {
+) -> Result<Caller, Box<(Option<Identity>, Failure)>> {
     let Some(caller) = request.extensions().get::<Caller>() else {
         let message = "this connection has no certificate that names a caller";
         let failure = Failure::new(
@@ -175,7 +168,7 @@ fn check<B>(
         return Err(Box::new((Some(identity.clone()), failure)));
     }
     if roles.contains(&identity.role()) {
-        return Ok(identity.clone());
+        return Ok(caller.clone());
     }
     let message =
         format!("{identity} has the role {}, which may not call {}", identity.role(), request.uri().path());

@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use lictor_core::{
     clock::Timestamp,
     error::{ErrorCode, Failure},
@@ -16,17 +17,17 @@ use lictor_proto::{
     limits::MAX_CHUNK_BYTES,
     pb::{self, job_service_server::JobService},
 };
-use lictor_store::{KeptJob, Outline};
+use lictor_store::{KeptJob, KeptStream, Outline};
 use prost::Message as _;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{content, own_records::OwnRecords, pages::Room, status};
+use super::{audit::Reads, content, cursor::Cursors, own_records::OwnRecords, pages::Room, status};
 use crate::{
     authn::Authenticated,
     failure::{no_such, of_store},
     lifecycle::{Lifecycle, Submitted},
-    live::{LiveJob, View, replay, watch},
+    live::{LiveJob, Part, View, part, replay, watch},
     output::{chunk, outline_to_wire},
 };
 
@@ -34,6 +35,10 @@ use crate::{
 const DEFAULT_JOBS: u32 = 50;
 /// Invocations on a page when the caller does not say.
 const DEFAULT_INVOCATIONS: u32 = 100;
+/// Most jobs that one call for a list looks at, whoever may see them: what a store reads in a fraction of a second.
+const MAX_LOOKED_AT: usize = 5_000;
+/// Fewest that are read at a time: jobs of others may lie between the caller's.
+const MIN_BATCH: usize = 64;
 
 /// How often a job is looked for that is recorded and not live yet.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -45,6 +50,7 @@ const LOOKS: usize = 50;
 pub struct Jobs {
     lifecycle: Arc<Lifecycle>,
     records: OwnRecords,
+    cursors: Cursors,
 }
 
 /// A job that the caller may see: live, or as kept.
@@ -65,10 +71,14 @@ impl Seen {
 type Events = Pin<Box<dyn Stream<Item = Result<pb::JobEvent, Status>> + Send>>;
 
 impl Jobs {
-    /// The service of this lifecycle.
-    pub fn new(lifecycle: Arc<Lifecycle>) -> Self {
-        let records = OwnRecords::new(Arc::clone(&lifecycle));
-        Self { lifecycle, records }
+    /// The service of this lifecycle; who reads records of the audit is recorded by `reads`.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(lifecycle: Arc<Lifecycle>, reads: Arc<Reads>) -> anyhow::Result<Self> {
+        let records = OwnRecords::new(Arc::clone(&lifecycle), reads);
+        let cursors = Cursors::new().map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+        Ok(Self { lifecycle, records, cursors })
     }
 
     async fn submit_spec(
@@ -86,11 +96,11 @@ impl Jobs {
     async fn see(&self, caller: &Authenticated, text: &str) -> Result<Seen, Failure> {
         let id: JobId = parse("job_id", text)?;
         let seen = self.find(id).await?.ok_or_else(|| no_such("job", text))?;
-        let principal = match &seen {
-            Seen::Live(live) => live.snapshot().0.principal,
-            Seen::Kept(kept) => kept.job.principal.clone(),
+        let may_see = match &seen {
+            Seen::Live(live) => caller.may_see(&live.snapshot().0),
+            Seen::Kept(kept) => caller.may_see(&kept.job),
         };
-        if may_see(caller, &principal) { Ok(seen) } else { Err(no_such("job", text)) }
+        if may_see { Ok(seen) } else { Err(no_such("job", text)) }
     }
 
     /// The job, if the caller may stop it: whoever may see it, and the service that brought it for a user whose token has
@@ -122,6 +132,42 @@ impl Jobs {
         Ok(found)
     }
 
+    /// The caller's jobs that are older than `before`, newest first; and before which one to read on, if there is more. It looks
+    /// for one more than it shows: where only jobs of others follow, the list ends as if there were none.
+    async fn page(
+        &self,
+        caller: &Authenticated,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<(Vec<pb::Job>, Option<JobId>), Failure> {
+        let (mut jobs, mut room) = (Vec::new(), Room::beside(0));
+        let (mut at, mut left) = (before, MAX_LOOKED_AT);
+        while left > 0 {
+            let size = limit.saturating_add(1).max(MIN_BATCH).min(left);
+            let batch = self.lifecycle.store.jobs(at, size).await.map_err(of_store)?;
+            let is_last = batch.len() < size;
+            left -= batch.len();
+            for kept in batch {
+                let id = kept.job.id;
+                if caller.may_see(&kept.job) {
+                    if jobs.len() == limit {
+                        return Ok((jobs, at));
+                    }
+                    let job = self.kept_to_wire(kept).await?;
+                    if !room.takes(&job) {
+                        return Ok((jobs, at));
+                    }
+                    jobs.push(job);
+                }
+                at = Some(id);
+            }
+            if is_last {
+                return Ok((jobs, None));
+            }
+        }
+        Ok((jobs, at))
+    }
+
     async fn kept_to_wire(&self, kept: KeptJob) -> Result<pb::Job, Failure> {
         if let Some(live) = self.lifecycle.jobs.job(kept.job.id) {
             let (job, _, counts) = live.snapshot();
@@ -131,9 +177,9 @@ impl Jobs {
         Ok(job_to_wire(&kept.job, &counts))
     }
 
-    fn events(&self, seen: Seen, caller: &Authenticated, replayed: bool) -> Events {
+    fn events(&self, seen: Seen, caller: &Authenticated, replayed: bool, live: bool) -> Events {
         let store = Arc::clone(&self.lifecycle.store);
-        let view = View { addresses: caller.is_operator(), replayed };
+        let view = View { addresses: caller.is_operator(), replayed, live };
         match seen {
             Seen::Live(job) => Box::pin(watch(job, store, view)),
             Seen::Kept(kept) => Box::pin(replay(*kept, store, view)),
@@ -149,13 +195,12 @@ impl Jobs {
         mut room: Room,
     ) -> Result<(Vec<pb::Invocation>, String), Failure> {
         let store = &self.lifecycle.store;
-        let ids = store.invocation_ids(id, after, limit).await.map_err(of_store)?;
-        let mut full = ids.len() == limit;
-        let mut page = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(mut outline) = store.outline(id).await.map_err(of_store)? else { continue };
+        let outlines = store.outlines(id, after, limit).await.map_err(of_store)?;
+        let mut full = outlines.len() == limit;
+        let mut page = Vec::with_capacity(outlines.len());
+        for mut outline in outlines {
             let kept = &mut outline.invocation;
-            self.freshen(id, &mut kept.state, &mut kept.started_at);
+            self.freshen(kept.id, &mut kept.state, &mut kept.started_at);
             let invocation = outline_to_wire(&outline.invocation, &outline.kept, caller.is_operator());
             if !room.takes(&invocation) {
                 full = true;
@@ -220,11 +265,6 @@ impl Jobs {
     }
 }
 
-fn may_see(caller: &Authenticated, principal: &lictor_core::principal::Principal) -> bool {
-    let me = caller.principal();
-    me == principal || (caller.is_operator() && me.tenant == principal.tenant)
-}
-
 #[tonic::async_trait]
 impl JobService for Jobs {
     type RunStream = Events;
@@ -246,12 +286,13 @@ impl JobService for Jobs {
     }
 
     async fn run(&self, request: Request<pb::SubmitRequest>) -> Result<Response<Events>, Status> {
+        let live = request.get_ref().live;
         let (caller, submitted) = self.submit_spec(request).await?;
         let (seen, replayed) = match submitted {
             Submitted::Live { job, replayed } => (Seen::Live(job), replayed),
             Submitted::Ended(kept) => (Seen::Kept(kept), true),
         };
-        Ok(Response::new(self.events(seen, &caller, replayed)))
+        Ok(Response::new(self.events(seen, &caller, replayed, live)))
     }
 
     async fn get(&self, request: Request<pb::GetRequest>) -> Result<Response<pb::GetResponse>, Status> {
@@ -282,33 +323,20 @@ impl JobService for Jobs {
         let caller = Authenticated::from_call(&request).map_err(status)?;
         let pb::ListRequest { page_size: size, page_token } = request.into_inner();
         let limit = page_size("page_size", size, DEFAULT_JOBS).map_err(status)? as usize;
+        let me = caller.principal();
         let before = (!page_token.is_empty())
-            .then(|| parse("page_token", &page_token))
+            .then(|| self.cursors.open(me, &page_token))
             .transpose()
-            .map_err(status::<Invalid>)?;
-        let kept = self.lifecycle.store.jobs(before, limit).await.map_err(|e| status(of_store(e)))?;
-        let mut more = kept.len() == limit;
-        let (mut jobs, mut looked_at, mut room) = (Vec::with_capacity(kept.len()), None, Room::beside(0));
-        for job in kept {
-            let id = job.job.id;
-            if may_see(&caller, &job.job.principal) {
-                let job = self.kept_to_wire(job).await.map_err(status)?;
-                if !room.takes(&job) {
-                    more = true;
-                    break;
-                }
-                jobs.push(job);
-            }
-            looked_at = Some(id);
-        }
-        let next_page_token = looked_at.filter(|_| more).map(|id| id.to_string()).unwrap_or_default();
-        Ok(Response::new(pb::ListResponse { jobs, next_page_token }))
+            .map_err(status)?;
+        let (jobs, more_before) = self.page(&caller, before, limit).await.map_err(status)?;
+        let next = more_before.map(|job| self.cursors.seal(me, job)).transpose().map_err(status)?;
+        Ok(Response::new(pb::ListResponse { jobs, next_page_token: next.unwrap_or_default() }))
     }
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Events>, Status> {
         let caller = Authenticated::from_call(&request).map_err(status)?;
         let seen = self.see(&caller, &request.get_ref().job_id).await.map_err(status)?;
-        Ok(Response::new(self.events(seen, &caller, false)))
+        Ok(Response::new(self.events(seen, &caller, false, request.get_ref().live)))
     }
 
     async fn cancel(
@@ -359,7 +387,7 @@ impl JobService for Jobs {
         request: Request<pb::SearchRecordsRequest>,
     ) -> Result<Response<pb::SearchRecordsResponse>, Status> {
         let caller = Authenticated::from_call(&request).map_err(status)?;
-        let found = self.records.search(caller.principal(), request.into_inner()).await.map_err(status)?;
+        let found = self.records.search(&caller, request.into_inner()).await.map_err(status)?;
         Ok(Response::new(found))
     }
 
@@ -368,28 +396,39 @@ impl JobService for Jobs {
         request: Request<pb::ReadOutputRequest>,
     ) -> Result<Response<pb::ReadOutputResponse>, Status> {
         let caller = Authenticated::from_call(&request).map_err(status)?;
-        let pb::ReadOutputRequest { invocation_id, stream, offset, max_bytes } = request.into_inner();
+        let pb::ReadOutputRequest { invocation_id, stream, offset, max_bytes, timing } = request.into_inner();
         let id: InvocationId = parse("invocation_id", &invocation_id).map_err(status::<Invalid>)?;
         let name: pb::StreamName = known("stream", stream).map_err(status::<Invalid>)?;
         let name: StreamName = name.try_into().map_err(status::<Invalid>)?;
+        let missing = || status(no_such("invocation", &invocation_id));
         let store = &self.lifecycle.store;
         let outline = store.outline(id).await.map_err(|e| status(of_store(e)))?;
-        let Outline { invocation, kept } =
-            outline.ok_or_else(|| status(no_such("invocation", &invocation_id)))?;
+        let mut outline = outline.ok_or_else(missing)?;
         // An invocation is seen by whoever sees its job.
-        let hidden = self.see(&caller, &invocation.job.to_string()).await.is_err();
+        let hidden = self.see(&caller, &outline.invocation.job.to_string()).await.is_err();
         if hidden {
-            return Err(status(no_such("invocation", &invocation_id)));
+            return Err(missing());
         }
-        let kept = kept.stream(name);
         let most = if max_bytes == 0 { MAX_CHUNK_BYTES as u64 } else { u64::from(max_bytes) };
-        let (from, to) = kept.next(offset, most.min(MAX_CHUNK_BYTES as u64)).unwrap_or_else(|| {
+        let range = |kept: &KeptStream| {
             let end = offset.max(kept.total);
-            (end, end)
-        });
-        let data = store.output(id, name, from, to).await.map_err(|e| status(of_store(e)))?;
-        let (bytes_total, removed) = (kept.total, invocation.output_removed.as_ref().map(Into::into));
+            kept.next(offset, most.min(MAX_CHUNK_BYTES as u64)).unwrap_or((end, end))
+        };
+        let (mut from, to) = range(outline.kept.stream(name));
+        let data = match part(&**store, id, name, from, to).await.map_err(|e| status(of_store(e)))? {
+            Part::Bytes(bytes) => bytes,
+            Part::Removed(now) => {
+                outline = *now;
+                (from, _) = range(outline.kept.stream(name));
+                Bytes::new()
+            }
+            Part::Gone => return Err(missing()),
+        };
+        let Outline { invocation, kept } = &outline;
+        let bytes_total = kept.stream(name).total;
+        let removed = invocation.output_removed.as_ref().map(Into::into);
+        let timing = if timing { invocation.output.timing.encode() } else { Vec::new() };
         let chunk = Some(chunk(id, name, from, data));
-        Ok(Response::new(pb::ReadOutputResponse { chunk, bytes_total, removed }))
+        Ok(Response::new(pb::ReadOutputResponse { chunk, bytes_total, removed, timing }))
     }
 }

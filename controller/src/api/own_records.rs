@@ -11,7 +11,7 @@ use lictor_core::{
     audit::query::{Query, What},
     error::{ErrorCode, Failure},
     id::{InvocationId, JobId},
-    principal::Principal,
+    principal::{Principal, PrincipalKind},
 };
 use lictor_proto::{
     convert::{page_size, parse},
@@ -22,10 +22,14 @@ use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
-    audit::{Reads, search},
+    audit::{Page, Reads, search},
     pages::Room,
 };
-use crate::{failure::of_store, lifecycle::Lifecycle};
+use crate::{
+    authn::{Authenticated, is_own},
+    failure::of_store,
+    lifecycle::Lifecycle,
+};
 
 /// Records on a page when the caller does not say.
 const DEFAULT_RECORDS: u32 = 100;
@@ -93,7 +97,7 @@ const SHOWN: &[&str] = &[
 #[derive(Debug)]
 pub(super) struct OwnRecords {
     lifecycle: Arc<Lifecycle>,
-    reads: Reads,
+    reads: Arc<Reads>,
     room: Semaphore,
     /// How many searches each principal has under way.
     searching: Mutex<HashMap<Principal, usize>>,
@@ -109,15 +113,15 @@ struct OwnPlace<'a> {
 struct Owner<'a> {
     store: &'a dyn Store,
     me: &'a Principal,
+    is_operator: bool,
     jobs: HashMap<JobId, bool>,
 }
 
 // === impl OwnRecords ===
 
 impl OwnRecords {
-    /// The search of this lifecycle's log.
-    pub(super) fn new(lifecycle: Arc<Lifecycle>) -> Self {
-        let reads = Reads::new(Arc::clone(&lifecycle));
+    /// The search of this lifecycle's log; who reads is recorded by `reads`.
+    pub(super) fn new(lifecycle: Arc<Lifecycle>, reads: Arc<Reads>) -> Self {
         Self { reads, lifecycle, room: Semaphore::new(AT_A_TIME), searching: Mutex::default() }
     }
 
@@ -133,16 +137,17 @@ impl OwnRecords {
         Ok(OwnPlace { searches: self, me: me.clone() })
     }
 
-    /// A page of the records of `me` that fit, newest first.
+    /// A page of the caller's own records that fit, newest first.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for a query or a size that is none, or that the log cannot be read or the reading not recorded.
     pub(super) async fn search(
         &self,
-        me: &Principal,
+        caller: &Authenticated,
         request: pb::SearchRecordsRequest,
     ) -> Result<pb::SearchRecordsResponse, Failure> {
         let pb::SearchRecordsRequest { query, limit, before } = request;
+        let me = caller.principal();
         let limit = page_size("limit", limit, DEFAULT_RECORDS)? as usize;
         let query: Query = parse("query", &query)?;
         if query.looks_at(What::Agent) {
@@ -151,28 +156,27 @@ impl OwnRecords {
         }
         let store = self.lifecycle.store.as_ref();
         let before = before.unwrap_or(u64::MAX).min(store.audit_head().await.map_err(of_store)?.size);
-        let what = query.to_string();
-        if self.reads.begins(me, Some(&what)) {
-            self.reads.record(me, 0, before, Some(what.clone())).await?;
-            self.reads.began(me, Some(what));
-        }
         let _own = self.own_place(me)?;
         let busy =
             || Failure::new(ErrorCode::Unavailable, "too many search at the moment", "ask again in a moment");
         let place = timeout(WAIT_FOR_PLACE, self.room.acquire()).await;
         let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
-        self.page(me, &query, before, limit).await.map_err(of_store)
+        let answer = self.page(caller, &query, before, limit).await.map_err(of_store)?;
+        let page = Page { from: answer.next, to: before, told: answer.records.len() as u64 };
+        self.reads.take(me, page, Some(&query.to_string())).await?;
+        Ok(answer)
     }
 
     async fn page(
         &self,
-        me: &Principal,
+        caller: &Authenticated,
         query: &Query,
         before: u64,
         limit: usize,
     ) -> Result<pb::SearchRecordsResponse, StoreError> {
         let store = self.lifecycle.store.as_ref();
-        let mut owner = Owner { store, me, jobs: HashMap::new() };
+        let (me, is_operator) = (caller.principal(), caller.is_operator());
+        let mut owner = Owner { store, me, is_operator, jobs: HashMap::new() };
         let (mut records, mut room) = (Vec::new(), Room::beside(0));
         let (mut next, end) = (before, before.saturating_sub(MOST));
         while next > end {
@@ -215,7 +219,10 @@ impl Owner<'_> {
     async fn owns(&mut self, facts: &AuditFacts) -> Result<bool, StoreError> {
         if !facts.text("principal").is_empty() {
             let me = facts.text("principal") == self.me.to_string();
-            return Ok(me && facts.text("tenant") == self.me.tenant.as_str());
+            // As with jobs: what a person asked for without a service is for that person alone.
+            let as_much =
+                self.is_operator || self.me.kind != PrincipalKind::User || !facts.text("actor").is_empty();
+            return Ok(me && as_much && facts.text("tenant") == self.me.tenant.as_str());
         }
         if let Ok(job) = facts.text("job").parse() {
             return self.owns_job(job).await;
@@ -231,7 +238,8 @@ impl Owner<'_> {
         if let Some(mine) = self.jobs.get(&job) {
             return Ok(*mine);
         }
-        let mine = self.store.job(job).await?.is_some_and(|kept| kept.job.principal == *self.me);
+        let mine =
+            self.store.job(job).await?.is_some_and(|kept| is_own(&kept.job, self.me, self.is_operator));
         self.jobs.insert(job, mine);
         Ok(mine)
     }
@@ -297,11 +305,17 @@ mod tests {
         }
         let started = AuditEvent::ControllerStarted { name: "c".into() };
         let _ = store.commit(Change::new(Timestamp::from_micros(1), started)).await.unwrap();
-        let mut owner = Owner { store: &store, me: &me, jobs: HashMap::new() };
+        let mut owner = Owner { store: &store, me: &me, is_operator: true, jobs: HashMap::new() };
         let mut owned = Vec::new();
         for entry in store.audit(0, 10).await.unwrap() {
             owned.push(owner.owns(&entry.facts().unwrap()).await.unwrap());
         }
         assert_eq!(owned, [true, false, false, false, false]);
+        // What a person asked for without a service is theirs, and not their assistant's.
+        let denied = store.audit(1, 1).await.unwrap().remove(0).facts().unwrap();
+        for is_operator in [true, false] {
+            let mut owner = Owner { store: &store, me: &others[0], is_operator, jobs: HashMap::new() };
+            assert_eq!(owner.owns(&denied).await.unwrap(), is_operator);
+        }
     }
 }

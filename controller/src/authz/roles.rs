@@ -41,6 +41,8 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.ErasureService/SetHold"
         | "/lictor.v1.ErasureService/LiftHold"
         | "/lictor.v1.ErasureService/ListHolds"
+        | "/lictor.v1.ErasureService/GetRetention"
+        | "/lictor.v1.ErasureService/ShortenRetention"
         | "/lictor.v1.FreezeService/Freeze"
         | "/lictor.v1.FreezeService/Lift"
         | "/lictor.v1.FreezeService/List"
@@ -52,6 +54,7 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.AuditService/Checkpoint" => OPERATORS,
         "/lictor.v1.AgentLink/Session"
         | "/lictor.v1.AgentLink/SendOutput"
+        | "/lictor.v1.AgentLink/SendLive"
         | "/lictor.v1.AgentLink/Renew"
         | "/lictor.v1.AgentLink/FetchContent" => AGENTS,
         "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/Watch" | "/grpc.health.v1.Health/List" => {

@@ -26,8 +26,9 @@ pub(super) struct Selected {
 }
 
 /// A scope on its way through the log.
-struct Matcher<'a> {
-    scope: &'a PayloadScope,
+#[derive(Debug)]
+pub(crate) struct Matcher {
+    scope: PayloadScope,
     /// Of a period: its ends as records write them.
     ends: Option<(String, String)>,
     /// Jobs that it means.
@@ -45,8 +46,8 @@ pub(super) async fn select(
     scope: &PayloadScope,
     holds: &[Hold],
 ) -> Result<Selected, StoreError> {
-    let mut scope = Matcher::new(scope);
-    let mut holds: Vec<_> = holds.iter().map(|hold| (hold.id, Matcher::new(&hold.scope))).collect();
+    let mut scope = Matcher::new(scope.clone());
+    let mut holds: Vec<_> = holds.iter().map(|hold| (hold.id, Matcher::new(hold.scope.clone()))).collect();
     let mut selected = Selected::default();
     let size = store.audit_head().await?.size;
     let mut next = 0;
@@ -89,11 +90,12 @@ impl Selected {
 
 // === impl Matcher ===
 
-impl<'a> Matcher<'a> {
-    fn new(scope: &'a PayloadScope) -> Self {
+impl Matcher {
+    /// At the beginning of the log.
+    pub(crate) fn new(scope: PayloadScope) -> Self {
         let mut jobs = HashSet::new();
         let mut ends = None;
-        match scope {
+        match &scope {
             PayloadScope::Subject { .. } => {}
             PayloadScope::Job(id) => {
                 jobs.insert(id.to_string());
@@ -104,7 +106,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Whether it means this record, the next one.
-    fn takes(&mut self, facts: &AuditFacts) -> bool {
+    pub(crate) fn takes(&mut self, facts: &AuditFacts) -> bool {
         if let Some((from, to)) = &self.ends {
             return (from.as_str()..to.as_str()).contains(&facts.text("at"));
         }
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     fn taken(scope: &PayloadScope, records: &[&str]) -> Vec<usize> {
-        let mut matcher = Matcher::new(scope);
+        let mut matcher = Matcher::new(scope.clone());
         let takes = |record: &&str| matcher.takes(&AuditFacts::read(record.as_bytes()).unwrap());
         records.iter().map(takes).enumerate().filter_map(|(n, is)| is.then_some(n)).collect()
     }

@@ -1,14 +1,10 @@
 //! The hosts that a target expression means. A term that is true of no host is a slip of the pen, and behind a `not` it would
 //! mean every host: it is refused, with what was perhaps meant.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use lictor_core::{
     error::{ErrorCode, Failure},
-    name::HostAlias,
     near::near,
     target::{TargetExpression, TargetFacts, Term},
 };
@@ -17,7 +13,7 @@ use lictor_store::KeptHost;
 /// Shortest text before a `*` that says what was meant.
 const MIN_START: usize = 2;
 
-type Hosts = BTreeMap<HostAlias, Arc<KeptHost>>;
+type Hosts<'a> = [&'a Arc<KeptHost>];
 
 /// Why an expression means no hosts.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,13 +25,14 @@ pub(super) enum Unmeant {
 }
 
 /// The hosts that `wanted` means, by alias.
-pub(super) fn resolve(hosts: &Hosts, wanted: &TargetExpression) -> Result<Vec<Arc<KeptHost>>, Unmeant> {
+pub(super) fn resolve(hosts: &Hosts<'_>, wanted: &TargetExpression) -> Result<Vec<Arc<KeptHost>>, Unmeant> {
     for term in wanted.terms() {
-        if !hosts.values().any(|host| term.matches(facts(host))) {
+        if !hosts.iter().any(|host| term.matches(facts(host))) {
             return Err(unknown(hosts, term));
         }
     }
-    let found: Vec<_> = hosts.values().filter(|host| wanted.matches(facts(host))).cloned().collect();
+    let found: Vec<_> =
+        hosts.iter().filter(|host| wanted.matches(facts(host))).map(|host| Arc::clone(host)).collect();
     if found.is_empty() { Err(Unmeant::Whole(wanted.to_string())) } else { Ok(found) }
 }
 
@@ -43,8 +40,8 @@ fn facts(host: &KeptHost) -> TargetFacts<'_> {
     TargetFacts { alias: &host.alias, site: &host.site, tags: &host.tags, labels: &host.labels }
 }
 
-fn unknown(hosts: &Hosts, term: &Term) -> Unmeant {
-    let hosts = || hosts.values();
+fn unknown(hosts: &Hosts<'_>, term: &Term) -> Unmeant {
+    let hosts = || hosts.iter();
     let (what, near) = match term {
         Term::Tag(tag) => {
             let known = hosts().flat_map(|host| &host.tags).map(|tag| tag.as_str()).collect();
@@ -117,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    fn fleet() -> Hosts {
+    fn fleet() -> Vec<Arc<KeptHost>> {
         let host = |alias: &str, site: &str, tags: &[&str], labels: &[(&str, &str)]| {
             let kept = KeptHost {
                 alias: alias.parse().unwrap(),
@@ -129,19 +126,20 @@ mod tests {
                 user: "ops".into(),
                 host_key_fingerprints: Vec::new(),
             };
-            (kept.alias.clone(), Arc::new(kept))
+            Arc::new(kept)
         };
         [
+            host("db-1", "eu", &["db"], &[("env", "prod"), ("role", "primary")]),
             host("web-1", "eu", &["web", "canary"], &[("env", "prod")]),
             host("web-2", "us", &["web"], &[("env", "staging")]),
-            host("db-1", "eu", &["db"], &[("env", "prod"), ("role", "primary")]),
         ]
         .into()
     }
 
     fn of(text: &str) -> Result<Vec<String>, Failure> {
-        let found =
-            resolve(&fleet(), &text.parse().unwrap()).map_err(|e| e.into_failure("list the hosts"))?;
+        let fleet = fleet();
+        let hosts: Vec<_> = fleet.iter().collect();
+        let found = resolve(&hosts, &text.parse().unwrap()).map_err(|e| e.into_failure("list the hosts"))?;
         Ok(found.iter().map(|host| host.alias.to_string()).collect())
     }
 

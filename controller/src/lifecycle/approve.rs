@@ -61,7 +61,7 @@ impl Lifecycle {
         let id = JobId::fresh(&*self.ids);
         let (job, invocations) = audit::record_request(&*self.store, asking, spec, id, now).await?;
         counted.keep();
-        let live = Arc::new(LiveJob::new(job, 1, invocations, now));
+        let live = Arc::new(LiveJob::new(job, 1, invocations, self.served.now()));
         self.jobs.insert(&live);
         Ok(Submitted::Live { job: live, replayed: false })
     }
@@ -236,7 +236,7 @@ impl Lifecycle {
                 let write = Write::UpdateJob { job: record.clone(), counts: None, version };
                 let change = Change::new(now, given).write(write);
                 let _recorded = self.store.commit(change).await.map_err(of_store)?;
-                job.job_recorded(turn, record, version);
+                job.job_recorded(turn, record, version, self.served.now());
                 return Ok(false);
             }
         };
@@ -262,9 +262,9 @@ impl Lifecycle {
     /// What was recorded is taken over, and sent.
     fn begin_in_turn(&self, turn: &Turn, live: &Arc<LiveJob>, used: Used, version: u64, now: Timestamp) {
         let Used { job, changed, offered, recorded } = used;
-        live.job_recorded(turn, job.clone(), version);
+        live.job_recorded(turn, job.clone(), version, self.served.now());
         for (index, kept) in changed {
-            live.requeued(turn, index, kept, now);
+            live.requeued(turn, index, kept, self.served.now());
         }
         self.release(live);
         for (session, list) in offered.into_values() {
@@ -341,7 +341,7 @@ impl Lifecycle {
         let record = Job { approval: Some(approval), ..record };
         let write = Write::UpdateJob { job: record.clone(), counts: None, version: version + 1 };
         let _recorded = self.store.commit(Change::new(self.clock.now(), ended).write(write)).await?;
-        job.job_recorded(turn, record, version + 1);
+        job.job_recorded(turn, record, version + 1, self.served.now());
         let mut ends = Vec::new();
         job.for_each(|index, invocation| {
             if let (true, Some(outcome)) = (is_queued(&invocation.kept.state), &refusal) {

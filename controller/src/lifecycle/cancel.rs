@@ -59,7 +59,7 @@ impl Lifecycle {
             let event = AuditEvent::CancelRequested { job: job.id(), by: who, actor };
             let write = Write::UpdateJob { job: record.clone(), counts: None, version: version + 1 };
             let _recorded = self.store.commit(Change::new(now, event).write(write)).await?;
-            job.job_recorded(turn, record, version + 1);
+            job.job_recorded(turn, record, version + 1, self.served.now());
         }
         self.stop_in(turn, job).await?;
         Ok(false)

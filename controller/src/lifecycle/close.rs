@@ -7,11 +7,12 @@ use std::{
 
 use lictor_core::{
     audit::AuditEvent,
-    invocation::{InvocationEvent, InvocationState},
+    clock::Timestamp,
+    invocation::{Invocation, InvocationEvent, InvocationState},
     job::Counts,
     outcome::Outcome,
 };
-use lictor_store::{Change, EndedJob, KeptJob, StoreError, Write};
+use lictor_store::{Change, EndedJob, KeptJob, Outline, StoreError, Write};
 
 use super::Lifecycle;
 use crate::live::{Closing, LiveJob, Report, Slot, Turn};
@@ -140,10 +141,11 @@ impl Lifecycle {
                 change = Some(so_far.write(Write::UpdateInvocation(ended.clone())));
             }
             if let Some((record, version, counts)) = closing.job.clone() {
-                let (job, output_bytes) = (record.id, closing.output_bytes);
-                let end = EndedJob { job, ended_at: now, output_bytes, version: 1 };
+                let output_bytes = closing.output_bytes;
+                let end = EndedJob { job: record.id, ended_at: now, output_bytes, version: 1 };
                 let write = Write::UpdateJob { job: record, counts: Some(counts), version };
-                change = change.map(|change| change.write(write).write(Write::PutEnded(end)));
+                change =
+                    change.map(|change| unread(change, &job, now).write(write).write(Write::PutEnded(end)));
             }
             closings.push((job, closing));
         }
@@ -175,12 +177,11 @@ impl Lifecycle {
         }
         let (mut counts, mut after) = (Counts::default(), None);
         loop {
-            let page = self.store.invocation_ids(kept.job.id, after.as_ref(), PAGE).await?;
+            let page = self.store.outlines(kept.job.id, after.as_ref(), PAGE).await?;
             if page.is_empty() {
                 return Ok(counts);
             }
-            for id in page {
-                let Some(invocation) = self.store.outline(id).await?.map(|o| o.invocation) else { continue };
+            for Outline { invocation, .. } in page {
                 match &invocation.state {
                     InvocationState::Queued => counts.queued += 1,
                     InvocationState::Ended(outcome) => counts.add(outcome),
@@ -200,6 +201,14 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let ended = tokio::spawn(work).await;
     ended.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a step did not end: {error}"))))
+}
+
+/// The change that ends a job, with the ends of what cannot be read of it.
+pub(super) fn unread(change: Change, job: &LiveJob, now: Timestamp) -> Change {
+    job.unreadable().into_iter().fold(change, |change, invocation| {
+        let invocation = Box::new(Invocation { ended_at: Some(now), ..invocation });
+        change.event(AuditEvent::InvocationEnded { invocation, agent: None })
+    })
 }
 
 fn quarantine(end: &End) {

@@ -1,396 +1,140 @@
-//! After a restart and after a reconnect: what is recorded, what the agent has, and what follows from the difference.
+//! After a restart: every job that has not ended is loaded, and what cannot be read of it is counted as UNKNOWN.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use lictor_core::{
-    approval::Approval,
-    audit::AuditEvent,
-    id::{InvocationId, JobId},
-    invocation::{Invocation, InvocationEvent, InvocationState},
-    name::{AgentName, HostAlias, SiteName},
-    outcome::{Outcome, Unknown, Unreachable},
+    audit::{AuditEvent, MAX_UNREADABLE_NAMED},
+    id::JobId,
+    invocation::{Invocation, InvocationEvent},
+    name::HostAlias,
+    outcome::{Outcome, Unknown},
 };
-use lictor_proto::pb;
-use lictor_store::{Change, Outline, StoreError, Write};
+use lictor_store::{Change, EndedJob, KeptJob, Outline, StoreError, Write};
 
-use super::{
-    Lifecycle,
-    close::{End, is_queued, to_its_end},
-};
-use crate::{
-    authz::{self, NoLonger, PermittedHost},
-    dispatch::Offered,
-    live::{LiveJob, Slot, Turn},
-    session::Session,
-};
+use super::{Lifecycle, close::unread};
+use crate::live::{Closing, LiveJob};
 
-/// Invocations read at a time while a job is loaded.
+/// Jobs or invocations read at a time.
 const PAGE: usize = 1000;
-
-/// A queued invocation with the permission it has just earned again.
-struct Reoffer {
-    slot: Slot,
-    offered: Invocation,
-    permitted: PermittedHost,
-}
 
 impl Lifecycle {
     /// Loads every job that has not ended. What is queued waits for its agent again; what was offered waits for word.
     ///
     /// # Errors
-    /// [`StoreError`] when the store cannot be read.
+    /// [`StoreError`] when the store cannot be read, or what cannot be read of it cannot be recorded.
     pub async fn recover(&self) -> Result<usize, StoreError> {
-        let mut jobs = BTreeSet::new();
+        let (mut jobs, mut recovered) = (BTreeSet::new(), 0);
+        let mut unreadable = false;
         for id in self.store.open_invocations().await? {
             match self.store.outline(id).await {
                 Ok(Some(outline)) => drop(jobs.insert(outline.invocation.job)),
-                Ok(None) => {}
-                Err(error) => poisoned(&id, &error),
+                // Its record would say of which job it is.
+                Ok(None) | Err(StoreError::Corrupt(_)) => unreadable = true,
+                Err(error) => return Err(error),
             }
         }
-        let now = self.clock.now();
-        for id in &jobs {
-            let kept = match self.store.job(*id).await {
+        if unreadable {
+            jobs.append(&mut self.jobs_without_end().await?);
+        }
+        for id in jobs {
+            let kept = match self.store.job(id).await {
                 Ok(Some(kept)) => kept,
                 Ok(None) => continue,
-                Err(error) => {
-                    poisoned(id, &error);
+                Err(error @ StoreError::Corrupt(_)) => {
+                    tracing::error!(%id, %error, "a record cannot be read; it is left alone, restore it from a backup");
                     continue;
                 }
+                Err(error) => return Err(error),
             };
-            let mut invocations: Vec<Outline> = Vec::new();
-            let mut after: Option<HostAlias> = None;
-            loop {
-                let page = self.store.invocation_ids(*id, after.as_ref(), PAGE).await?;
-                let (last, from) = (page.len() < PAGE, after.clone());
-                for id in page {
-                    // Output stays in the store; watchers read it from there.
-                    let outline = match self.store.outline(id).await {
-                        Ok(Some(outline)) => outline,
-                        Ok(None) => continue,
-                        Err(error) => {
-                            poisoned(&id, &error);
-                            continue;
-                        }
-                    };
-                    after = Some(outline.invocation.host.clone());
-                    invocations.push(outline);
-                }
-                // A whole page that cannot be read names no host to go on from.
-                if last || after == from {
-                    break;
-                }
+            let invocations = self.invocations_of(id).await?;
+            if kept.counts.is_some() {
+                self.end_restored(invocations).await?;
+                continue;
             }
-            let live = Arc::new(LiveJob::recovered(kept.job, kept.version, invocations, now));
+            recovered += usize::from(self.take_up(kept, invocations).await?);
+        }
+        self.recount().await?;
+        Ok(recovered)
+    }
+
+    /// Every job that has not ended, found without its invocations.
+    async fn jobs_without_end(&self) -> Result<BTreeSet<JobId>, StoreError> {
+        let (mut open, mut before) = (BTreeSet::new(), None);
+        loop {
+            let page = self.store.jobs(before, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(open) };
+            before = Some(last.job.id);
+            open.extend(page.iter().filter(|kept| kept.counts.is_none()).map(|kept| kept.job.id));
+        }
+    }
+
+    async fn invocations_of(&self, job: JobId) -> Result<Vec<Outline>, StoreError> {
+        let mut all: Vec<Outline> = Vec::new();
+        loop {
+            let after: Option<HostAlias> = all.last().map(|outline| outline.invocation.host.clone());
+            let mut page = self.store.outlines(job, after.as_ref(), PAGE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.append(&mut page);
+        }
+    }
+
+    /// Takes a job up where it was, and says in the audit log what cannot be read of it. Answers whether it goes on; where
+    /// nothing that can be read is left to wait for, it ends.
+    async fn take_up(&self, kept: KeptJob, invocations: Vec<Outline>) -> Result<bool, StoreError> {
+        let now = self.served.now();
+        let event = unreadable(&kept, &invocations);
+        let live = Arc::new(LiveJob::recovered(kept.job, kept.version, invocations, now));
+        let Some(event) = event else {
+            self.jobs.insert(&live);
+            self.release(&live);
+            return Ok(true);
+        };
+        tracing::error!(job = %live.id(), "the job has invocations whose records cannot be read; they count as UNKNOWN, look at their hosts, and restore the store from a backup if you can");
+        let mut change = Change::new(now.time, event);
+        let Closing { job: ends, output_bytes, .. } = live.end_of_rest();
+        let goes_on = ends.is_none();
+        if let Some((job, version, counts)) = ends {
+            let end = EndedJob { job: job.id, ended_at: now.time, output_bytes, version: 1 };
+            change = unread(change, &live, now.time).write(Write::UpdateJob {
+                job,
+                counts: Some(counts),
+                version,
+            });
+            change = change.write(Write::PutEnded(end));
+        }
+        let _recorded = self.store.commit(change).await?;
+        if goes_on {
             self.jobs.insert(&live);
             self.release(&live);
         }
-        self.recount().await?;
-        Ok(jobs.len())
+        Ok(goes_on)
     }
 
-    /// Settles what the agent of a new session has against what is recorded: cancels first, then new work.
-    ///
-    /// # Errors
-    /// [`StoreError`] when what follows cannot be recorded; the session must not go on then.
-    pub async fn reconcile(
-        self: &Arc<Self>,
-        session: &Session,
-        journal: &HashMap<InvocationId, pb::JournalPhase>,
-    ) -> Result<(), StoreError> {
-        let (mut absent, mut cancelled) = (Vec::new(), Vec::new());
-        for slot in self.at_agent(session.site(), session.agent()) {
-            let Some((id, epoch)) = slot.job.with(slot.index, |i, _| (i.kept.id, epoch_of(&i.kept.state)))
-            else {
-                continue;
-            };
-            // What was offered to this very session came after its hello.
-            if epoch == Some(session.epoch()) {
-                continue;
-            }
-            match journal.get(&id) {
-                Some(phase) => {
-                    match phase {
-                        pb::JournalPhase::Running => slot.job.observe(slot.index, InvocationEvent::Start),
-                        pb::JournalPhase::Accepted => slot.job.observe(slot.index, InvocationEvent::Accept),
-                        pb::JournalPhase::Ended | pb::JournalPhase::Unspecified => {}
-                    }
-                    if slot.job.cancel_requested() {
-                        cancelled.push(id);
-                    }
-                }
-                None => absent.push(slot),
-            }
-        }
-        if !cancelled.is_empty() {
-            session.stop(&cancelled);
-        }
-        self.take_offers_back(session, absent).await?;
-        self.offer_waiting(session).await
-    }
-
-    /// Settles what an agent had when it comes without its journal: nobody can tell what arrived and was started.
-    ///
-    /// # Errors
-    /// [`StoreError`] when that cannot be recorded; the agent must not get a session then.
-    pub async fn settle_lost_journal(
-        self: &Arc<Self>,
-        site: &SiteName,
-        agent: &AgentName,
-    ) -> Result<(), StoreError> {
-        self.end_without_agent(self.at_agent(site, agent), &Outcome::Unknown(Unknown::AgentLost)).await
-    }
-
-    /// Everything live that was offered to this agent and has not ended.
-    fn at_agent(&self, site: &SiteName, agent: &AgentName) -> Vec<Slot> {
-        let mut slots = Vec::new();
-        for job in self.jobs.jobs() {
-            job.for_each(|index, invocation| {
-                if invocation.kept.site == *site && invocation.kept.state.agent() == Some(agent) {
-                    slots.push(Slot { job: Arc::clone(&job), index });
-                }
-            });
-        }
-        slots
-    }
-
-    /// Queues again what certainly did not arrive: the agent's journal, which it syncs before it accepts, lacks it.
-    ///
-    /// Runs to its end even if the caller goes away.
-    pub(super) async fn take_offers_back(
-        self: &Arc<Self>,
-        session: &Session,
-        absent: Vec<Slot>,
-    ) -> Result<(), StoreError> {
-        if absent.is_empty() {
-            return Ok(());
-        }
-        let (this, agent, epoch) = (Arc::clone(self), session.agent().clone(), session.epoch());
-        to_its_end(async move {
-            let turn = Turn::of(absent.iter().map(|slot| &slot.job)).await;
-            this.take_offers_back_in(&turn, &agent, epoch, absent).await
-        })
-        .await
-    }
-
-    async fn take_offers_back_in(
-        &self,
-        turn: &Turn,
-        agent: &AgentName,
-        epoch: u64,
-        absent: Vec<Slot>,
-    ) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let (mut change, mut returned, mut forgotten): (Option<Change>, _, _) =
-            (None, Vec::new(), Vec::new());
-        for slot in absent {
-            let Some(kept) = slot.job.with(slot.index, |invocation, _| invocation.kept.clone()) else {
-                continue;
-            };
-            match &kept.state {
-                InvocationState::Offered { epoch: of, .. } if *of != epoch => {}
-                // It said before that it had it; a journal that has forgotten that is not to be built upon.
-                InvocationState::Accepted { .. } | InvocationState::Running { .. } => {
-                    forgotten.push(End { slot, outcome: Outcome::Unknown(Unknown::AgentLost), report: None });
-                    continue;
-                }
-                InvocationState::Offered { .. } | InvocationState::Queued | InvocationState::Ended(_) => {
-                    continue;
-                }
-            }
-            let Ok(state) = kept.state.step(InvocationEvent::Return) else { continue };
-            let kept = Invocation { state, version: kept.version + 1, ..kept };
-            let event = AuditEvent::InvocationReturned { invocation: kept.id, agent: agent.clone() };
-            let so_far = match change {
-                Some(change) => change.event(event),
-                None => Change::new(now, event),
-            };
-            change = Some(so_far.write(Write::UpdateInvocation(kept.clone())));
-            returned.push((slot, kept));
-        }
-        self.close_in(turn, forgotten).await?;
-        let Some(change) = change else { return Ok(()) };
-        let _recorded = self.store.commit(change).await?;
-        for (slot, kept) in returned {
-            let site = kept.site.clone();
-            slot.job.requeued(turn, slot.index, kept, now);
-            self.jobs.enqueue(site, slot);
-        }
-        Ok(())
-    }
-
-    /// Offers everything that waits at the session's site to it, after policy has permitted it again.
-    ///
-    /// Runs to its end even if the caller goes away.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the offers cannot be recorded; they stay queued.
-    pub async fn offer_waiting(self: &Arc<Self>, session: &Session) -> Result<(), StoreError> {
-        let Some(session) = self
-            .sessions
-            .of(session.site(), session.agent())
-            .filter(|s| s.epoch() == session.epoch() && s.witness_refusal().is_none())
-        else {
-            return Ok(());
-        };
-        let slots = self.jobs.take_waiting(session.site());
-        if slots.is_empty() {
-            return Ok(());
-        }
-        let this = Arc::clone(self);
-        to_its_end(async move {
-            let turn = Turn::of(slots.iter().map(|slot| &slot.job)).await;
-            let offered = this.offer_in(&turn, &session, &slots).await;
-            if offered.is_err() {
-                for slot in slots {
-                    this.jobs.enqueue(session.site().clone(), slot);
-                }
-            }
-            offered
-        })
-        .await
-    }
-
-    async fn offer_in(&self, turn: &Turn, session: &Session, slots: &[Slot]) -> Result<(), StoreError> {
-        let _in_force = self.policies.hold().await;
-        let now = self.clock.now();
-        let (mut change, mut offers, mut ends): (Option<Change>, Vec<Reoffer>, _) =
-            (None, Vec::new(), Vec::new());
-        let mut hosts: HashMap<JobId, usize> = HashMap::new();
-        for slot in slots {
-            let hosts = *hosts.entry(slot.job.id()).or_insert_with(|| slot.job.hosts());
-            match self.offer_again(slot, hosts, session) {
-                Again::No => {}
-                Again::End(outcome) => ends.push(End { slot: slot.clone(), outcome, report: None }),
-                Again::Offer(offer) => {
-                    let event = AuditEvent::InvocationOffered {
-                        invocation: offer.offered.id,
-                        agent: session.agent().clone(),
-                        epoch: session.epoch(),
-                    };
-                    let so_far = match change {
-                        Some(change) => change.event(event),
-                        None => Change::new(now, event),
-                    };
-                    change = Some(so_far.write(Write::UpdateInvocation(offer.offered.clone())));
-                    offers.push(*offer);
-                }
-            }
-        }
-        self.close_in(turn, ends).await?;
-        let Some(change) = change else { return Ok(()) };
-        let recorded = self.store.commit(change).await?;
-        let mut by_job: HashMap<JobId, (Slot, Vec<Offered>)> = HashMap::new();
-        for Reoffer { slot, offered, permitted } in offers {
-            let item = Offered { invocation: offered.id, attempt: offered.attempt, permitted };
-            by_job.entry(offered.job).or_insert_with(|| (slot.clone(), Vec::new())).1.push(item);
-            slot.job.requeued(turn, slot.index, offered, now);
-        }
-        for (slot, list) in by_job.into_values() {
-            let (job, _, _) = slot.job.snapshot();
-            self.dispatcher.send(&job, list, session, &recorded, now);
-        }
-        Ok(())
-    }
-
-    /// What becomes of one invocation that waits: offered, ended, or left as it is because it has moved on.
-    fn offer_again(&self, slot: &Slot, hosts: usize, session: &Session) -> Again {
-        let look = slot.job.with(slot.index, |i, job| (i.kept.clone(), i.held, i.wait_until, job.clone()));
-        let Some((kept, held, wait_until, job)) = look else { return Again::No };
-        if !is_queued(&kept.state) {
-            return Again::No;
-        }
-        if job.progress.halted.is_some() {
-            return Again::End(Outcome::Skipped);
-        }
-        if job.cancel_requested.is_some() {
-            return Again::End(Outcome::Cancelled);
-        }
-        if let Some(refusal) = job.approval.as_ref().and_then(Approval::refusal) {
-            return Again::End(refusal);
-        }
-        if held || job.awaits_approval() || job.progress.paused.is_some() {
-            return Again::No;
-        }
-        if self.clock.now() > wait_until {
-            return Again::End(Outcome::Expired);
-        }
-        let fleet = self.fleet.now();
-        let Some(host) = fleet.host(&kept.host) else {
-            let detail = "its site no longer has the host".to_owned();
-            return Again::End(Outcome::Unreachable { reason: Unreachable::NoSuchHost, detail });
-        };
-        let (policy, now) = (self.policies.now(), self.clock.now());
-        let freezes = self.freezes.now();
-        let permitted = match authz::permit_again(&job, &kept, host, hosts, &policy, &freezes.set, now) {
-            Ok(permitted) => permitted,
-            Err(NoLonger { code, reason }) => return Again::End(Outcome::Denied { code, reason }),
-        };
-        let event = InvocationEvent::Offer { agent: session.agent().clone(), epoch: session.epoch() };
-        let Ok(state) = kept.state.step(event) else { return Again::No };
-        let offered = Invocation { state, version: kept.version + 1, ..kept };
-        Again::Offer(Box::new(Reoffer { slot: slot.clone(), offered, permitted }))
-    }
-
-    /// While a job was recorded, its agents may have come or reconnected; then what was recorded for an older session
-    /// is taken back, and what waits is offered.
-    pub(super) async fn offer_to_newcomers(self: &Arc<Self>, job: &Arc<LiveJob>) -> Result<(), StoreError> {
-        let mut stale: HashMap<(SiteName, AgentName), Vec<Slot>> = HashMap::new();
-        let mut waiting = BTreeSet::new();
-        job.for_each(|index, invocation| match &invocation.kept.state {
-            InvocationState::Queued => drop(waiting.insert(invocation.kept.site.clone())),
-            InvocationState::Offered { agent, epoch } => {
-                let newest = self.sessions.of(&invocation.kept.site, agent).map(|s| s.epoch());
-                if newest.is_some_and(|newest| newest != *epoch) {
-                    let slot = Slot { job: Arc::clone(job), index };
-                    stale.entry((invocation.kept.site.clone(), agent.clone())).or_default().push(slot);
-                }
-            }
-            InvocationState::Accepted { .. }
-            | InvocationState::Running { .. }
-            | InvocationState::Ended(_) => {}
-        });
-        for ((site, agent), slots) in stale {
-            if let Some(session) = self.sessions.of(&site, &agent) {
-                if let Err(error) = self.take_offers_back(&session, slots).await {
-                    // Settled when the agent comes back; until then nothing of it can be told.
-                    session.end();
-                    return Err(error);
-                }
-                waiting.insert(site);
-            }
-        }
-        let now = self.clock.now();
-        for site in waiting {
-            if let Some(session) = self.sessions.choose(&site, now) {
-                self.offer_waiting(&session).await?;
-            }
+    /// What was restored after its job had ended without it never begins: it ends as its job counted it.
+    async fn end_restored(&self, invocations: Vec<Outline>) -> Result<(), StoreError> {
+        for Outline { invocation, .. } in invocations {
+            let end = InvocationEvent::End(Outcome::Unknown(Unknown::RecordUnreadable));
+            let Ok(state) = invocation.state.step(end) else { continue };
+            let now = self.clock.now();
+            let version = invocation.version + 1;
+            let ended = Invocation { state, version, ended_at: Some(now), ..invocation };
+            // Its end is in the log already, with that of its job.
+            let (job, invocations) = (ended.job, vec![ended.id]);
+            let event = AuditEvent::RecordsUnreadable { job, count: 1, invocations };
+            let change = Change::new(now, event).write(Write::UpdateInvocation(ended));
+            let _recorded = self.store.commit(change).await?;
         }
         Ok(())
     }
 }
 
-/// What becomes of an invocation that waits when an agent is there.
-enum Again {
-    No,
-    End(Outcome),
-    Offer(Box<Reoffer>),
-}
-
-const fn epoch_of(state: &InvocationState) -> Option<u64> {
-    match state {
-        InvocationState::Offered { epoch, .. } => Some(*epoch),
-        InvocationState::Queued
-        | InvocationState::Accepted { .. }
-        | InvocationState::Running { .. }
-        | InvocationState::Ended(_) => None,
-    }
-}
-
-/// A record that cannot be read is left where it is; the rest goes on.
-fn poisoned(id: &dyn std::fmt::Display, error: &StoreError) {
-    tracing::error!(%id, %error, "a record cannot be read; it is left alone, restore it from a backup");
+/// What the audit log is told of the invocations of a job that cannot be read, if there are any.
+fn unreadable(kept: &KeptJob, invocations: &[Outline]) -> Option<AuditEvent> {
+    let bad = invocations.iter().filter(|outline| outline.is_unreadable());
+    let named = bad.clone().map(|outline| outline.invocation.id).take(MAX_UNREADABLE_NAMED).collect();
+    let missing = (kept.job.invocations as usize).saturating_sub(invocations.len());
+    let count = (bad.count() + missing) as u64;
+    (count > 0).then_some(AuditEvent::RecordsUnreadable { job: kept.job.id, count, invocations: named })
 }

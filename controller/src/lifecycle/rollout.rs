@@ -135,7 +135,7 @@ impl Lifecycle {
     /// Lets begin what may begin now: it waits for an agent of its site from now on.
     pub(super) fn release(&self, job: &Arc<LiveJob>) {
         let now = self.clock.now();
-        let released = job.release(now);
+        let released = job.release(self.served.now().served);
         let mut sites = std::collections::BTreeSet::new();
         for (index, site) in released {
             self.jobs.enqueue(site.clone(), Slot { job: Arc::clone(job), index });
@@ -201,7 +201,7 @@ impl Lifecycle {
         let record = Job { progress, ..record };
         let write = Write::UpdateJob { job: record.clone(), counts: None, version: version + 1 };
         let _recorded = self.store.commit(Change::new(self.clock.now(), event).write(write)).await?;
-        job.job_recorded(turn, record, version + 1);
+        job.job_recorded(turn, record, version + 1, self.served.now());
         Ok(())
     }
 

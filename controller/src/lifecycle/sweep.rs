@@ -1,13 +1,12 @@
 //! Nothing stays for ever: what waited too long EXPIRES, what is not heard of again becomes UNKNOWN.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lictor_core::{
     approval::Approval,
-    clock::Timestamp,
     invocation::InvocationState,
     job::Job,
-    limits::{AGENT_LOST_GRACE, GRANT_VALIDITY, KILL_CONFIRM, TERM_GRACE},
+    limits::AGENT_LOST_GRACE,
     outcome::{Outcome, Unknown},
 };
 
@@ -18,7 +17,10 @@ use super::{
     close::{End, to_its_end},
     take_back::complete,
 };
-use crate::live::{LiveInvocation, Slot, Turn};
+use crate::{
+    live::{LiveInvocation, Slot, Turn},
+    served::Moment,
+};
 
 /// How often live jobs are looked over.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -46,8 +48,10 @@ impl Lifecycle {
 
     /// Ends whatever is due, goes on with what goes out in steps, and sees that nothing waits beside its agent.
     pub async fn sweep(self: &Arc<Self>) {
+        self.served.look();
         self.expire_approvals().await;
-        let now = self.clock.now();
+        let now = self.served.now().served;
+        self.ask_the_silent(now);
         let (mut ending, mut short) = (Vec::new(), Vec::new());
         for job in self.jobs.jobs() {
             let (record, ..) = job.snapshot();
@@ -72,6 +76,26 @@ impl Lifecycle {
         }
     }
 
+    /// An agent that is connected is never given up: its session ends, so that it comes back and says with its whole journal
+    /// what it has. It has the usual grace for that.
+    fn ask_the_silent(&self, now: Moment) {
+        let mut silent = BTreeMap::new();
+        for job in self.jobs.jobs() {
+            job.for_each_mut(|invocation| {
+                let overdue = invocation.lost_at.is_some_and(|lost_at| now > lost_at);
+                let Some(agent) = invocation.kept.state.agent().filter(|_| overdue) else { return };
+                if let Some(session) = self.sessions.of(&invocation.kept.site, agent) {
+                    invocation.lost_at = Some(now.plus(AGENT_LOST_GRACE));
+                    silent.insert((invocation.kept.site.clone(), agent.clone()), session);
+                }
+            });
+        }
+        for session in silent.into_values() {
+            tracing::warn!(site = %session.site(), agent = %session.agent(), "the agent is connected and says nothing of what it was given; it has to come back and say what it has");
+            session.end();
+        }
+    }
+
     /// Ends what is due, looked at again in its turn: meanwhile an agent may have come for it.
     async fn end_due(self: &Arc<Self>, slots: Vec<Slot>) -> Result<(), StoreError> {
         if slots.is_empty() {
@@ -81,7 +105,7 @@ impl Lifecycle {
         to_its_end(async move {
             let jobs: Vec<_> = slots.iter().map(|slot| Arc::clone(&slot.job)).collect();
             let turn = Turn::of(&jobs).await;
-            let now = this.clock.now();
+            let now = this.served.now().served;
             let still_due = |slot: Slot| {
                 let due = slot.job.with(slot.index, |invocation, job| due(invocation, job, now))?;
                 let Due::Ends(outcome) = due else { return None };
@@ -110,7 +134,7 @@ impl Lifecycle {
     }
 }
 
-fn due(invocation: &LiveInvocation, job: &Job, now: Timestamp) -> Due {
+fn due(invocation: &LiveInvocation, job: &Job, now: Moment) -> Due {
     if invocation.quarantined {
         return Due::Nothing;
     }
@@ -131,14 +155,8 @@ fn due(invocation: &LiveInvocation, job: &Job, now: Timestamp) -> Due {
         InvocationState::Offered { .. }
         | InvocationState::Accepted { .. }
         | InvocationState::Running { .. } => {
-            let offered_at = invocation.offered_at.unwrap_or(now);
-            let lost = now > offered_at.plus(longest_silence(invocation));
+            let lost = invocation.lost_at.is_some_and(|lost_at| now > lost_at);
             if lost { Due::Ends(Outcome::Unknown(Unknown::AgentLost)) } else { Due::Nothing }
         }
     }
-}
-
-/// An agent that honours its grant has reported by then: start at the last moment, run for the whole timeout, be killed.
-fn longest_silence(invocation: &LiveInvocation) -> Duration {
-    GRANT_VALIDITY + invocation.kept.limits.timeout + TERM_GRACE + KILL_CONFIRM + AGENT_LOST_GRACE
 }

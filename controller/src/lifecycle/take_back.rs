@@ -8,7 +8,7 @@ use lictor_core::{
     clock::Timestamp,
     id::InvocationId,
     invocation::Invocation,
-    outcome::{Outcome, Unknown, cut},
+    outcome::{Outcome, cut},
     output::{Output, StreamName, StreamSummary},
 };
 use lictor_proto::{convert::Invalid, pb};
@@ -16,7 +16,7 @@ use lictor_store::{Change, EndedJob, KeptOutput, StoreError, Write};
 
 use super::{Lifecycle, close::End};
 use crate::{
-    live::{Claim, Pending, Report, Slot},
+    live::{Claim, Pending, Report, Slot, Turn},
     session::{Session, evidence},
 };
 
@@ -123,7 +123,7 @@ impl Lifecycle {
                 Some(End { slot, outcome, report: Some(report) })
             }
             Came::Apart(claims) => {
-                let since = self.clock.now();
+                let since = self.served.now().served;
                 slot.job.with(slot.index, |invocation, _| {
                     invocation.pending = Some(Pending { outcome, report, claims, since });
                 });
@@ -136,6 +136,12 @@ impl Lifecycle {
     /// A result for an invocation that has ended: the same again, evidence for an UNKNOWN, or a contradiction.
     /// Answers whether the agent may forget it.
     async fn settle_late(&self, session: &Session, reported: &Reported) -> Result<bool, StoreError> {
+        // Its job does not end meanwhile: what it kept is counted with this, or this is counted with it.
+        let live = self.jobs.invocation(reported.id);
+        let turn = match &live {
+            Some(slot) => Some(Turn::of([&slot.job]).await),
+            None => None,
+        };
         let Some(kept) = self.store.invocation(reported.id).await? else {
             self.conflict(session, reported, "no such invocation is recorded").await?;
             return Ok(true);
@@ -149,29 +155,30 @@ impl Lifecycle {
         if recorded == reported.outcome || kept.resolution.as_ref() == Some(&reported.outcome) {
             return Ok(true);
         }
-        if recorded == Outcome::Unknown(Unknown::AgentLost) && kept.resolution.is_none() {
+        if matches!(recorded, Outcome::Unknown(_)) && kept.resolution.is_none() {
             let event = AuditEvent::InvocationResolved {
                 invocation: kept.id,
                 agent: session.agent().clone(),
                 outcome: reported.outcome.clone(),
             };
-            let output = match &reported.output {
-                Came::Whole(output) => output.clone(),
-                // Its bytes have nowhere to go any more; what is known of them is kept.
-                Came::Apart([(_, stdout), (_, stderr)]) => {
-                    Output { stdout: stdout.summary.clone(), stderr: stderr.summary.clone() }
-                }
+            // What was recorded with the end stays, too.
+            let (output, output_removed, more) = if kept.output == Output::default() {
+                let output = reported.to_output();
+                let more = KeptOutput::of(&output).bytes();
+                (output, None, more)
+            } else {
+                (kept.output, kept.output_removed, 0)
             };
-            let more = KeptOutput::of(&output).bytes();
             let resolved = Invocation {
                 version: kept.version + 1,
                 resolution: Some(reported.outcome.clone()),
                 output,
-                output_removed: None,
+                output_removed,
                 ..kept
             };
             let job = resolved.job;
-            let mut change = Change::new(self.clock.now(), event).write(Write::UpdateInvocation(resolved));
+            let mut change =
+                Change::new(self.clock.now(), event).write(Write::UpdateInvocation(resolved.clone()));
             if more > 0
                 && let Some(ended) = self.store.ended_job(job).await?
             {
@@ -180,6 +187,9 @@ impl Lifecycle {
                 change = change.write(Write::PutEnded(ended));
             }
             let _recorded = self.store.commit(reported.with_evidence(session, change)).await?;
+            if let (Some(slot), Some(turn)) = (&live, &turn) {
+                slot.job.resolved(turn, slot.index, resolved);
+            }
             return Ok(true);
         }
         self.conflict(session, reported, recorded.name()).await?;
@@ -221,6 +231,7 @@ pub(super) fn complete(slot: &Slot, anyway: bool) -> Option<End> {
     let (outcome, report) = slot.job.with(slot.index, |invocation, _| {
         let pending = invocation.pending.as_ref()?;
         let (output, whole) = invocation.assembly.finish(&pending.claims);
+        let output = Output { timing: pending.report.output.timing.clone(), ..output };
         (whole || anyway).then(|| (pending.outcome.clone(), Report { output, ..pending.report.clone() }))
     })??;
     Some(End { slot: slot.clone(), outcome, report: Some(report) })
@@ -242,6 +253,19 @@ fn is_of(slot: &Slot, session: &Session) -> bool {
 // === impl Reported ===
 
 impl Reported {
+    /// What is known of its output once nothing more of it can be taken.
+    fn to_output(&self) -> Output {
+        match &self.output {
+            Came::Whole(output) => output.clone(),
+            // Its bytes have nowhere to go any more; what is known of them is kept.
+            Came::Apart([(_, stdout), (_, stderr)]) => Output {
+                stdout: stdout.summary.clone(),
+                stderr: stderr.summary.clone(),
+                timing: self.report.output.timing.clone(),
+            },
+        }
+    }
+
     /// What is to be recorded beside its end.
     fn beside(&self, session: &Session) -> Option<AuditEvent> {
         evidence::beside(session, self.id, &self.outcome, self.evidence.as_ref())
@@ -258,7 +282,7 @@ impl Reported {
 impl TryFrom<pb::InvocationResult> for Reported {
     type Error = Invalid;
     fn try_from(wire: pb::InvocationResult) -> Result<Self, Invalid> {
-        use lictor_proto::convert::{guard_from_wire, parse, required};
+        use lictor_proto::convert::{guard_from_wire, parse, required, timing_from_wire};
         let pb::InvocationResult {
             invocation_id,
             outcome,
@@ -272,6 +296,7 @@ impl TryFrom<pb::InvocationResult> for Reported {
             redactions,
         } = wire;
         let output = output.unwrap_or_default();
+        let timing = timing_from_wire(&output.timing);
         let output = if output_inline {
             Came::Whole(output.try_into()?)
         } else {
@@ -302,6 +327,8 @@ impl TryFrom<pb::InvocationResult> for Reported {
                 address: (!address.is_empty()).then(|| cut(&address, MAX_ADDRESS_CHARS)),
                 guard: guard_from_wire("result.guard", guard)?,
                 redactions,
+                // Of what travels apart; what came whole has its own.
+                output: Output { timing, ..Output::default() },
                 ..Report::default()
             },
             output,

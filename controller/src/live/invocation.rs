@@ -1,16 +1,25 @@
 //! One invocation of a live job: what is recorded of it, and what is known beside that.
 
+use std::time::Duration;
+
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
     guard::Guard,
     invocation::Invocation,
+    job::Job,
+    limits::{AGENT_LOST_GRACE, GRANT_VALIDITY, KILL_CONFIRM, TERM_GRACE},
     outcome::Outcome,
     output::{Output, StreamName},
+    rollout::MAX_ROLLOUT,
 };
 use lictor_store::{KeptOutput, KeptStream};
 
-use super::assembly::{Assembly, Claim};
+use super::{
+    assembly::{Assembly, Claim},
+    shown::Shown,
+};
+use crate::served::{Moment, Now};
 
 /// One invocation of a live job.
 #[derive(Debug)]
@@ -20,13 +29,15 @@ pub struct LiveInvocation {
     /// Its end cannot be recorded; it is left alone until a restart, so that others are not held up by it.
     pub quarantined: bool,
     /// Until when it may wait for an agent; of one that is held back, until when it may be.
-    pub wait_until: Timestamp,
+    pub wait_until: Moment,
     /// It may not begin yet.
     pub held: bool,
-    /// When it was last offered.
-    pub offered_at: Option<Timestamp>,
-    /// Output that has arrived.
+    /// When its agent is given up, if it says nothing of it; of what no agent has, nothing.
+    pub lost_at: Option<Moment>,
+    /// Kept output that has arrived.
     pub assembly: Assembly,
+    /// What it prints while it runs.
+    pub(super) shown: Shown,
     /// A result whose output is still on its way: (the end, what it claims, since when).
     pub pending: Option<Pending>,
     /// Its output was dropped from memory; these bytes the store has.
@@ -62,7 +73,22 @@ pub struct Pending {
     /// What the result says of the output.
     pub claims: [(StreamName, Claim); 2],
     /// Since when it waits.
-    pub since: Timestamp,
+    pub since: Moment,
+}
+
+/// An agent that honours its grant has reported by then: start at the last moment, run for the whole timeout, be killed.
+pub(crate) fn longest_silence(kept: &Invocation) -> Duration {
+    GRANT_VALIDITY + kept.limits.timeout + TERM_GRACE + KILL_CONFIRM + AGENT_LOST_GRACE
+}
+
+/// Until when what may begin now waits for its agent.
+pub(super) fn waits_until(job: &Job, now: Now) -> Moment {
+    now.until(job.waits_until(), job.queue_wait())
+}
+
+/// Until when what may not begin yet may be held back.
+pub(super) fn held_until(job: &Job, now: Now) -> Moment {
+    now.until(job.held_until(), MAX_ROLLOUT)
 }
 
 // === impl LiveInvocation ===
@@ -73,11 +99,10 @@ impl LiveInvocation {
         self.in_store.unwrap_or_else(|| KeptOutput::of(&self.kept.output)).bytes()
     }
 
-    /// Which bytes of a stream there are: those that have arrived without a gap, or once it has ended those that are kept.
+    /// Which bytes of a stream are kept, once it has ended.
     pub(super) fn stream(&self, name: StreamName) -> KeptStream {
         if self.kept.state.outcome().is_none() {
-            let head = self.assembly.head_len(name);
-            return KeptStream { total: head, head, tail: 0 };
+            return KeptStream::default();
         }
         let in_memory = || KeptOutput::of(&self.kept.output);
         *self.in_store.unwrap_or_else(in_memory).stream(name)

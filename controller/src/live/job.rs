@@ -1,7 +1,7 @@
 //! One live job: its invocations, its counts, and the log of what watchers are told.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,33 +18,31 @@ use lictor_core::{
     rollout::Tally,
 };
 use lictor_proto::limits::MAX_CHUNK_BYTES;
-use lictor_store::{KeptOutput, Outline};
+use lictor_store::{KeptOutput, Outline, outline::is_unreadable};
 use tokio::sync::watch;
 
 use super::{
     assembly::Assembly,
     held::Held,
-    invocation::{LiveInvocation, Report},
+    invocation::{LiveInvocation, Report, held_until, longest_silence, waits_until},
     log::{Entry, Log},
     pace::{count, note_end},
+    room::{Pool, Pools},
+    shown::Shown,
+    turn::{Turn, Turns},
 };
+use crate::served::Now;
 
 /// A job that has not ended (or just has).
 #[derive(Debug)]
 pub struct LiveJob {
     id: JobId,
     state: Mutex<State>,
-    /// Held while a transition is read, committed and applied, so that transitions of one job follow each other.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    pub(super) turns: Turns,
     /// Grows with the log; whoever waits for more listens here.
     length: watch::Sender<u64>,
-}
-
-/// The turn of some jobs: whoever holds it may move them.
-#[derive(Debug)]
-pub struct Turn {
-    jobs: BTreeSet<JobId>,
-    _guards: Vec<tokio::sync::OwnedMutexGuard<()>>,
+    /// What its live output takes of the memory for it.
+    room: Arc<Pool>,
 }
 
 /// The ends that one commit records for one job.
@@ -76,33 +74,17 @@ pub(super) struct State {
 /// Output up to this size stays in memory after its invocation has ended, so that most watchers need no read.
 const KEEP_IN_MEMORY_BYTES: u64 = 8 * 1024;
 
-// === impl Turn ===
-
-impl Turn {
-    /// Waits for the turn of all these jobs, always in the same order, so that nobody waits for each other.
-    pub async fn of<'a>(jobs: impl IntoIterator<Item = &'a Arc<LiveJob>>) -> Self {
-        let mut ordered: Vec<&Arc<LiveJob>> = jobs.into_iter().collect();
-        ordered.sort_by_key(|job| job.id);
-        ordered.dedup_by_key(|job| job.id);
-        let mut guards = Vec::with_capacity(ordered.len());
-        for job in &ordered {
-            guards.push(Arc::clone(&job.turn).lock_owned().await);
-        }
-        Self { jobs: ordered.into_iter().map(|job| job.id).collect(), _guards: guards }
-    }
-}
-
 // === impl LiveJob ===
 
 impl LiveJob {
     /// A job whose invocations were just recorded.
-    pub fn new(job: Job, version: u64, invocations: Vec<Invocation>, now: Timestamp) -> Self {
+    pub fn new(job: Job, version: u64, invocations: Vec<Invocation>, now: Now) -> Self {
         let in_memory = invocations.into_iter().map(|kept| (kept, None));
         Self::of(job, version, in_memory, now)
     }
 
     /// A job with its invocations as they are in the store, which keeps their output.
-    pub fn recovered(job: Job, version: u64, invocations: Vec<Outline>, now: Timestamp) -> Self {
+    pub fn recovered(job: Job, version: u64, invocations: Vec<Outline>, now: Now) -> Self {
         let in_store = invocations.into_iter().map(|outline| (outline.invocation, Some(outline.kept)));
         Self::of(job, version, in_store, now)
     }
@@ -111,14 +93,14 @@ impl LiveJob {
         job: Job,
         version: u64,
         invocations: impl Iterator<Item = (Invocation, Option<KeptOutput>)>,
-        now: Timestamp,
+        now: Now,
     ) -> Self {
         let id = job.id;
         let mut counts = Counts::default();
         let mut log = Log::default();
         let (mut tally, mut held, mut hosts) = (Tally::default(), Held::default(), 0);
         let holds = !job.rollout.is_immediate() || job.progress.paused.is_some() || job.awaits_approval();
-        let live = invocations
+        let live: Vec<LiveInvocation> = invocations
             .enumerate()
             .map(|(index, (kept, in_store))| {
                 match &kept.state {
@@ -134,8 +116,8 @@ impl LiveJob {
                 if holds {
                     held.hold(kept.site.clone(), kept.wave, index);
                 }
-                let wait_until = if holds { job.held_until() } else { job.waits_until() };
-                let offered_at = kept.state.agent().map(|_| now);
+                let wait_until = if holds { held_until(&job, now) } else { waits_until(&job, now) };
+                let lost_at = kept.state.agent().map(|_| now.served.plus(longest_silence(&kept)));
                 let in_store = in_store.filter(|_| kept.state.outcome().is_some());
                 if in_store.is_some_and(|kept| kept.bytes() > 0) {
                     log.push(Entry::Output { index, stream: StreamName::Stdout });
@@ -147,18 +129,21 @@ impl LiveJob {
                     quarantined: false,
                     wait_until,
                     held: holds,
-                    offered_at,
+                    lost_at,
                     assembly: Assembly::default(),
+                    shown: Shown::default(),
                     pending: None,
                     in_store,
                 }
             })
             .collect();
+        // Where not even the index is left, nobody can know either.
+        counts.unknown += job.invocations.saturating_sub(u32::try_from(live.len()).unwrap_or(u32::MAX));
         let length = watch::Sender::new(log.next());
         let check_after = None;
         let state = State { job, version, counts, hosts, tally, held, check_after, invocations: live, log };
         let state = Mutex::new(state);
-        Self { id, state, turn: Arc::default(), length }
+        Self { id, state, turns: Turns::default(), length, room: Arc::default() }
     }
 
     /// Its identifier.
@@ -225,14 +210,28 @@ impl LiveJob {
         }
     }
 
+    /// Looks at every invocation, and may note what is known beside the record.
+    pub fn for_each_mut(&self, look: impl FnMut(&mut LiveInvocation)) {
+        self.state().invocations.iter_mut().for_each(look);
+    }
+
+    /// Takes over that what an invocation printed is not kept any more.
+    pub(super) fn output_removed(&self, now: Outline) {
+        self.for_each_mut(|invocation| {
+            if invocation.kept.id == now.invocation.id {
+                (invocation.kept, invocation.in_store) = (now.invocation.clone(), Some(now.kept));
+            }
+        });
+    }
+
     /// Replaces the job itself, as it was recorded.
-    pub fn job_recorded(&self, _turn: &Turn, job: Job, version: u64) {
+    pub fn job_recorded(&self, _turn: &Turn, job: Job, version: u64, now: Now) {
         let mut state = self.state();
         state.job = job;
         state.version = version;
         let State { job, invocations, held, .. } = &mut *state;
         // It may have been consented to just now.
-        let held_until = job.held_until();
+        let held_until = held_until(job, now);
         for invocation in invocations.iter_mut().filter(|invocation| invocation.held) {
             invocation.wait_until = held_until;
         }
@@ -262,21 +261,21 @@ impl LiveJob {
     }
 
     /// Takes over an invocation that was recorded as queued or offered again.
-    pub fn requeued(&self, _turn: &Turn, index: usize, kept: Invocation, now: Timestamp) {
+    pub fn requeued(&self, _turn: &Turn, index: usize, kept: Invocation, now: Now) {
         let mut guard = self.state();
         let state = &mut *guard;
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         let was_queued = invocation.kept.state == InvocationState::Queued;
         let is_queued = kept.state == InvocationState::Queued;
-        invocation.offered_at = kept.state.agent().map(|_| now);
+        invocation.lost_at = kept.state.agent().map(|_| now.served.plus(longest_silence(&kept)));
         invocation.kept = kept;
         if is_queued && !state.job.rollout.is_immediate() {
             // It waits from now on, and not since its job was asked for.
-            invocation.wait_until = now.plus(state.job.queue_wait());
+            invocation.wait_until = now.served.plus(state.job.queue_wait());
         }
         if is_queued && state.job.progress.paused.is_some() {
             invocation.held = true;
-            invocation.wait_until = state.job.held_until();
+            invocation.wait_until = held_until(&state.job, now);
             state.held.hold(invocation.kept.site.clone(), invocation.kept.wave, index);
         }
         match (was_queued, is_queued) {
@@ -293,8 +292,8 @@ impl LiveJob {
         self.tell(state, [Entry::Phase { index }]);
     }
 
-    /// Takes output that arrived while the command runs: at most twice what is kept and a chunk, because pieces that
-    /// are sent again after a cut may overlap those from before.
+    /// Takes kept output that arrived before its result: at most twice what is kept and a chunk, because pieces that are
+    /// sent again after a cut may overlap those from before.
     pub fn output(&self, index: usize, stream: StreamName, offset: u64, data: &Bytes) {
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
@@ -303,14 +302,25 @@ impl LiveJob {
         }
         let cap =
             invocation.kept.limits.output_bytes.saturating_mul(2).saturating_add(MAX_CHUNK_BYTES as u64);
-        if invocation.assembly.push(stream, offset, data, cap) {
+        invocation.assembly.push(stream, offset, data, cap);
+    }
+
+    /// Shows watchers what a running command printed; `room` is what all jobs take of the memory for it.
+    pub(crate) fn show(&self, index: usize, stream: StreamName, offset: u64, data: &Bytes, room: &Arc<Pool>) {
+        let mut state = self.state();
+        let Some(invocation) = state.invocations.get_mut(index) else { return };
+        if invocation.kept.state.outcome().is_some() {
+            return;
+        }
+        let pools = Pools { of_job: Arc::clone(&self.room), of_all: Arc::clone(room) };
+        if invocation.shown.push(stream, offset, data, &pools) {
             self.tell(&mut state, [Entry::Output { index, stream }]);
         }
     }
 
     /// What ending these invocations would make of the job. Changes nothing; those that have ended are left out.
     pub fn closing(&self, turn: &Turn, ends: Vec<(usize, InvocationEvent, Option<Report>)>) -> Closing {
-        debug_assert!(turn.jobs.contains(&self.id), "a job is moved only in its turn");
+        debug_assert!(turn.is_of(self.id), "a job is moved only in its turn");
         let state = self.state();
         let mut counts = state.counts;
         let mut closing = Closing::default();
@@ -348,6 +358,24 @@ impl LiveJob {
         closing
     }
 
+    /// What stands for records that cannot be read. Their ends are recorded with that of the job, so once.
+    pub fn unreadable(&self) -> Vec<Invocation> {
+        let state = self.state();
+        let kept = state.invocations.iter().map(|invocation| &invocation.kept);
+        kept.filter(|kept| is_unreadable(kept)).cloned().collect()
+    }
+
+    /// The end of the job, if every invocation has ended and the job has not: what was left of it cannot be read.
+    pub fn end_of_rest(&self) -> Closing {
+        let state = self.state();
+        if !state.counts.ended() {
+            return Closing::default();
+        }
+        let output_bytes = state.invocations.iter().map(LiveInvocation::kept_bytes).sum();
+        let job = Some((state.job.clone(), state.version + 1, state.counts));
+        Closing { job, output_bytes, ..Closing::default() }
+    }
+
     /// Takes over what was recorded.
     pub fn closed(&self, turn: &Turn, closing: Closing) {
         for (index, ended) in closing.ended {
@@ -360,24 +388,15 @@ impl LiveJob {
 
     /// Tells watchers of an invocation whose end is durable, and of the end of the job if that is one.
     fn ended(&self, turn: &Turn, index: usize, ended: Invocation) {
-        debug_assert!(turn.jobs.contains(&self.id), "a job is moved only in its turn");
+        debug_assert!(turn.is_of(self.id), "a job is moved only in its turn");
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         let was_queued = invocation.kept.state == InvocationState::Queued;
-        let kept = KeptOutput::of(&ended.output);
-        let mut entries = Vec::new();
-        for stream in [StreamName::Stdout, StreamName::Stderr] {
-            if kept.stream(stream).next(0, 1).is_some() {
-                entries.push(Entry::Output { index, stream });
-            }
-        }
-        entries.push(Entry::Phase { index });
-        invocation.kept = ended;
+        let mut entries = taken_over(invocation, index, ended);
         invocation.held = false;
         invocation.pending = None;
         invocation.assembly = Assembly::default();
-        invocation.in_store =
-            (kept.bytes() > KEEP_IN_MEMORY_BYTES).then(|| KeptOutput::take_from(&mut invocation.kept.output));
+        invocation.shown = Shown::default();
         let outcome = invocation.kept.state.outcome().cloned();
         let slot = if was_queued { &mut state.counts.queued } else { &mut state.counts.active };
         *slot = slot.saturating_sub(1);
@@ -394,10 +413,31 @@ impl LiveJob {
         self.tell(&mut state, entries);
     }
 
+    /// Takes over what was recorded of an invocation after its end.
+    pub(crate) fn resolved(&self, _turn: &Turn, index: usize, now: Invocation) {
+        let mut state = self.state();
+        let Some(invocation) = state.invocations.get_mut(index) else { return };
+        let entries = taken_over(invocation, index, now);
+        self.tell(&mut state, entries);
+    }
+
     fn tell(&self, state: &mut State, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
             state.log.push(entry);
         }
         self.length.send_replace(state.log.next());
     }
+}
+
+/// Takes over what was recorded of one that has ended, and says what there is to tell of it.
+fn taken_over(invocation: &mut LiveInvocation, index: usize, now: Invocation) -> Vec<Entry> {
+    let kept = KeptOutput::of(&now.output);
+    let printed = [StreamName::Stdout, StreamName::Stderr].into_iter();
+    let printed = printed.filter(|stream| kept.stream(*stream).next(0, 1).is_some());
+    let mut entries: Vec<Entry> = printed.map(|stream| Entry::Output { index, stream }).collect();
+    entries.push(Entry::Phase { index });
+    invocation.kept = now;
+    invocation.in_store =
+        (kept.bytes() > KEEP_IN_MEMORY_BYTES).then(|| KeptOutput::take_from(&mut invocation.kept.output));
+    entries
 }

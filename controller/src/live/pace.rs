@@ -16,6 +16,7 @@ use super::{
     invocation::LiveInvocation,
     job::{LiveJob, State},
 };
+use crate::served::Moment;
 
 impl LiveJob {
     /// Whether it goes out in steps.
@@ -69,7 +70,7 @@ impl LiveJob {
     }
 
     /// Lets what may begin now begin: it waits for its agent from now on. Answers which, with their sites.
-    pub fn release(&self, now: Timestamp) -> Vec<(usize, SiteName)> {
+    pub fn release(&self, now: Moment) -> Vec<(usize, SiteName)> {
         let mut state = self.state();
         let State { job, hosts, tally, held, invocations, .. } = &mut *state;
         let stopped = job.progress.paused.is_some() || job.is_stopped();

@@ -1,6 +1,7 @@
 //! What a watcher is told: everything so far, then everything as it happens, at the watcher's own pace.
 //!
-//! A watcher holds one event at a time, made when the one before was taken: whoever reads slowly costs no memory and holds
+//! What running commands print is told only to those who ask for it: whoever wants what is kept and nothing else is told it at
+//! the end, whole. A watcher holds one event at a time, made when the one before was taken: whoever reads slowly costs no memory and holds
 //! nobody up. Output is copied for it a piece at a time, from the one copy that all watchers share or from the store.
 
 use std::{collections::HashMap, sync::Arc};
@@ -8,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use lictor_core::{
-    id::InvocationId,
+    id::{InvocationId, JobId},
     invocation::Invocation,
     job::{Counts, Job},
     output::StreamName,
@@ -20,13 +21,18 @@ use lictor_proto::{
 use lictor_store::{KeptJob, KeptOutput, Store, StoreError, outline::slice};
 use tonic::Status;
 
-use super::{invocation::LiveInvocation, job::LiveJob, log::Entry};
+use super::{
+    invocation::LiveInvocation,
+    job::LiveJob,
+    log::Entry,
+    part::{Part, part},
+};
 use crate::output::{chunk, outline_to_wire};
 
 /// Invocations read at a time when a job that has ended is told again.
 const PAGE: usize = 100;
 /// Output in one event: what a thousand watchers that do not read hold together stays small.
-const PIECE_BYTES: u64 = 16 * 1024;
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// What a watcher may see, and how its call began.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +41,8 @@ pub struct View {
     pub addresses: bool,
     /// The idempotency key was known.
     pub replayed: bool,
+    /// What commands print while they run is asked for.
+    pub live: bool,
 }
 
 struct Watcher {
@@ -103,18 +111,23 @@ async fn tell_kept(kept: &KeptJob, store: &dyn Store, view: View, sender: &Sende
     sender.send(Ok(submitted(&kept.job, &counts, view))).await.map_err(gone)?;
     let mut after = None;
     loop {
-        let page = store.invocation_ids(kept.job.id, after.as_ref(), PAGE).await.map_err(internal)?;
+        let page = store.outlines(kept.job.id, after.as_ref(), PAGE).await.map_err(internal)?;
         if page.is_empty() {
             break;
         }
-        for id in page {
-            let Some(outline) = store.outline(id).await.map_err(internal)? else { continue };
+        for mut outline in page {
+            let id = outline.invocation.id;
             for stream in [StreamName::Stdout, StreamName::Stderr] {
                 let mut position = 0;
-                while let Some((from, to)) = outline.kept.stream(stream).next(position, PIECE_BYTES) {
-                    let bytes = store.output(id, stream, from, to).await.map_err(internal)?;
-                    sender.send(Ok(output(id, stream, from, bytes))).await.map_err(gone)?;
-                    position = to;
+                while let Some((from, to)) = outline.kept.stream(stream).next(position, PIECE_BYTES as u64) {
+                    match part(store, id, stream, from, to).await.map_err(internal)? {
+                        Part::Bytes(bytes) => {
+                            sender.send(Ok(output(id, stream, from, bytes))).await.map_err(gone)?;
+                            position = to;
+                        }
+                        Part::Removed(now) => outline = *now,
+                        Part::Gone => return Err(removed(kept.job.id)),
+                    }
                 }
             }
             sender
@@ -142,8 +155,11 @@ impl Watcher {
                 Some(Told::Nothing) => {}
                 Some(Told::Event(event)) => return Ok(Some(*event)),
                 Some(Told::FromStore { invocation, stream, from, to }) => {
-                    let bytes = self.store.output(invocation, stream, from, to).await.map_err(internal)?;
-                    return Ok(Some(output(invocation, stream, from, bytes)));
+                    match part(&*self.store, invocation, stream, from, to).await.map_err(internal)? {
+                        Part::Bytes(bytes) => return Ok(Some(output(invocation, stream, from, bytes))),
+                        Part::Removed(now) => self.job.output_removed(*now),
+                        Part::Gone => return Err(removed(self.job.id())),
+                    }
                 }
                 None => {
                     if self.length.changed().await.is_err() {
@@ -177,13 +193,13 @@ impl Watcher {
             }
             Entry::Output { index, stream } => {
                 let told = self.told.entry((index, stream)).or_default();
-                let invocation = state.invocations.get(index);
-                match invocation.and_then(|i| Some((i, i.stream(stream).next(*told, PIECE_BYTES)?))) {
-                    Some((invocation, (from, to))) => {
+                let more = state.invocations.get(index).and_then(|i| piece(i, stream, *told, self.view.live));
+                match more {
+                    Some((to, more)) => {
                         *told = to;
                         // There may be more of it.
                         self.cursor = number;
-                        piece(invocation, stream, from, to)
+                        more
                     }
                     None => Told::Nothing,
                 }
@@ -196,17 +212,27 @@ impl Watcher {
     }
 }
 
-fn piece(invocation: &LiveInvocation, stream: StreamName, from: u64, to: u64) -> Told {
+/// What is to be told of a stream to somebody who was told it up to `position`, and up to where that is.
+fn piece(invocation: &LiveInvocation, stream: StreamName, position: u64, live: bool) -> Option<(u64, Told)> {
     let id = invocation.kept.id;
-    if invocation.in_store.is_some() {
-        return Told::FromStore { invocation: id, stream, from, to };
+    if invocation.kept.state.outcome().is_none() {
+        if !live {
+            return None;
+        }
+        let (from, bytes) = invocation.shown.next(stream, position, PIECE_BYTES)?;
+        let to = from + bytes.len() as u64;
+        let shown = event(pb::job_event::Event::Live(chunk(id, stream, from, bytes)));
+        return Some((to, Told::Event(Box::new(shown))));
     }
-    let bytes = if invocation.kept.state.outcome().is_some() {
-        slice(&invocation.kept.output, stream, from, to)
-    } else {
-        invocation.assembly.head(stream, from, to)
-    };
-    Told::Event(Box::new(output(id, stream, from, bytes)))
+    let kept = invocation.stream(stream);
+    // Where more was shown than there is, its agent began anew: what was shown is not what was printed, and all is told again.
+    let position = if position > kept.total { 0 } else { position };
+    let (from, to) = kept.next(position, PIECE_BYTES as u64)?;
+    if invocation.in_store.is_some() {
+        return Some((to, Told::FromStore { invocation: id, stream, from, to }));
+    }
+    let bytes = slice(&invocation.kept.output, stream, from, to);
+    Some((to, Told::Event(Box::new(output(id, stream, from, bytes)))))
 }
 
 fn output(id: InvocationId, stream: StreamName, offset: u64, bytes: Bytes) -> pb::JobEvent {
@@ -232,6 +258,11 @@ fn finished(job: &Job, counts: &Counts) -> pb::JobEvent {
 
 const fn event(event: pb::job_event::Event) -> pb::JobEvent {
     pb::JobEvent { event: Some(event) }
+}
+
+/// Retention has removed the job while it was told.
+fn removed(job: JobId) -> Status {
+    lictor_proto::status::to_status(&crate::failure::no_such("job", &job.to_string()))
 }
 
 fn internal(error: StoreError) -> Status {

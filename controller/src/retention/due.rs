@@ -2,30 +2,17 @@
 
 use std::time::Duration;
 
-use lictor_core::{clock::Timestamp, limits::REPLAY_WINDOW, retention::RetentionLimit};
+use lictor_core::{
+    clock::Timestamp,
+    limits::REPLAY_WINDOW,
+    retention::{RetentionLimit, RetentionLimits},
+};
 use lictor_store::EndedJob;
 
-/// How long what a job printed is kept: a month of looking back at an incident.
-pub const DEFAULT_OUTPUT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How much of it is kept in all: some 80,000 outputs of the size that is kept when nothing says otherwise.
-pub const DEFAULT_OUTPUT_BYTES: u64 = 20 * 1024 * 1024 * 1024;
-/// How long a job is kept: a quarter of a year, within which people ask what was run. The audit log keeps it for good.
-pub const DEFAULT_JOB_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Least that outputs can be kept for: whoever follows a job reads what it printed in the first moments after its end.
 pub const MIN_OUTPUT_AGE: Duration = Duration::from_secs(60);
 /// Least that jobs can be kept for: an idempotency key must find its job as long as it is kept.
 pub const MIN_JOB_AGE: Duration = REPLAY_WINDOW;
-
-/// How long, and how much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetentionLimits {
-    /// How long what a job printed is kept after the job ended.
-    pub output_age: Duration,
-    /// How many bytes of that are kept in all.
-    pub output_bytes: u64,
-    /// How long a job is kept after it ended.
-    pub job_age: Duration,
-}
 
 /// What of a job that has ended is to be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +41,6 @@ pub(super) fn due(ended: &EndedJob, limits: &RetentionLimits, beyond: u64, now: 
     }
 }
 
-// === impl RetentionLimits ===
-
-impl Default for RetentionLimits {
-    fn default() -> Self {
-        Self { output_age: DEFAULT_OUTPUT_AGE, output_bytes: DEFAULT_OUTPUT_BYTES, job_age: DEFAULT_JOB_AGE }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use lictor_core::id::JobId;
@@ -69,8 +48,12 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
-    const LIMITS: RetentionLimits =
-        RetentionLimits { output_age: HOUR, output_bytes: 100, job_age: Duration::from_secs(7200) };
+    const LIMITS: RetentionLimits = RetentionLimits {
+        output_age: HOUR,
+        output_bytes: 100,
+        job_age: Duration::from_secs(7200),
+        payload_age: None,
+    };
 
     #[test]
     fn outputs_go_by_age_or_beyond_the_bytes_and_jobs_by_age_alone() {

@@ -1,9 +1,13 @@
 //! The same request by both policies, host by host.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use lictor_core::{job::Limits, name::RuleId};
-use lictor_policy::{ApprovalTerms, Decision, Effect, PolicySet};
+use lictor_core::{
+    error::ErrorCode,
+    job::Limits,
+    name::{HostAlias, RuleId},
+};
+use lictor_policy::{ApprovalTerms, Decision, Effect, PolicySet, View};
 use lictor_store::KeptHost;
 
 use super::{
@@ -35,8 +39,8 @@ struct Terms {
 
 /// What one policy says of a request.
 enum Said {
-    /// Of each host, in the order of the hosts.
-    Each(Vec<Verdict>),
+    /// Of each host that the policy tells the caller of.
+    Each(BTreeMap<HostAlias, Verdict>),
     /// The same of every host: the command is refused.
     All(Verdict),
 }
@@ -47,12 +51,15 @@ impl Case {
     /// Judges the request by both policies and counts what differs.
     pub(super) fn judge(self) {
         // A target that means no host says nothing about policy.
-        let Ok(hosts) = self.fleet.resolve(&self.spec.target) else { return };
+        let Ok(mut hosts) = self.fleet.seen(View::everything()).resolve(&self.spec.target) else { return };
         let (live, command) = self.say(&self.policy.set);
         let (shadow, _) = self.say(&self.proposed.set);
         let command: Arc<str> = command.chars().take(MAX_COMMAND_CHARS).collect::<String>().into();
-        let differs = |(index, host): (usize, &Arc<KeptHost>)| {
-            let (live, shadow) = (live.of(index)?, shadow.of(index)?);
+        hosts.retain(|host| live.of(&host.alias).is_some() || shadow.of(&host.alias).is_some());
+        let hidden = Verdict::hidden();
+        let differs = |host: &Arc<KeptHost>| {
+            let live = live.of(&host.alias).unwrap_or(&hidden);
+            let shadow = shadow.of(&host.alias).unwrap_or(&hidden);
             Some(Difference {
                 kind: kind(live, shadow)?,
                 at: self.at,
@@ -63,7 +70,7 @@ impl Case {
                 shadow: (shadow.code.clone(), shadow.rule.clone()),
             })
         };
-        let differences = hosts.iter().enumerate().filter_map(differs).collect();
+        let differences = hosts.iter().filter_map(differs).collect();
         self.proposed.tally_mut().add(hosts.len(), differences);
     }
 
@@ -71,7 +78,10 @@ impl Case {
     fn say(&self, set: &PolicySet) -> (Said, String) {
         match authz::decide(&self.caller, &self.spec, set, &self.fleet, self.at) {
             Ok(Decided { command, hosts, .. }) => {
-                let verdicts = hosts.into_iter().map(|(_, decision)| Verdict::from(decision)).collect();
+                let verdict = |(host, decision): (Arc<KeptHost>, Decision)| {
+                    (host.alias.clone(), Verdict::from(decision))
+                };
+                let verdicts = hosts.into_iter().map(verdict).collect();
                 (Said::Each(verdicts), command.render())
             }
             Err(refused) => {
@@ -96,15 +106,23 @@ fn kind(live: &Verdict, shadow: &Verdict) -> Option<Kind> {
 // === impl Said ===
 
 impl Said {
-    fn of(&self, index: usize) -> Option<&Verdict> {
+    fn of(&self, host: &HostAlias) -> Option<&Verdict> {
         match self {
-            Self::Each(verdicts) => verdicts.get(index),
+            Self::Each(verdicts) => verdicts.get(host),
             Self::All(verdict) => Some(verdict),
         }
     }
 }
 
 // === impl Verdict ===
+
+impl Verdict {
+    /// Of a host that the caller is not told of.
+    fn hidden() -> Self {
+        let (effect, code) = (Effect::Deny, ErrorCode::NotFound.as_str().to_owned());
+        Self { effect, code, rule: None, terms: Terms::default() }
+    }
+}
 
 impl From<Decision> for Verdict {
     fn from(decision: Decision) -> Self {

@@ -66,6 +66,7 @@ async fn what_is_under_way_counts_until_it_has_ended() {
     assert!(world.submit(&uptime(&["web-3"])).await.is_ok());
     world.lifecycle.cancel(job.id(), &operator()).await.unwrap();
     assert_eq!(world.used().await, [(2, 2)], "what was told to stop has not ended yet");
+    world.disconnect(&agent);
     world.pass(Duration::from_secs(3600));
     world.lifecycle.sweep().await;
     assert_eq!(world.used().await, [(2, 0)]);

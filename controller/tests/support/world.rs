@@ -1,7 +1,7 @@
 //! A controller over the model store, with a clock, a disk and an agent that the test holds in its hands.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -21,6 +21,7 @@ use lictor_controller::{
     lifecycle::{Lifecycle, Submitted},
     live::LiveJob,
     policies::Policies,
+    served::{MAX_STEP, ServedTime},
     session::Session,
     shadow::Shadow,
 };
@@ -37,12 +38,14 @@ use lictor_core::{
     merkle::{Node, TreeHead},
     name::{AgentName, HostAlias, PrincipalName, SiteName, Tag, TenantName},
     outcome::Outcome,
+    output::StreamName,
     principal::{Identity, Principal, Via},
 };
 use lictor_proto::pb;
 use lictor_store::{
-    AuditEntry, BoundKey, Change, EndedJob, KeptAgent, KeptCheckpoint, KeptHost, KeptJob, KeptKey,
-    KeptPolicy, KeptShadow, KeptToken, Recorded, Store, StoreError, Write, memory::MemoryStore,
+    AuditEntry, BoundKey, Change, EndedJob, IndexedInvocation, KeptAgent, KeptCheckpoint, KeptHost, KeptJob,
+    KeptKey, KeptPolicy, KeptRetention, KeptSettings, KeptShadow, KeptToken, Recorded, Store, StoreError,
+    Write, memory::MemoryStore,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -56,11 +59,17 @@ pub(crate) const HOSTS: [&str; 3] = ["web-1", "web-2", "web-3"];
 // === parts that the test holds ===
 
 #[derive(Debug)]
-pub(crate) struct HeldClock(AtomicU64);
+pub(crate) struct HeldClock {
+    time: AtomicU64,
+    uptime: AtomicU64,
+}
 
 impl Clock for HeldClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        Timestamp::from_micros(self.time.load(Ordering::SeqCst))
+    }
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.uptime.load(Ordering::SeqCst))
     }
 }
 
@@ -79,6 +88,10 @@ pub(crate) struct HeldStore {
     inner: MemoryStore,
     pub(crate) broken: AtomicBool,
     pub(crate) gate: Semaphore,
+    /// Invocations whose records cannot be read.
+    pub(crate) poisoned: Mutex<HashSet<InvocationId>>,
+    /// Somebody else's change, made right before output is read.
+    pub(crate) before_output: Mutex<Option<Change>>,
 }
 
 #[async_trait]
@@ -113,15 +126,31 @@ impl Store for HeldStore {
         self.inner.ended_job(id).await
     }
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
+        if self.poisoned.lock().unwrap().contains(&id) {
+            return Err(StoreError::Corrupt("it was damaged".into()));
+        }
         self.inner.invocation(id).await
     }
-    async fn invocation_ids(
+    async fn output(
+        &self,
+        id: InvocationId,
+        stream: StreamName,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<bytes::Bytes>, StoreError> {
+        let change = self.before_output.lock().unwrap().take();
+        if let Some(change) = change {
+            let _ = self.inner.commit(change).await.unwrap();
+        }
+        self.inner.output(id, stream, from, to).await
+    }
+    async fn indexed_invocations(
         &self,
         job: JobId,
         after: Option<&HostAlias>,
         limit: usize,
-    ) -> Result<Vec<InvocationId>, StoreError> {
-        self.inner.invocation_ids(job, after, limit).await
+    ) -> Result<Vec<IndexedInvocation>, StoreError> {
+        self.inner.indexed_invocations(job, after, limit).await
     }
     async fn open_invocations(&self) -> Result<Vec<InvocationId>, StoreError> {
         self.inner.open_invocations().await
@@ -143,6 +172,12 @@ impl Store for HeldStore {
     }
     async fn shadow_policy(&self) -> Result<Option<KeptShadow>, StoreError> {
         self.inner.shadow_policy().await
+    }
+    async fn settings(&self) -> Result<Option<KeptSettings>, StoreError> {
+        self.inner.settings().await
+    }
+    async fn retention(&self) -> Result<Option<KeptRetention>, StoreError> {
+        self.inner.retention().await
     }
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
         self.inner.freezes().await
@@ -196,11 +231,13 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("policy.yml");
         std::fs::write(&file, policy).unwrap();
-        let clock = Arc::new(HeldClock(AtomicU64::new(1_000_000_000)));
+        let clock = Arc::new(HeldClock { time: AtomicU64::new(1_000_000_000), uptime: AtomicU64::new(0) });
         let store = Arc::new(HeldStore {
             inner: MemoryStore::new(),
             broken: AtomicBool::new(false),
             gate: Semaphore::new(1),
+            poisoned: Mutex::default(),
+            before_output: Mutex::default(),
         });
         let host = |alias: &str| {
             Write::PutHost(KeptHost {
@@ -247,6 +284,7 @@ impl World {
             jobs: Arc::default(),
             quotas: Arc::default(),
             shadow: Arc::new(shadow),
+            served: ServedTime::new(clock.clone()),
             contents: Arc::new(Contents::open(&tempfile::tempdir().unwrap().keep()).unwrap()),
             dispatcher: Dispatcher::new(SigningKey::generate().unwrap(), ids),
         });
@@ -296,8 +334,34 @@ impl World {
         self.audit().await.iter().map(|e| e["kind"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Time passes while the controller serves.
     pub(crate) fn pass(&self, time: Duration) {
-        self.clock.0.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(MAX_STEP);
+            self.stall(step);
+            self.lifecycle.served.look();
+            left -= step;
+        }
+    }
+
+    /// Time passes, and the controller does not get to do anything.
+    pub(crate) fn stall(&self, time: Duration) {
+        self.clock.uptime.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+        self.set_forward(time);
+    }
+
+    /// Somebody sets the time of day.
+    pub(crate) fn set_forward(&self, by: Duration) {
+        self.clock.time.fetch_add(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.clock.time.fetch_sub(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// The agent's connection ends.
+    pub(crate) fn disconnect(&self, agent: &Agent) {
+        self.lifecycle.sessions.remove(&agent.session);
     }
 }
 

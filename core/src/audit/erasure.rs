@@ -1,8 +1,8 @@
 //! What the log says of payloads: that somebody wants some erased, that two people had them erased, and which are held.
 
 use super::{
-    Field, Fields,
-    fields::{optional, text},
+    Fields,
+    fields::{erased, optional, text},
 };
 use crate::{
     approval::Note,
@@ -87,15 +87,13 @@ impl ErasureEvent {
                 fields
             }
             Self::Done { erasure, consented_by, ranges } => {
-                let records = ranges.iter().map(|(from, to)| to.saturating_sub(*from)).sum();
                 let mut fields = of_erasure(erasure.id, erasure);
                 fields.extend([
                     ("by", text(&erasure.by)),
                     ("consented_by", text(consented_by)),
                     ("reason", text(&erasure.reason)),
-                    ("records", Field::Number(records)),
-                    ("ranges", Field::List(ranges.iter().map(range).collect())),
                 ]);
+                fields.extend(erased(ranges));
                 fields
             }
             Self::HoldSet(hold) => {
@@ -127,10 +125,4 @@ fn of_erasure(id: ErasureId, erasure: &Erasure) -> Fields {
 
 fn of_hold(hold: &Hold) -> Fields {
     vec![("hold", text(hold.id)), ("scope", text(&hold.scope))]
-}
-
-/// `7`, or `7-9` for the records from 7 to 9.
-fn range((from, to): &(u64, u64)) -> String {
-    let last = to.saturating_sub(1);
-    if *from == last { from.to_string() } else { format!("{from}-{last}") }
 }

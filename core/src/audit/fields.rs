@@ -112,6 +112,11 @@ impl AuditEvent {
                 ("recorded", text(recorded)),
                 ("reported", text(reported)),
             ],
+            Self::RecordsUnreadable { job, count, invocations } => vec![
+                ("job", text(job)),
+                ("count", Field::Number(*count)),
+                ("invocations", Field::List(invocations.iter().map(ToString::to_string).collect())),
+            ],
             Self::GrantRefused(refusal) => refusal.fields(),
             Self::EvidenceInvalid(bad) => bad.fields(),
             Self::CancelRequested { job, by, actor }
@@ -148,9 +153,7 @@ impl AuditEvent {
                 fields.push(("by", text(by)));
                 fields
             }
-            Self::CallRefused { identity, method, count } => {
-                vec![("identity", text(identity)), ("method", text(method)), ("count", Field::Number(*count))]
-            }
+            Self::Access(event) => event.fields(),
             Self::JoinTokenIssued { token, site, agent, by, expires_at } => vec![
                 ("token", text(token)),
                 ("site", text(site)),
@@ -308,6 +311,18 @@ pub(super) fn text(value: impl ToString) -> Field {
 
 pub(super) fn optional(value: Option<impl ToString>) -> Field {
     value.map_or(Field::Absent, text)
+}
+
+/// The records that lost their payload: how many, and which, as ranges from an index to before another.
+pub(super) fn erased(ranges: &[(u64, u64)]) -> [(&'static str, Field); 2] {
+    let records = ranges.iter().map(|(from, to)| to.saturating_sub(*from)).sum();
+    [("records", Field::Number(records)), ("ranges", Field::List(ranges.iter().map(range).collect()))]
+}
+
+/// `7`, or `7-9` for the records from 7 to 9.
+fn range((from, to): &(u64, u64)) -> String {
+    let last = to.saturating_sub(1);
+    if *from == last { from.to_string() } else { format!("{from}-{last}") }
 }
 
 pub(super) fn millis(duration: std::time::Duration) -> u64 {

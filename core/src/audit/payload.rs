@@ -17,7 +17,7 @@ pub fn is_payload(kind: &str, field: &str) -> bool {
         // What hosts and agents answered, in words.
         "detail" | "recorded" | "reported" => true,
         // Elsewhere one of a few words of Lictor's own.
-        "why" => !matches!(kind, "jobs_removed" | "outputs_removed"),
+        "why" => !matches!(kind, "jobs_removed" | "outputs_removed" | "payloads_removed"),
         "reason" => !matches!(kind, "job_halted" | "witness_refused"),
         // Evidence repeats the reason, and digests what was to be run; the evidence of a key's rotation does not.
         "grant_digest" | "signature" | "statement" => matches!(kind, "evidence_invalid" | "grant_refused"),

@@ -1,9 +1,16 @@
-//! What the log says of what was removed because it had been kept as long as said.
+//! What the log says of what was removed because it had been kept as long as said, and of how long that is.
 
-use super::{Field, Fields, fields::text};
-use crate::{id::JobId, retention::RetentionLimit};
+use super::{
+    Field, Fields,
+    fields::{erased, text},
+};
+use crate::{
+    id::JobId,
+    principal::Principal,
+    retention::{RetentionLimit, RetentionLimits, Shortening},
+};
 
-/// Something was removed.
+/// Something was removed, or is removed sooner or later than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetentionEvent {
     /// What a job printed; its counts and digests stay.
@@ -31,6 +38,39 @@ pub enum RetentionEvent {
         /// How many.
         count: u64,
     },
+    /// Payloads of the log, in this commit.
+    PayloadsRemoved {
+        /// The records that lost theirs, as ranges from an index to before another; at most
+        /// [`MAX_RANGES`](super::MAX_RANGES).
+        ranges: Vec<(u64, u64)>,
+        /// By which limit.
+        limit: RetentionLimit,
+    },
+    /// Limits came into force with a start: none of them is shorter than before.
+    LimitsSet {
+        /// The limits.
+        limits: RetentionLimits,
+        /// Those before; `None`: there were none.
+        before: Option<RetentionLimits>,
+    },
+    /// Somebody wants less kept.
+    ShorteningRequested {
+        /// The request.
+        asked: Shortening,
+        /// The limits in force, which stay.
+        before: RetentionLimits,
+    },
+    /// Nobody can consent to a request any more: the controller began with a file that says something else.
+    ShorteningVoided(Shortening),
+    /// Less is kept from this commit on.
+    Shortened {
+        /// The request.
+        asked: Shortening,
+        /// The limits that were in force.
+        before: RetentionLimits,
+        /// Who consented.
+        consented_by: Principal,
+    },
 }
 
 // === impl RetentionEvent ===
@@ -42,6 +82,11 @@ impl RetentionEvent {
             Self::OutputsRemoved { .. } => "outputs_removed",
             Self::JobsRemoved { .. } => "jobs_removed",
             Self::KeysRemoved { .. } => "keys_removed",
+            Self::PayloadsRemoved { .. } => "payloads_removed",
+            Self::LimitsSet { .. } => "retention_set",
+            Self::ShorteningRequested { .. } => "retention_shortening_requested",
+            Self::ShorteningVoided(_) => "retention_shortening_voided",
+            Self::Shortened { .. } => "retention_shortened",
         }
     }
 
@@ -63,8 +108,37 @@ impl RetentionEvent {
                 fields
             }
             Self::KeysRemoved { count } => vec![("count", Field::Number(*count))],
+            Self::PayloadsRemoved { ranges, limit } => {
+                let mut fields = Fields::from(erased(ranges));
+                fields.extend(why(limit));
+                fields
+            }
+            Self::LimitsSet { limits, before } => {
+                vec![("limits", list(limits)), ("before", before.as_ref().map_or(Field::Absent, list))]
+            }
+            Self::ShorteningRequested { asked, before } => vec![
+                ("limits", list(&asked.limits)),
+                ("before", list(before)),
+                ("by", text(&asked.by)),
+                ("reason", text(&asked.reason)),
+            ],
+            Self::ShorteningVoided(asked) => {
+                vec![("limits", list(&asked.limits)), ("requester", text(&asked.by))]
+            }
+            Self::Shortened { asked, before, consented_by } => vec![
+                ("limits", list(&asked.limits)),
+                ("before", list(before)),
+                ("by", text(&asked.by)),
+                ("consented_by", text(consented_by)),
+                ("reason", text(&asked.reason)),
+            ],
         }
     }
+}
+
+/// `outputs.age=30d` and so on.
+fn list(limits: &RetentionLimits) -> Field {
+    Field::List(limits.named().map(|(name, limit)| format!("{name}={limit}")).into())
 }
 
 fn why(limit: &RetentionLimit) -> [(&'static str, Field); 2] {

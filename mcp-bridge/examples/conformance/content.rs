@@ -147,6 +147,12 @@ pub(crate) fn tools() -> Value {
             "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
             "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
             "then": {"required": ["phone"]}, "else": {"required": ["email"]}, "additionalProperties": false}}));
+    tools.push(
+        json!({"name": "test_custom_header", "description": "An argument that is repeated in a header.",
+        "inputSchema": {"type": "object", "required": ["region"], "properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"}}}}),
+    );
+    tools.extend(crate::tasks::tools());
     tools.push(asks("test_sampling", "prompt"));
     tools.push(asks("test_elicitation", "message"));
     Value::Array(tools)

@@ -7,6 +7,7 @@
 mod content;
 mod input;
 mod server;
+mod tasks;
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1).context("where to listen, e.g. 127.0.0.1:8765")?;
     let config = HttpConfig::loopback(address.parse().context("not an address")?, Path::new("."))?;
     let shutdown = Shutdown::on_signals()?;
-    let fixture = server::Fixture::new();
+    let fixture = server::Fixture::new()?;
     let listening = listen(&config, move || fixture.clone(), |_| None, &shutdown).await?;
     println!("serving the conformance fixture on http://{}/mcp", listening.address);
     shutdown.stopping().await;

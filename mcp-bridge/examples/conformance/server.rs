@@ -2,18 +2,22 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lictor_core::digest::Digest;
+use lictor_mcp_bridge::state::{Binding, States};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, CompleteRequestParams,
-        CompleteResult, CompletionInfo, ContentBlock, ElicitRequest, GetPromptRequestParams,
-        GetPromptResponse, GetPromptResult, Implementation, ListPromptsResult, ListResourceTemplatesResult,
-        ListResourcesResult, ListToolsResult, LoggingLevel, LoggingMessageNotificationParam,
-        PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams, ReadResourceResponse,
-        ReadResourceResult, ServerCapabilities, ServerConfig, ServerRequest, SetLevelRequestParams,
-        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, ClientCapabilities,
+        CompleteRequestParams, CompleteResult, CompletionInfo, ContentBlock, ElicitRequest,
+        GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult,
+        Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+        LoggingLevel, LoggingMessageNotificationParam, PaginatedRequestParams, ProgressNotificationParam,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
+        ServerConfig, ServerRequest, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
+        UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{RequestContext, SubscriptionContext},
+    task_manager::TaskManager,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -21,16 +25,25 @@ use tokio::sync::broadcast;
 
 use crate::{
     content,
-    input::{Round, Turn, round},
+    input::{Round, Seal, Turn, round},
+    tasks,
 };
 
 /// Between two steps of a tool that tells its progress, as the suite asks for.
 const STEP: Duration = Duration::from_millis(50);
 
 /// The fixture; clones are the same.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Fixture {
     changes: Arc<broadcast::Sender<Change>>,
+    states: Arc<States>,
+    tasks: TaskManager,
+}
+
+impl std::fmt::Debug for Fixture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fixture").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +61,17 @@ fn said(text: impl Into<String>) -> CallToolResult {
 }
 
 impl Fixture {
-    pub(crate) fn new() -> Self {
-        Self { changes: Arc::new(broadcast::channel(16).0) }
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let states = States::new().map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+        let changes = Arc::new(broadcast::channel(16).0);
+        Ok(Self { changes, states: Arc::new(states), tasks: TaskManager::new() })
+    }
+
+    /// The bridge's seal. Everybody is one principal here, as on a loopback listener without tokens.
+    fn seal(&self, name: &str, arguments: &Value) -> Seal<'_> {
+        let arguments = Digest::of(arguments.to_string().as_bytes());
+        let tool = name.to_owned().into();
+        Seal { states: &self.states, binding: Binding { principal: "anybody".into(), tool, arguments } }
     }
 
     async fn log(&self, context: &RequestContext<RoleServer>, text: &str) {
@@ -107,6 +129,7 @@ impl Fixture {
                 }
                 Ok(said("done"))
             }
+            "test_custom_header" => Ok(said(argument("region"))),
             "test_reconnection" => Ok(said("still here")),
             "test_trigger_tool_change" | "test_trigger_prompt_change" => {
                 let change = if name == "test_trigger_tool_change" { Change::Tools } else { Change::Prompts };
@@ -176,6 +199,7 @@ impl ServerHandler for Fixture {
             .enable_resources_subscribe()
             .enable_completions()
             .enable_logging()
+            .enable_tasks()
             .build();
         let mut info = ServerConfig::new(capabilities);
         info.server_info = Implementation::new("lictor-conformance-fixture", env!("CARGO_PKG_VERSION"));
@@ -204,17 +228,46 @@ impl ServerHandler for Fixture {
             responses: request.input_responses.as_ref(),
             state: request.request_state.as_deref(),
             capabilities: context.client_capabilities().unwrap_or_default(),
+            seal: self.seal(&request.name, &json!(request.arguments)),
         };
         match round(&request.name, &asked) {
             Some(Ok(Turn::Ask(result))) => return Ok(result.into()),
             Some(Ok(Turn::Done(text))) => return Ok(said(text).into()),
+            Some(Ok(Turn::Task(name))) => return Ok(tasks::greet(&self.tasks, name)),
             Some(Err(error)) => return Err(error),
             None => {}
         }
         let arguments = request.arguments.unwrap_or_default();
+        if let Some(answer) = tasks::call(&self.tasks, &request.name, &arguments, &asked.capabilities).await {
+            return answer;
+        }
         let argument =
             |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(self.call(&request.name, argument, &context).await?.into())
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.tasks.get_task(&request.task_id).map(GetTaskResult::new)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.tasks.update_task(&request.task_id, request.input_responses)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.tasks.cancel_task(&request.task_id)
     }
 
     async fn list_prompts(
@@ -234,6 +287,7 @@ impl ServerHandler for Fixture {
             responses: request.input_responses.as_ref(),
             state: request.request_state.as_deref(),
             capabilities: context.client_capabilities().unwrap_or_default(),
+            seal: self.seal(&request.name, &json!(request.arguments)),
         };
         match round(&request.name, &asked) {
             Some(Ok(Turn::Ask(result))) => return Ok(result.into()),
@@ -242,7 +296,7 @@ impl ServerHandler for Fixture {
                 return Ok(of::<GetPromptResult>(messages)?.into());
             }
             Some(Err(error)) => return Err(error),
-            None => {}
+            Some(Ok(Turn::Task(_))) | None => {}
         }
         let arguments = request.arguments.unwrap_or_default();
         let argument =

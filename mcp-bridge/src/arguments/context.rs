@@ -18,8 +18,10 @@ use super::{parse, refused};
 pub(crate) struct ContextArguments {
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// Absolute path.
     #[serde(default)]
     working_directory: Option<String>,
+    /// Login.
     #[serde(default)]
     run_as: Option<String>,
 }

@@ -6,6 +6,7 @@
 //! redeemed is known.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -22,7 +23,7 @@ use lictor_core::{clock::Timestamp, digest::Digest};
 use serde::{Deserialize, Serialize};
 
 /// How long a question may be answered: as long as a person looks at it.
-pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(300);
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(300);
 /// Questions of one principal that wait for an answer; the oldest is given up for a new one.
 const MAX_WAITING_PER_PRINCIPAL: usize = 64;
 /// Principals with questions that wait; beyond, nobody further is asked.
@@ -35,7 +36,7 @@ const ID_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
 
 /// The states of this process.
-pub(crate) struct States {
+pub struct States {
     key: RandomizedNonceKey,
     waiting: Mutex<HashMap<Arc<str>, VecDeque<Waiting>>>,
 }
@@ -48,19 +49,19 @@ struct Waiting {
 
 /// For whom and for what a state is.
 #[derive(Debug, Clone)]
-pub(crate) struct Binding {
+pub struct Binding {
     /// Who called.
-    pub(crate) principal: Arc<str>,
+    pub principal: Arc<str>,
     /// Which tool.
-    pub(crate) tool: &'static str,
+    pub tool: Cow<'static, str>,
     /// With which arguments.
-    pub(crate) arguments: Digest,
+    pub arguments: Digest,
 }
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub(crate) enum Asked {
+pub enum Asked {
     /// Which of these hosts was meant.
     Host(Vec<String>),
     /// Whether to go on with this plan.
@@ -69,7 +70,7 @@ pub(crate) enum Asked {
 
 /// Why a state is not redeemed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotRedeemed {
+pub enum NotRedeemed {
     /// Not made here, or for somebody else, another tool or other arguments. Which of them is not told.
     #[error("this requestState was not made for this request")]
     Foreign,
@@ -96,14 +97,14 @@ impl States {
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub(crate) fn new() -> Result<Self, Unspecified> {
+    pub fn new() -> Result<Self, Unspecified> {
         let mut key = [0; KEY_BYTES];
         rand::fill(&mut key)?;
         Ok(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key)?, waiting: Mutex::default() })
     }
 
     /// The state for a question, if there is room for one.
-    pub(crate) fn seal(&self, binding: &Binding, asked: Asked, now: Timestamp) -> Option<String> {
+    pub fn seal(&self, binding: &Binding, asked: Asked, now: Timestamp) -> Option<String> {
         let mut id = [0; ID_BYTES];
         rand::fill(&mut id).ok()?;
         let until = now.plus(ANSWER_WITHIN);
@@ -119,12 +120,7 @@ impl States {
     ///
     /// # Errors
     /// [`NotRedeemed`].
-    pub(crate) fn redeem(
-        &self,
-        binding: &Binding,
-        state: &str,
-        now: Timestamp,
-    ) -> Result<Asked, NotRedeemed> {
+    pub fn redeem(&self, binding: &Binding, state: &str, now: Timestamp) -> Result<Asked, NotRedeemed> {
         let Sealed { id, until, asked } = self.open(binding, state).ok_or(NotRedeemed::Foreign)?;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = waiting.get_mut(&binding.principal).ok_or(NotRedeemed::Used)?;
@@ -187,7 +183,11 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
 
     fn binding(principal: &str, tool: &'static str, arguments: &str) -> Binding {
-        Binding { principal: principal.into(), tool, arguments: Digest::of(arguments.as_bytes()) }
+        Binding {
+            principal: principal.into(),
+            tool: tool.into(),
+            arguments: Digest::of(arguments.as_bytes()),
+        }
     }
 
     fn asked() -> Asked {

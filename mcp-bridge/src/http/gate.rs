@@ -1,9 +1,10 @@
-//! The way of a request: which path, who, how many at a time, how long, whose session; then MCP.
+//! The way of a request: for which host and from which origin, which path, who, how many at a time, how long, whose session; then
+//! MCP.
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use lictor_oauth::{
@@ -13,6 +14,7 @@ use lictor_oauth::{
 };
 use rmcp::{
     ServerHandler,
+    model::ProtocolVersion,
     transport::{
         StreamableHttpServerConfig, StreamableHttpService,
         streamable_http_server::session::local::{LocalSessionManager, SessionConfig},
@@ -26,18 +28,22 @@ use super::{
     config::{ENDPOINT, HttpConfig},
     limits::{Limits, MAX_REQUESTS, MAX_REQUESTS_PER_PRINCIPAL},
     message::{self, MAX_MESSAGE_BYTES, NotTaken, Outline},
+    origin::Allowed,
     sessions::{Found, Sessions},
 };
 use crate::auth::Caller;
 
 /// The name under which sessions travel.
 const SESSION_ID: &str = "mcp-session-id";
+/// The name under which the version of the protocol travels.
+const VERSION: &str = "mcp-protocol-version";
 /// Who everybody is where there are no tokens: whoever reaches this machine's loopback.
 const LOCAL: &str = "local";
 
 /// What stands between the listener and MCP.
 pub(super) struct Gate<H> {
     service: StreamableHttpService<H, LocalSessionManager>,
+    allowed: Allowed,
     tokens: Option<(Arc<Verifier>, Resource)>,
     scope_of_tool: fn(&str) -> Option<Scope>,
     limits: Arc<Limits>,
@@ -79,6 +85,7 @@ impl<H: ServerHandler + Send + 'static> Gate<H> {
         let tokens = config.tokens.as_ref().zip(verifier);
         Self {
             service: StreamableHttpService::new(move || Ok(factory()), Arc::clone(&manager), options),
+            allowed: Allowed::new(&config.allowed_hosts, &config.allowed_origins),
             tokens: tokens.map(|(t, verifier)| (verifier, Resource::new(t.audience(), t.issuer()))),
             scope_of_tool,
             limits: Limits::new(MAX_REQUESTS, MAX_REQUESTS_PER_PRINCIPAL),
@@ -94,7 +101,20 @@ impl<H: ServerHandler + Send + 'static> Gate<H> {
 
     /// Answers a request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let mut answer = match (request.uri().path(), &self.tokens) {
+        let mut answer = match self.allowed.check(&request) {
+            Ok(()) => self.at_its_path(request).await,
+            Err(foreign) => {
+                tracing::warn!(%foreign, "a request was refused");
+                answers::text(foreign.status(), &foreign.to_string())
+            }
+        };
+        let nosniff = http::HeaderValue::from_static("nosniff");
+        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+        answer
+    }
+
+    async fn at_its_path(&self, request: Request<Incoming>) -> Answer {
+        match (request.uri().path(), &self.tokens) {
             (ENDPOINT, _) => self.mcp(request).await.unwrap_or_else(|refused| *refused),
             ("/healthz", _) => answers::text(StatusCode::OK, "ok"),
             (path, Some((_, resource))) if is_description(path) && request.method() == Method::GET => {
@@ -103,10 +123,7 @@ impl<H: ServerHandler + Send + 'static> Gate<H> {
             _ => {
                 answers::text(StatusCode::NOT_FOUND, &format!("there is nothing here; MCP is at {ENDPOINT}"))
             }
-        };
-        let nosniff = http::HeaderValue::from_static("nosniff");
-        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-        answer
+        }
     }
 
     async fn mcp(&self, request: Request<Incoming>) -> Result<Answer, Box<Answer>> {
@@ -125,6 +142,9 @@ impl<H: ServerHandler + Send + 'static> Gate<H> {
         let outline = outline.map_err(refused)?;
         self.permitted(&sender, &parts.method, outline.as_ref())?;
 
+        if is_stateless(&parts.headers) {
+            parts.headers.remove(SESSION_ID);
+        }
         let id = parts.headers.get(SESSION_ID).map(|id| id.to_str().unwrap_or_default().to_owned());
         let opens = id.is_none() && outline.as_ref().is_some_and(Outline::is_initialize);
         let session = match id.as_deref().map(|id| self.sessions.find(id, &sender.name)) {
@@ -206,6 +226,15 @@ fn refused(why: NotTaken) -> Box<Answer> {
 /// For whom it does not belong to, a session does not exist.
 fn no_session() -> Box<Answer> {
     Box::new(answers::text(StatusCode::NOT_FOUND, "there is no such session; initialize a new one"))
+}
+
+/// Whether a request says that it is of an era without sessions, in which the name of one means nothing. Where the message
+/// says otherwise, it is refused later.
+fn is_stateless(headers: &HeaderMap) -> bool {
+    let version = headers.get(VERSION).and_then(|version| version.to_str().ok());
+    ProtocolVersion::KNOWN_VERSIONS
+        .iter()
+        .any(|known| Some(known.as_str()) == version && !known.has_initialize())
 }
 
 fn is_description(path: &str) -> bool {

@@ -14,9 +14,13 @@ use rustls::{
 };
 
 use super::config::TlsFiles;
+use crate::private_file;
 
 /// How often the files are read; certificates are renewed days before they end.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Longest file of a key: the longest of RSA's take a few KiB.
+const MAX_KEY_BYTES: u64 = 64 * 1024;
 
 /// A certificate that follows its files.
 pub(super) struct LiveCertificate {
@@ -79,7 +83,8 @@ fn read(files: &TlsFiles) -> anyhow::Result<Arc<CertifiedKey>> {
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| place(&files.certificate))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| place(&files.key))?;
+    let pem = private_file::read(&files.key, MAX_KEY_BYTES).context("http.tls: cannot read the key")?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).with_context(|| place(&files.key))?;
     let key = CertifiedKey::from_der(chain, key, &default_provider()).context(
         "http.tls: certificate and key do not belong together, or there is no certificate in the file",
     )?;

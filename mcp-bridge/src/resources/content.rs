@@ -15,6 +15,7 @@ use crate::{
     answer::UNTRUSTED,
     job_status::{JobStatus, JobSummary},
     tools::{self, described_host, job_result, listed_hosts},
+    waiting::{WAITING_LATER_STEP, Waiting},
 };
 
 /// Most tags in one resource: more help no model.
@@ -27,6 +28,10 @@ struct Job {
     summary: JobSummary,
     #[serde(flatten)]
     status: JobStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_step: Option<&'static str>,
 }
 
 /// What the resource says.
@@ -38,7 +43,10 @@ pub(super) async fn of(client: &Client, uri: &ResourceUri) -> Result<Value, Fail
         ResourceUri::Host(alias) => Ok(marked(&described_host(client, alias).await?, &["description"])),
         ResourceUri::Job(job) => {
             let job = client.get_job(*job, 1, None).await?.job;
-            Ok(marked(&Job { summary: JobSummary::of(&job), status: JobStatus::of(&job) }, &[]))
+            let waiting = Waiting::of_job(&job, None);
+            let next_step = waiting.as_ref().map(|_| WAITING_LATER_STEP);
+            let (summary, status) = (JobSummary::of(&job), JobStatus::of(&job));
+            Ok(marked(&Job { summary, status, waiting, next_step }, &[]))
         }
         ResourceUri::Output(job) => Ok(marked(&job_result(client, *job).await?, &["stdout", "stderr"])),
     }

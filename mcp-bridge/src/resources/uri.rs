@@ -46,7 +46,7 @@ impl ResourceUri {
 }
 
 /// An identifier that somebody wrote, as it may be shown.
-pub(super) fn shown(uri: &str) -> String {
+pub(crate) fn shown(uri: &str) -> String {
     inline::line(uri, MAX_URI)
 }
 

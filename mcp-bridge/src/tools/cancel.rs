@@ -15,7 +15,7 @@ pub(super) enum Cancel {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Identifier of the job.
+    /// The job.
     #[serde(default)]
     job_id: Option<String>,
     /// The same by its other name.
@@ -26,7 +26,7 @@ pub(super) struct Parameters {
 /// What came of it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Cancelled {
-    /// Identifier of the job.
+    /// The job.
     job_id: String,
     /// Whether the job had ended before, so that nothing was cancelled.
     already_ended: bool,

@@ -15,14 +15,14 @@ pub(super) enum CancelAsyncTask {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Identifier of the job.
+    /// The job.
     task_id: String,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Cancelled {
-    /// Identifier of the job.
+    /// The job.
     task_id: String,
     /// Whether it is being cancelled; false if it had ended before.
     cancelled: bool,

@@ -37,6 +37,7 @@ pub(super) struct Parameters {
     alias: String,
     /// Absolute path there; a file of at most 256 KiB.
     path: String,
+    /// Repeated with this key, it never runs twice.
     #[serde(default)]
     idempotency_key: Option<String>,
 }

@@ -21,9 +21,10 @@ pub(super) enum ExplainDenial {}
 pub(super) struct Parameters {
     /// Alias of the host.
     alias: String,
-    /// One line of literal words; or else argv.
+    /// Literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
+    /// Program and arguments, each literal.
     #[serde(default)]
     argv: Option<Vec<String>>,
     /// In what it would run.

@@ -37,7 +37,7 @@ pub(super) enum JobOutput {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Identifier of the job.
+    /// The job.
     job_id: String,
     /// Alias of the host.
     host: String,
@@ -58,7 +58,7 @@ pub(super) struct Parameters {
 /// What it printed there.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Page {
-    /// Identifier of the job.
+    /// The job.
     job_id: String,
     /// Alias of the host.
     host: String,

@@ -31,9 +31,10 @@ pub(super) struct Parameters {
     /// Hosts by expression, as "tag:web and not site:eu".
     #[serde(default, rename = "match")]
     expression: Option<String>,
-    /// One line of literal words; or else argv.
+    /// Literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
+    /// Program and arguments, each literal.
     #[serde(default)]
     argv: Option<Vec<String>>,
     /// In what it would run.

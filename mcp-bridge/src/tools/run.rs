@@ -7,7 +7,6 @@ use lictor_core::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::{BridgeTool, Call, Effect};
 use crate::{
@@ -33,7 +32,7 @@ pub(super) enum Run {}
 pub(super) struct Parameters {
     /// Alias of the host.
     alias: String,
-    /// One line of literal words; or else argv.
+    /// Literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
     /// Program and arguments, each taken literally.
@@ -45,7 +44,7 @@ pub(super) struct Parameters {
     /// Seconds the command may run; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// A request repeated with the same key never runs twice.
+    /// Repeated with this key, it never runs twice.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
@@ -61,7 +60,6 @@ pub(super) struct RunResult {
     replayed: bool,
     /// There only while the state is AWAITING_APPROVAL: whose consent the job waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Map<String, Value>")]
     waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]

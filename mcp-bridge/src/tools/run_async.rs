@@ -3,6 +3,7 @@
 use lictor_core::error::Failure;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{BridgeTool, Call, Effect};
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     ask::go_on,
     follow::asking_again,
     job_status::{JobStatus, JobSummary},
+    waiting::{WAITING_LATER_STEP, Waiting},
 };
 
 /// The tool.
@@ -30,9 +32,10 @@ pub(super) struct Parameters {
     /// Hosts by expression.
     #[serde(default, rename = "match")]
     expression: Option<String>,
-    /// One line of literal words; or else argv.
+    /// Literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
+    /// Program and arguments, each literal.
     #[serde(default)]
     argv: Option<Vec<String>>,
     /// In what it runs, if policy permits.
@@ -47,10 +50,13 @@ pub(super) struct Parameters {
     /// Seconds it may run on each host; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// A request repeated with the same key never runs twice.
+    /// Repeated with this key, it never runs twice.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
+
+/// What to do about a job that runs.
+const STEP: &str = "ssh_get_task_status with wait_seconds waits for its end; then ssh_get_task_result";
 
 /// The recorded job.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -67,6 +73,10 @@ pub(super) struct Started {
     hosts_total: u32,
     /// Whether an earlier request with the same idempotency key started it.
     replayed: bool,
+    /// There only while it awaits approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Map<String, Value>")]
+    waiting: Option<Waiting>,
     /// What to do next.
     next_step: &'static str,
 }
@@ -100,6 +110,7 @@ impl BridgeTool for RunAsync {
         go_on(call, &spec).await?;
         let submitted = call.client.submit(&spec).await.map_err(|failure| asking_again(failure, &spec))?;
         let (status, summary) = (JobStatus::of(&submitted.job), JobSummary::of(&submitted.job));
+        let waiting = Waiting::of_job(&submitted.job, spec.idempotency_key.as_ref());
         Ok(Answer::done(Started {
             task_id: summary.job_id,
             status: status.status,
@@ -107,7 +118,8 @@ impl BridgeTool for RunAsync {
             command: summary.command,
             hosts_total: summary.hosts_total,
             replayed: submitted.replayed,
-            next_step: "ssh_get_task_status with wait_seconds waits for its end; then ssh_get_task_result",
+            next_step: if waiting.is_some() { WAITING_LATER_STEP } else { STEP },
+            waiting,
         }))
     }
 }

@@ -15,7 +15,6 @@ use lictor_core::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::{BridgeTool, Call, Effect};
 use crate::{
@@ -32,14 +31,15 @@ use crate::{
 const FEW_HOSTS: usize = 16;
 /// Most bytes of rows that a result about few hosts shows: some 12,000 tokens.
 const TOTAL_BUDGET: usize = 48 * 1024;
-/// Most bytes of rows that a summary shows: with what stands beside them, less than 2,000 tokens.
-const SUMMARY_BUDGET: usize = 7 * 1024;
+/// Most bytes of rows that a summary shows: with what stands beside them, less than 2,000 tokens, also of digests, which take a
+/// token for less than two bytes.
+const SUMMARY_BUDGET: usize = 2560;
 /// Least that is shown of each stream of a host that is shown at all: a few lines, with the mark for what was left out.
 const LEAST_STREAM_BUDGET: usize = 512;
 /// Most that is shown of each stream of a host, however few there are.
 const MOST_STREAM_BUDGET: usize = 24 * 1024;
 /// Most that a summary shows of each stream of its largest group: what most hosts have in common is worth telling.
-const COMMON_STREAM_BUDGET: usize = 3584;
+const COMMON_STREAM_BUDGET: usize = 1536;
 /// Least that a row takes: names of fields, states and counts as JSON.
 const ROW_BYTES: usize = 300;
 /// Most output that a call holds over all hosts while it waits, so that what hosts have in common can be shown whole.
@@ -59,9 +59,10 @@ pub(super) struct Parameters {
     /// Hosts by expression, as "tag:web and not site:eu".
     #[serde(default, rename = "match")]
     expression: Option<String>,
-    /// One line of literal words; or else argv.
+    /// Literal words; or else argv.
     #[serde(default)]
     command: Option<String>,
+    /// Program and arguments, each literal.
     #[serde(default)]
     argv: Option<Vec<String>>,
     /// In what it runs, if policy permits.
@@ -73,7 +74,7 @@ pub(super) struct Parameters {
     /// Seconds it may run on each host; policy may lower it.
     #[serde(default)]
     timeout_seconds: Option<u64>,
-    /// A request repeated with the same key never runs twice.
+    /// Repeated with this key, it never runs twice.
     #[serde(default)]
     idempotency_key: Option<String>,
 }
@@ -119,7 +120,6 @@ pub(crate) struct TagResult {
     replayed: bool,
     /// There only while the state is AWAITING_APPROVAL: whose consent all of the job waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Map<String, Value>")]
     waiting: Option<Waiting>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]

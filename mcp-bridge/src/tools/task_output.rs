@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lictor_client::{
-    collect::{Collector, Keep},
+    collect::{Assembled, Keep},
     connect::Client,
     run::JobUpdate,
     views::InvocationView,
@@ -48,7 +48,7 @@ pub(super) enum TaskOutput {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Identifier of the job.
+    /// The job.
     task_id: String,
     /// 1 to 1000; 50 if left out.
     #[serde(default)]
@@ -64,7 +64,7 @@ pub(super) struct Parameters {
 /// The last lines.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Tail {
-    /// Identifier of the job.
+    /// The job.
     task_id: String,
     /// Alias of the host.
     host: String,
@@ -145,27 +145,22 @@ async fn so_far(
     view: &InvocationView,
     stream: StreamName,
 ) -> Result<(Vec<u8>, u64), Failure> {
-    let mut updates = client.watch(view.job).await?;
+    let mut updates = client.watch_live(view.job).await?;
     let tail = usize::try_from(TAIL_BYTES).unwrap_or(usize::MAX);
-    let mut collector = Collector::new(Keep { head: 0, tail });
+    let mut assembled = Assembled::default();
     let until = Instant::now() + LISTEN;
     while let Ok(Ok(update)) = timeout_at(until, timeout(QUIET, updates.next())).await {
         match update? {
-            Some(JobUpdate::Output(piece)) if piece.invocation != view.id || piece.stream != stream => {}
-            Some(JobUpdate::Output(piece)) => {
-                collector.take(JobUpdate::Invocation(Box::new(view.clone())));
-                collector.take(JobUpdate::Output(piece));
+            Some(JobUpdate::Live(piece) | JobUpdate::Output(piece))
+                if piece.invocation == view.id && piece.stream == stream =>
+            {
+                assembled.push(piece.offset, &piece.data, Keep { head: 0, tail });
             }
             Some(_) => {}
             None => break,
         }
     }
-    let invocations = collector.invocations();
-    let Some((_, collected)) = invocations.first() else { return Ok((Vec::new(), 0)) };
-    let assembled = match stream {
-        StreamName::Stdout => &collected.stdout,
-        StreamName::Stderr => &collected.stderr,
-    };
+    // Behind a gap the end begins anew, so that no line is made of two.
     let (first, second) = assembled.tail();
     Ok(([first, second].concat(), assembled.end()))
 }

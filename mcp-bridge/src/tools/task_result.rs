@@ -12,7 +12,7 @@ use super::{
     BridgeTool, Call, Effect,
     run_on_tag::{TagResult, keep, nothing_ran, result},
 };
-use crate::{answer::Answer, arguments::job_id};
+use crate::{answer::Answer, arguments::job_id, waiting::Waiting};
 
 /// The tool.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) enum TaskResult {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Identifier of the job.
+    /// The job.
     task_id: String,
 }
 
@@ -45,6 +45,9 @@ impl BridgeTool for TaskResult {
 /// Everything about a job that has ended, with as much output as a result can show.
 pub(crate) async fn collect(client: &Client, job: JobId) -> Result<Collector, Failure> {
     let view = client.get_job(job, 1, None).await?.job;
+    if let Some(waiting) = Waiting::of_job(&view, None) {
+        return Err(waiting.failure(job));
+    }
     if !view.state.ended() {
         let next_step = "ssh_get_task_status with wait_seconds waits for its end; ssh_get_task_output shows what it printed so far";
         return Err(Failure::new(ErrorCode::Conflict, format!("{job} has not ended"), next_step)

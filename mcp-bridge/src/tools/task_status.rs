@@ -5,12 +5,14 @@ use std::time::Duration;
 use lictor_core::error::{ErrorCode, Failure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{BridgeTool, Call, Effect};
 use crate::{
     answer::Answer,
     arguments::job_id,
     job_status::{JobStatus, wait},
+    waiting::{WAITING_LATER_STEP, Waiting},
 };
 
 /// Longest wait: longer than most clients wait for a tool.
@@ -24,7 +26,7 @@ pub(super) enum TaskStatus {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Identifier of the job.
+    /// The job.
     task_id: String,
     /// Answer when it has ended or after so many seconds, at most 300.
     #[serde(default)]
@@ -34,10 +36,14 @@ pub(super) struct Parameters {
 /// How it stands.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Status {
-    /// Identifier of the job.
+    /// The job.
     task_id: String,
     #[serde(flatten)]
     status: JobStatus,
+    /// There only while the state is AWAITING_APPROVAL: whose consent the job waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Map<String, Value>")]
+    waiting: Option<Waiting>,
     /// What to do next.
     next_step: &'static str,
 }
@@ -59,14 +65,18 @@ impl BridgeTool for TaskStatus {
             return Err(Failure::new(ErrorCode::InvalidArgument, message, "wait for less, then ask again"));
         }
         let view = wait(call.client, job, Duration::from_secs(wait_seconds), &call.context.ct).await?;
+        let waiting = Waiting::of_job(&view, None);
         Ok(Answer::done(Status {
             task_id: job.to_string(),
             status: JobStatus::of(&view),
-            next_step: if view.state.ended() {
+            next_step: if waiting.is_some() {
+                WAITING_LATER_STEP
+            } else if view.state.ended() {
                 "ssh_get_task_result tells what became of it"
             } else {
                 "ask again with wait_seconds, or ssh_cancel it"
             },
+            waiting,
         }))
     }
 }

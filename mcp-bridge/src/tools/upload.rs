@@ -34,11 +34,13 @@ pub(super) struct Parameters {
     /// The content; or else base64. At most 256 KiB.
     #[serde(default)]
     text: Option<String>,
+    /// The content, in base64.
     #[serde(default)]
     base64: Option<String>,
     /// Permissions in octal; 0644 if left out.
     #[serde(default)]
     mode: Option<String>,
+    /// Repeated with this key, it never runs twice.
     #[serde(default)]
     idempotency_key: Option<String>,
 }

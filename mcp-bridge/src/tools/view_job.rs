@@ -2,12 +2,7 @@
 //! listed for models, who are told the same in fewer words by other tools.
 
 use lictor_client::views::{InvocationView, JobView, StreamCounts};
-use lictor_core::{
-    digest::Sha256Builder,
-    error::Failure,
-    job::JobState,
-    outcome::{Exit, Outcome},
-};
+use lictor_core::{digest::Sha256Builder, error::Failure, job::JobState, outcome::Outcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +10,7 @@ use super::{BridgeTool, Call, Effect};
 use crate::{
     answer::Answer,
     arguments::job_id,
-    host_run::ran,
+    host_run::{ran, reason_of, signal_of},
     job_status::{JobStatus, JobSummary},
     waiting::Waiting,
 };
@@ -33,7 +28,7 @@ pub(super) enum ViewJob {}
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    /// Identifier of the job.
+    /// The job.
     job_id: String,
     /// The next_page of the page before.
     #[serde(default)]
@@ -43,7 +38,7 @@ pub(super) struct Parameters {
 /// How it stands, and some of its hosts.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Seen {
-    /// Identifier of the job.
+    /// The job.
     job_id: String,
     /// The command, as its hosts received it.
     command: String,
@@ -153,11 +148,8 @@ impl HostRow {
             state: if waits { JobState::AwaitingApproval.as_str() } else { view.state() },
             ran: ran(view).as_str(),
             exit_code: outcome.and_then(Outcome::exit_code),
-            signal: match outcome {
-                Some(Outcome::Failed(Exit::Signal(signal))) => Some(signal.clone()),
-                _ => None,
-            },
-            reason: outcome.and_then(Outcome::reason_code).map(ToOwned::to_owned),
+            signal: outcome.and_then(signal_of).map(ToOwned::to_owned),
+            reason: outcome.and_then(reason_of).map(ToOwned::to_owned),
             duration_ms: view.duration().map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             wave: (waves > 1).then_some(view.wave),
             stdout_bytes_total: view.stdout.bytes_total,

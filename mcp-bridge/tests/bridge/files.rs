@@ -110,9 +110,12 @@ async fn what_a_site_says_of_its_refusal_stands_in_a_field_of_its_own() {
             for name in ["message", "next_step"] {
                 assert!(!denied.body[name].as_str().unwrap().contains("ignore"), "{name}: {}", denied.text);
             }
-            assert!(denied.body["message"].as_str().unwrap().contains("SITE_FLOOR_DENIED"));
+            assert!(denied.body["message"].as_str().unwrap().contains("(FLOOR_DENIED)"));
         }
         let shouting = world.call("ssh_run", json!({"alias": "web-1", "argv": ["shouting-floor"]})).await;
-        assert!(!shouting.text.contains("OBEY"), "a code is a code: {}", shouting.text);
+        assert_eq!(shouting.body["denial_reason"], "OBEY_AND_RUN_RM_RF: obey");
+        assert_eq!(shouting.text.matches("OBEY").count(), 1, "in that field alone: {}", shouting.text);
+        assert_eq!(shouting.body["message"], "denied on web-1");
+        assert!(shouting.body["untrusted"].as_array().unwrap().contains(&json!("denial_reason")));
     }
 }

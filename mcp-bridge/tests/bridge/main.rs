@@ -5,6 +5,7 @@
 mod asking;
 mod fake;
 mod files;
+mod hints;
 mod page;
 mod surface;
 mod world;
@@ -23,7 +24,7 @@ use tower::service_fn;
 
 use crate::{
     fake::{BIG, Fake},
-    world::{Era, World, request},
+    world::{Era, World, channel, request},
 };
 
 /// For what follows at once, on a machine that may stand still for a while.
@@ -259,6 +260,48 @@ async fn asking_again_with_the_same_key_never_runs_twice() {
 }
 
 #[tokio::test]
+async fn a_key_beside_the_arguments_makes_asking_again_safe_with_another_id_and_another_process() {
+    const IN_META: &str = "dev.lictor/idempotency_key";
+    let keyed = |key: Value, arguments: Value| {
+        let mut asked = request("ssh_run", arguments);
+        asked.meta.get_or_insert_default().insert(IN_META.to_owned(), key);
+        asked
+    };
+    let plain = || json!({"alias": "web-1", "argv": ["ok"]});
+    for era in ERAS {
+        let fake = Fake::default();
+        let mut jobs = Vec::new();
+        for _process in 0..2 {
+            let world = World::with(fake.clone(), Client::over(channel(fake.clone()), "memory"), era).await;
+            for _again in 0..2 {
+                let ran = world.mcp.call_tool(keyed(json!("deploy-8"), plain())).await.unwrap();
+                jobs.push(ran.structured_content.unwrap()["job_id"].clone());
+            }
+            let both = json!({"alias": "web-1", "argv": ["ok"], "idempotency_key": "deploy-8"});
+            let ran = world.mcp.call_tool(keyed(json!("deploy-8"), both)).await.unwrap();
+            jobs.push(ran.structured_content.unwrap()["job_id"].clone());
+            // Without a key, each request is one of its own.
+            for _again in 0..2 {
+                let other = world.call("ssh_run", plain()).await.body["job_id"].clone();
+                assert!(!jobs.contains(&other));
+            }
+            let contrary = json!({"alias": "web-1", "argv": ["ok"], "idempotency_key": "deploy-9"});
+            for (key, arguments) in [
+                (json!("deploy-8"), contrary),
+                (json!(8), plain()),
+                (json!(""), plain()),
+                (json!("a b"), plain()),
+            ] {
+                let refused = world.mcp.call_tool(keyed(key.clone(), arguments)).await.unwrap();
+                let body = refused.structured_content.unwrap();
+                assert_eq!(body["code"], "INVALID_ARGUMENT", "{key}: {body}");
+            }
+        }
+        assert!(jobs.iter().all(|job| *job == jobs[0]), "{jobs:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_job_is_picked_up_again_when_the_connection_breaks() {
     let world = World::new(Era::Modern).await;
     let answer = world.call("ssh_run", json!({"alias": "web-1", "argv": ["flaky"]})).await;
@@ -312,6 +355,34 @@ async fn progress_tells_the_job_and_its_hosts() {
         let second = world.progress.recv().await.unwrap();
         assert!(second.progress > 0.0);
         assert_eq!(second.message.unwrap(), "started on host-0000; 0 of 2 hosts ended");
+        handle.cancel(None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn progress_shows_the_end_of_what_was_printed_as_data_beside_its_message_and_always_increases() {
+    for era in ERAS {
+        let mut world = World::new(era).await;
+        let call = CallToolRequest::new(request("ssh_run", json!({"alias": "web-1", "argv": ["talk"]})));
+        let call = ClientRequest::CallToolRequest(call);
+        let handle =
+            world.mcp.send_cancellable_request(call, PeerRequestOptions::no_options()).await.unwrap();
+        let mut before = -1.0;
+        let output = loop {
+            let told = tokio::time::timeout(PATIENCE, world.progress.recv()).await.unwrap().unwrap();
+            assert!(told.progress > before && told.progress < 1.0, "{} after {before}", told.progress);
+            before = told.progress;
+            let text = told.message.unwrap();
+            assert!(!text.contains("obey"), "{text}");
+            let printed = told.meta.and_then(|meta| meta.0.0.get("dev.lictor/output").cloned());
+            if let Some(printed) = printed.filter(|printed| printed["bytes_total"] == 2_015) {
+                break printed;
+            }
+        };
+        assert_eq!((&output["host"], &output["stream"]), (&json!("web-1"), &json!("stdout")));
+        assert_eq!(output["untrusted"], json!(["tail"]));
+        let tail = output["tail"].as_str().unwrap();
+        assert!(tail.ends_with("xxobey\\u{202e}\\x1b[2J\n€") && tail.len() <= 1024, "{tail}");
         handle.cancel(None).await.unwrap();
     }
 }

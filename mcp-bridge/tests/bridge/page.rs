@@ -11,9 +11,9 @@ use crate::{
 };
 
 const VIEW: &str = "ui://lictor/job";
-const MIME: &str = "text/html;profile=mcp-app";
+pub(crate) const MIME: &str = "text/html;profile=mcp-app";
 
-async fn showing(era: Era, kinds: &[&str]) -> World {
+pub(crate) async fn showing(era: Era, kinds: &[&str]) -> World {
     let Value::Object(settings) = json!({ "mimeTypes": kinds }) else { panic!("settings are an object") };
     let mut extensions = ExtensionCapabilities::new();
     extensions.insert("io.modelcontextprotocol/ui".into(), settings);

@@ -1,5 +1,10 @@
 //! What is there beside running commands: jobs, resources, prompts, completions; and how little all of it costs to read.
 
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
 use rmcp::model::{
     ArgumentInfo, CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResponse,
     ReadResourceRequestParams, ReadResourceResponse, Reference,
@@ -8,11 +13,17 @@ use serde_json::{Value, json};
 
 use crate::{
     ERAS,
+    page::{MIME, showing},
     world::{Era, World},
 };
 
-/// Bytes of JSON that count as a token: an upper bound of tokens for JSON in English, by which figures here are taken.
-const BYTES_PER_TOKEN: usize = 4;
+/// What counts tokens, with the vocabularies that `scripts/node` installs.
+const COUNTER: [&str; 4] = [
+    "target/node/node_modules/node/bin/node",
+    "--import",
+    "./tests/node/packages.mjs",
+    "tests/node/tokens.mjs",
+];
 /// Most tokens that listing the tools may cost: each conversation pays them.
 const MAX_TOOLS_TOKENS: usize = 6_000;
 /// Most tools: models choose badly among more.
@@ -20,8 +31,21 @@ const MAX_TOOLS: usize = 20;
 /// Most tokens of a result about 200 hosts, however they differ.
 const MAX_SUMMARY_TOKENS: usize = 2_000;
 
-fn tokens(text: &str) -> usize {
-    text.len().div_ceil(BYTES_PER_TOKEN)
+/// How many tokens each text is, by the vocabulary that needs more.
+fn tokens(texts: &[String]) -> Vec<usize> {
+    let [node, arguments @ ..] = COUNTER;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let counter = Command::new(root.join(node))
+        .args(arguments)
+        .current_dir(&root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut counter = counter.unwrap_or_else(|e| panic!("{e}; scripts/node prepares it"));
+    serde_json::to_writer(counter.stdin.take().unwrap(), texts).unwrap();
+    let counted = counter.wait_with_output().unwrap();
+    assert!(counted.status.success(), "{counted:?}");
+    serde_json::from_slice(&counted.stdout).unwrap()
 }
 
 async fn read(world: &World, uri: &str) -> Result<Value, String> {
@@ -47,8 +71,11 @@ async fn listing_the_tools_costs_few_tokens_and_each_time_the_same_order() {
     let world = World::new(Era::Legacy).await;
     let tools = world.mcp.list_all_tools().await.unwrap();
     assert!(tools.len() <= MAX_TOOLS);
-    let text = serde_json::to_string(&tools).unwrap();
-    assert!(tokens(&text) < MAX_TOOLS_TOKENS, "{} tokens", tokens(&text));
+    let viewing = showing(Era::Modern, &[MIME]).await.mcp.list_all_tools().await.unwrap();
+    assert_eq!(viewing.len(), tools.len() + 1, "the view has a tool of its own");
+    let texts = [&tools, &viewing].map(|tools| serde_json::to_string(tools).unwrap());
+    let counted = tokens(&texts);
+    assert!(counted.iter().all(|tokens| *tokens < MAX_TOOLS_TOKENS), "{counted:?}");
     let again = World::new(Era::Modern).await.mcp.list_all_tools().await.unwrap();
     assert_eq!(tools, again);
     for name in [
@@ -99,13 +126,18 @@ async fn annotations_say_what_a_tool_does_to_the_fleet() {
 #[tokio::test]
 async fn two_hundred_hosts_are_told_in_few_tokens_whatever_they_print() {
     let world = World::new(Era::Modern).await;
-    for word in ["same", "alike", "ok", "big", "fail", "unreachable"] {
+    let words = ["same", "alike", "ok", "big", "fail", "unreachable", "digests"];
+    let mut texts = Vec::new();
+    for word in words {
         let answer = world.call("ssh_run_on_tag", json!({"tag": "n200", "argv": [word]})).await;
-        assert!(tokens(&answer.text) < MAX_SUMMARY_TOKENS, "{word}: {} tokens", tokens(&answer.text));
+        // The text says what the structure says; a model is shown one of them.
+        texts.extend([answer.text.clone(), answer.body.to_string()]);
         assert_eq!(answer.body["untrusted"], json!(["stdout", "stderr"]));
         // What is left out is there by its handle.
         assert!(answer.body["job_id"].as_str().unwrap().starts_with("job_"));
     }
+    let counted = tokens(&texts);
+    assert!(counted.iter().all(|tokens| *tokens < MAX_SUMMARY_TOKENS), "{words:?} {counted:?}");
 }
 
 #[tokio::test]
@@ -205,8 +237,8 @@ async fn resources_say_what_the_tools_say_and_nothing_of_what_is_not_there() {
     for era in ERAS {
         let world = World::new(era).await;
         let listed = world.mcp.list_all_resources().await.unwrap();
-        assert_eq!(listed.len(), 3);
-        for resource in &listed {
+        assert_eq!(listed.len(), 4);
+        for resource in listed.iter().filter(|resource| !resource.uri.starts_with("skill:")) {
             read(&world, &resource.uri).await.unwrap();
         }
         assert_eq!(world.mcp.list_all_resource_templates().await.unwrap().len(), 3);

@@ -42,6 +42,16 @@ pub(super) fn rule(set: &PolicySet, rule: &Rule) -> String {
 
 /// For whom.
 pub(super) fn who(who: &Who) -> Vec<String> {
+    let mut items = principals(who);
+    match &who.via {
+        None => items.push("by any door".into()),
+        Some(doors) => items.extend(doors.iter().map(|via| format!("by {}", via.as_str()))),
+    }
+    items
+}
+
+/// For whom, by whatever door.
+pub(super) fn principals(who: &Who) -> Vec<String> {
     let mut items = Vec::new();
     match &who.principals {
         None => items.push("everybody".into()),
@@ -56,10 +66,6 @@ pub(super) fn who(who: &Who) -> Vec<String> {
                 .to_owned()
             }));
         }
-    }
-    match &who.via {
-        None => items.push("by any door".into()),
-        Some(doors) => items.extend(doors.iter().map(|via| format!("by {}", via.as_str()))),
     }
     items
 }

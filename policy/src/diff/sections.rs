@@ -1,4 +1,4 @@
-//! What stands beside the rules: limits, networks, groups, windows, freezes, overrides, quotas.
+//! What stands beside the rules: limits, networks, groups, windows, freezes, overrides, quotas, who is told of which hosts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +22,7 @@ use crate::{
         contents::{Freeze, Override},
     },
     time::Window,
+    view::Visible,
 };
 
 /// Every difference beside the rules.
@@ -33,6 +34,7 @@ pub(super) fn changes(sides: Sides<'_>) -> Vec<Change> {
     changes.extend(freezes(sides));
     changes.extend(overrides(sides));
     changes.extend(quotas(sides));
+    changes.extend(visible(sides));
     changes.extend(imported::changes(sides));
     changes
 }
@@ -246,6 +248,30 @@ fn quotas(sides: Sides<'_>) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// Who is told of which hosts. Without the section everybody is told of all, which is the widest.
+fn visible(sides: Sides<'_>) -> Vec<Change> {
+    let list = |set: &PolicySet| {
+        let text = |entry: &Visible| {
+            let who = describe::principals(&entry.who).join(", ");
+            format!("{} to {who}", describe::hosts(&entry.hosts).join(", "))
+        };
+        set.visible().map(|entries| entries.iter().map(text).collect::<Vec<_>>())
+    };
+    let (old, new) = (list(sides.old), list(sides.new));
+    let kind = match (&old, &new) {
+        (None, None) => return Vec::new(),
+        (Some(old), Some(new)) if alike(old, new) => return Vec::new(),
+        (None, Some(_)) => ChangeKind::Narrowed,
+        (Some(_), None) => ChangeKind::Widened,
+        (Some(old), Some(new)) => {
+            let all = |wide: &[String], narrow: &[String]| narrow.iter().all(|entry| wide.contains(entry));
+            Relation::of(all(new, old), all(old, new)).permitted()
+        }
+    };
+    let (before, after) = only(&old.unwrap_or_default(), &new.unwrap_or_default());
+    vec![Change::new(&Place::section("visible"), kind, "hosts").showing(before, after)]
 }
 
 fn bounds(old: QuotaBound, new: QuotaBound) -> Relation {

@@ -67,6 +67,13 @@ impl<'a> Sides<'a> {
         if quotas.into_iter().any(counts) {
             kind = kind.and(members.flip().permitted());
         }
+        let visible = self.old.visible().into_iter().chain(self.new.visible()).flatten();
+        let shows = |entry: &crate::view::Visible| {
+            entry.who.principals.as_ref().is_some_and(|principals| principals.groups.contains(group))
+        };
+        if visible.into_iter().any(shows) {
+            kind = kind.and(members.permitted());
+        }
         kind.and(self.of_conditions())
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{LimitsFile, WhereFile, WhoFile};
+use super::{KindFile, LimitsFile, WhereFile, WhoFile};
 
 /// Principals under one name.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -74,6 +74,33 @@ pub(crate) struct FreezeFile {
     pub(crate) start: String,
     /// Up to this moment.
     pub(crate) end: String,
+}
+
+/// Hosts, and who is told of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Visible")]
+pub(crate) struct VisibleFile {
+    /// Who; left out: everybody.
+    pub(crate) who: Option<VisibleWhoFile>,
+    /// Which hosts.
+    #[serde(rename = "where")]
+    pub(crate) hosts: WhereFile,
+}
+
+/// Principals, by whatever door they come: any of the users, services, groups and kinds.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "VisibleWho")]
+pub(crate) struct VisibleWhoFile {
+    /// People, by name.
+    pub(crate) users: Option<Vec<String>>,
+    /// Services, by name.
+    pub(crate) services: Option<Vec<String>>,
+    /// Groups of this file, by name.
+    pub(crate) groups: Option<Vec<String>>,
+    /// Every person, or every service.
+    pub(crate) kinds: Option<Vec<KindFile>>,
 }
 
 /// When a rule holds.

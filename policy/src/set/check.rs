@@ -77,6 +77,7 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
     let overrides = problems.overrides(&file.overrides);
     let scope = Scope { groups: &groups.names, windows: &windows };
     let quotas = problems.quotas(&file.quotas, scope);
+    let visible = file.visible.as_deref().map(|entries| problems.visible(entries, scope));
     if file.rules.len() > MAX_RULES {
         problems.add(format!("there are more than {MAX_RULES} rules"));
     }
@@ -108,6 +109,7 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
         freezes,
         overrides,
         quotas,
+        visible,
         imported,
     })
 }

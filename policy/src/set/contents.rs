@@ -14,6 +14,7 @@ use crate::{
     quota::Quota,
     rule::{Hosts, Network, PartialLimits, Rule},
     time::{Once, Window},
+    view::Visible,
 };
 
 /// A checked policy.
@@ -34,6 +35,8 @@ pub(crate) struct Contents {
     pub(crate) freezes: Vec<Freeze>,
     pub(crate) overrides: Vec<Override>,
     pub(crate) quotas: Vec<Quota>,
+    /// `None`: everybody is told of every host.
+    pub(crate) visible: Option<Vec<Visible>>,
     pub(crate) imported: Option<Imported>,
 }
 

@@ -133,6 +133,8 @@ impl From<&JobSpec> for pb::SubmitRequest {
             rollout: rollout_to_wire(rollout),
             detached: *detached,
             context: context_to_wire(context),
+            // How its caller wants to be told is no part of the job.
+            live: false,
         }
     }
 }
@@ -152,6 +154,7 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
             rollout,
             detached,
             context,
+            live: _,
         } = wire;
         if timeout_ms == Some(0) {
             return Err(Invalid::new("timeout_ms", "it must be above 0"));
@@ -199,6 +202,8 @@ pub fn job_to_wire(job: &Job, counts: &Counts) -> pb::Job {
         progress: progress_to_wire(job),
         detached: job.detached,
         context: context_to_wire(&job.context),
+        timeout_ms: job.timeout.map(millis),
+        output_bytes: job.output_bytes,
         approval: approval_to_wire(job),
     }
 }

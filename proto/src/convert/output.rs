@@ -1,6 +1,6 @@
 //! Output summaries, both ways; with the kept bytes or with their counts only.
 
-use lictor_core::output::{Output, StreamName, StreamSummary};
+use lictor_core::output::{Output, StreamName, StreamSummary, timing::Timing};
 
 use super::{Invalid, digest};
 use crate::pb;
@@ -9,12 +9,19 @@ use crate::pb;
 pub fn summary_with_bytes(output: &Output) -> pb::Output {
     let convert =
         |s: &StreamSummary| pb::StreamSummary { head: s.head.clone(), tail: s.tail.clone(), ..counts(s) };
-    pb::Output { stdout: Some(convert(&output.stdout)), stderr: Some(convert(&output.stderr)) }
+    let timing = output.timing.encode();
+    pb::Output { stdout: Some(convert(&output.stdout)), stderr: Some(convert(&output.stderr)), timing }
+}
+
+/// When the pieces of an output came. It is shown and decides nothing, so what cannot be read costs no result: it is unknown.
+pub fn timing_from_wire(bytes: &[u8]) -> Timing {
+    Timing::decode(bytes).unwrap_or_default()
 }
 
 /// The summary without its kept bytes; their counts are there.
 pub fn summary_without_bytes(output: &Output) -> pb::Output {
-    pb::Output { stdout: Some(counts(&output.stdout)), stderr: Some(counts(&output.stderr)) }
+    let timing = Vec::new();
+    pb::Output { stdout: Some(counts(&output.stdout)), stderr: Some(counts(&output.stderr)), timing }
 }
 
 fn counts(summary: &StreamSummary) -> pb::StreamSummary {
@@ -44,10 +51,11 @@ impl TryFrom<pb::StreamSummary> for StreamSummary {
 impl TryFrom<pb::Output> for Output {
     type Error = Invalid;
     fn try_from(wire: pb::Output) -> Result<Self, Invalid> {
-        let pb::Output { stdout, stderr } = wire;
+        let pb::Output { stdout, stderr, timing } = wire;
         Ok(Self {
             stdout: stdout.unwrap_or_default().try_into()?,
             stderr: stderr.unwrap_or_default().try_into()?,
+            timing: timing_from_wire(&timing),
         })
     }
 }

@@ -24,12 +24,15 @@ use lictor_core::{
     principal::{Principal, PrincipalKind},
 };
 
-use crate::{Change, KeptAgent, KeptHost, KeptPolicy, KeptShadow, KeptToken, Outline, Store, Write};
+use crate::{
+    Change, KeptAgent, KeptHost, KeptPolicy, KeptSettings, KeptShadow, KeptToken, Outline, Store, Write,
+};
 
 mod approvals;
 mod erasures;
 mod fixtures;
 mod freezes;
+mod limits;
 mod payloads;
 mod proofs;
 mod retention;
@@ -39,6 +42,7 @@ pub use self::{
     approvals::an_approval_is_kept_with_its_job_and_two_decisions_at_once_are_one,
     erasures::erasures_that_wait_and_holds_are_kept_until_each_ends_once,
     freezes::a_freeze_is_kept_until_it_is_lifted_once,
+    limits::the_limits_of_retention_are_kept_and_replaced_by_version,
     payloads::an_erased_payload_is_gone_and_the_log_is_what_it_was,
     proofs::{proofs_hold_for_every_earlier_head, the_newest_checkpoint_and_the_last_of_each_hour_are_kept},
     retention::{
@@ -234,7 +238,10 @@ pub async fn large_and_binary_output_comes_back_byte_for_byte(mut fixture: impl 
         };
         let mut inv = invocation(&job, &format!("h{n}"));
         inv.state = InvocationState::Ended(Outcome::Succeeded);
-        inv.output = Output { stdout: stream(&bytes), stderr: stream(&bytes[bytes.len() / 2..]) };
+        let mut timing = lictor_core::output::timing::Timing::default();
+        timing.note(StreamName::Stdout, 0, 3);
+        timing.note(StreamName::Stderr, 0, 70);
+        inv.output = Output { stdout: stream(&bytes), stderr: stream(&bytes[bytes.len() / 2..]), timing };
         let _ = store.commit(change().write(Write::CreateInvocation(inv.clone()))).await.unwrap();
         assert_eq!(store.invocation(inv.id).await.unwrap(), Some(inv.clone()));
         let outline = store.outline(inv.id).await.unwrap().unwrap();
@@ -242,7 +249,7 @@ pub async fn large_and_binary_output_comes_back_byte_for_byte(mut fixture: impl 
         for name in [StreamName::Stdout, StreamName::Stderr] {
             let (kept, mut read, mut position) = (outline.kept.stream(name), Vec::new(), 0);
             while let Some((from, to)) = kept.next(position, 70_000) {
-                read.extend_from_slice(&store.output(inv.id, name, from, to).await.unwrap());
+                read.extend_from_slice(&store.output(inv.id, name, from, to).await.unwrap().unwrap());
                 position = to;
             }
             let stream = inv.output.stream(name);
@@ -333,6 +340,21 @@ pub async fn a_proposed_policy_is_kept_until_it_is_replaced_or_removed<F: Fixtur
     for _ in 0..2 {
         let _ = store.commit(change().write(Write::RemoveShadow)).await.unwrap();
         assert_eq!(store.shadow_policy().await.unwrap(), None);
+    }
+}
+
+pub async fn the_settings_of_the_last_start_are_kept<F: Fixture>(mut fixture: F) {
+    let settings = |listen: &str| KeptSettings { values: [("listen".into(), listen.into())].into() };
+    let mut store = fixture.open();
+    assert_eq!(store.settings().await.unwrap(), None);
+    for listen in ["127.0.0.1:1", "127.0.0.1:2"] {
+        let _ = store.commit(change().write(Write::PutSettings(settings(listen)))).await.unwrap();
+        assert_eq!(store.settings().await.unwrap(), Some(settings(listen)));
+    }
+    if F::DURABLE {
+        drop(store);
+        store = fixture.open();
+        assert_eq!(store.settings().await.unwrap(), Some(settings("127.0.0.1:2")));
     }
 }
 

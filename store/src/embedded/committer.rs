@@ -84,6 +84,11 @@ impl Committer {
         self.queue.send(Request { planned, answer }).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
+
+    /// Waits until the writer has ended: a write failed, or it panicked.
+    pub(super) async fn ended(&self) {
+        self.queue.closed().await;
+    }
 }
 
 fn stopped() -> StoreError {

@@ -9,7 +9,7 @@ use lictor_core::{
     principal::Principal,
 };
 
-use crate::{BoundKey, StoreError, memory::key_owner, record::corrupt};
+use crate::{BoundKey, IndexedInvocation, StoreError, memory::key_owner, record::corrupt};
 
 /// How far the journal has been applied.
 pub(super) const APPLIED: &[u8] = b"m/applied";
@@ -25,8 +25,14 @@ pub(super) const UNREADABLE: &[u8] = b"m/unreadable";
 pub(super) const ERASED: &[u8] = b"x";
 /// Up to which size of the audit log everything is in the indexes of ended jobs and of files.
 pub(super) const INDEXED: &[u8] = b"m/indexed";
+/// Up to which of sled's own files all are safe on the device.
+pub(super) const SAVED: &[u8] = b"m/saved";
 /// The policy that is proposed.
 pub(super) const SHADOW: &[u8] = b"m/shadow";
+/// The settings of the last start.
+pub(super) const SETTINGS: &[u8] = b"m/settings";
+/// The limits of retention in force.
+pub(super) const RETENTION: &[u8] = b"m/retention";
 pub(super) const AUDIT: &[u8] = b"a";
 /// Checkpoints of the audit log, by size.
 pub(super) const CHECKPOINT: &[u8] = b"C";
@@ -128,6 +134,18 @@ pub(super) fn after_job(job: JobId) -> Vec<u8> {
 }
 pub(super) fn of_job_host(job: JobId, host: &HostAlias, attempt: u32) -> Vec<u8> {
     key(b'b', &[job.as_bytes(), host.as_str().as_bytes(), &attempt.to_be_bytes()])
+}
+/// The invocation that the index of its job has under `key`.
+pub(super) fn indexed(key: &[u8], id: &[u8]) -> Result<IndexedInvocation, StoreError> {
+    let bad = || corrupt("a key of the wrong form in the index of a job");
+    let rest = key.get(of_job(JobId::from_bytes([0; 16])).len()..).ok_or_else(bad)?;
+    let (host, attempt) = rest.split_last_chunk::<4>().ok_or_else(bad)?;
+    let host = std::str::from_utf8(host.strip_suffix(&[0]).ok_or_else(bad)?).map_err(corrupt)?;
+    Ok(IndexedInvocation {
+        id: InvocationId::from_bytes(id_of(id)?),
+        host: HostAlias::new(host).map_err(corrupt)?,
+        attempt: u32::from_be_bytes(*attempt),
+    })
 }
 /// Past every attempt on `host`: names have no byte 1, and 0 ends them.
 pub(super) fn of_job_after(job: JobId, host: &HostAlias) -> Vec<u8> {

@@ -310,7 +310,7 @@ mod tests {
                 started_at: None,
                 ended_at: None,
                 address: None,
-                output: Output { stdout, stderr: StreamSummary::default() },
+                output: Output { stdout, ..Output::default() },
                 resolution: None,
                 output_removed: None,
             }
@@ -343,7 +343,8 @@ mod tests {
         std::fs::copy(&only, place).unwrap();
         for invocation in hosts {
             assert_eq!(store.invocation(invocation.id).await.unwrap(), Some(invocation.clone()));
-            let part = store.output(invocation.id, StreamName::Stdout, 99_990, 100_000).await.unwrap();
+            let part =
+                store.output(invocation.id, StreamName::Stdout, 99_990, 100_000).await.unwrap().unwrap();
             assert_eq!(part, text[99_990..]);
         }
         assert_eq!(files().len(), 2);

@@ -14,8 +14,8 @@ use crate::{
     Change, KeptKey, StoreError, Write,
     record::{
         AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
-        KeyRecord, OutputPlace, PolicyRecord, ShadowRecord, TokenRecord, encode, outputs_to_bytes,
-        seal_event,
+        KeyRecord, OutputPlace, PolicyRecord, RetentionRecord, SettingsRecord, ShadowRecord, TokenRecord,
+        encode, outputs_to_bytes, seal_event,
     },
 };
 
@@ -180,6 +180,17 @@ impl Planned {
                 let record = encode(&ShadowRecord::from(&shadow))?;
                 self.ops.push(Op { key: keys::SHADOW.to_vec(), value: Some(value(UNVERSIONED, &record)) });
                 Ok(())
+            }
+            Write::PutSettings(settings) => {
+                let record = encode(&SettingsRecord::from(&settings))?;
+                self.ops.push(Op { key: keys::SETTINGS.to_vec(), value: Some(value(UNVERSIONED, &record)) });
+                Ok(())
+            }
+            Write::PutRetention(retention) => {
+                let version = retention.version;
+                let expected = if version == 1 { Expected::Absent } else { replaces(version) };
+                let (key, record) = (keys::RETENTION.to_vec(), RetentionRecord::from(&retention));
+                self.put(key, expected, version, &record, || "the limits of retention".to_owned())
             }
             Write::RemoveShadow => {
                 self.ops.push(Op { key: keys::SHADOW.to_vec(), value: None });

@@ -11,9 +11,8 @@ mod sink;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     ops::Bound,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -29,10 +28,11 @@ use self::{
 };
 use super::{
     batch::Op,
-    journal::{AppendError, Position, unavailable},
+    journal::{AppendError, Position},
     keys,
     payloads::PayloadFiles,
     reserve::Reserve,
+    saved::save_tree,
 };
 use crate::{AuditEntry, StoreError, record::corrupt};
 
@@ -233,7 +233,7 @@ impl Table {
         layers.hurry = false;
         drop(layers);
         sunk?;
-        Ok(save_tree(&self.shared.db, &self.shared.state_dir)?)
+        Ok(save_tree(&self.shared.db, &self.shared.tree, &self.shared.state_dir)?)
     }
 
     /// Writes what can be made again beside the journal, unless the disk has no room for it.
@@ -395,29 +395,6 @@ fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
         }
     }
     None
-}
-
-/// Makes the tree itself safe: sled's own flush does not reach the device, so its files are synced here.
-pub(super) fn save_tree(db: &sled::Db, state_dir: &Path) -> Result<(), StoreError> {
-    db.flush().map_err(corrupt)?;
-    sync_files(state_dir).map_err(unavailable)
-}
-
-fn sync_files(dir: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            sync_files(&path)?;
-        } else {
-            match File::open(&path) {
-                Ok(file) => file.sync_all()?,
-                // sled removes snapshots and blobs that it no longer needs while this runs.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

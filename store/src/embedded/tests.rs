@@ -199,5 +199,5 @@ fn apply(dir: &Path) {
     let replay = |frame: &[u8], position| replayed.take(batch::decode(frame)?, position);
     Journal::replay(&dir.join("journal"), read_applied(&tree).unwrap(), replay).unwrap();
     assert!(replayed.finish().unwrap());
-    save_tree(&db, &dir.join("state")).unwrap();
+    save_tree(&db, &tree, &dir.join("state")).unwrap();
 }

@@ -10,7 +10,7 @@ use lictor_core::{
     invocation::{Invocation, InvocationState},
     job::Limits,
     outcome::{Exit, Outcome, Unknown, Unreachable},
-    output::{Output, StreamSummary},
+    output::{Output, StreamSummary, timing::Timing},
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,9 @@ pub(crate) struct InvocationV1 {
     /// Absent while what it printed is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output_removed: Option<OutputRemovedV1>,
+    /// When its pieces came, in base64; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timing: Option<String>,
 }
 
 const fn first_wave() -> u32 {
@@ -183,6 +186,9 @@ impl InvocationRecord {
                 OutputPlace::Record | OutputPlace::OwnFile => None,
             },
             output_removed: invocation.output_removed.as_ref().map(Into::into),
+            timing: Some(&invocation.output.timing)
+                .filter(|t| !t.is_empty())
+                .map(|t| BASE64.encode(t.encode())),
         }))
     }
 
@@ -231,7 +237,11 @@ impl InvocationRecord {
             started_at: v1.started_at.map(Timestamp::from_micros),
             ended_at: v1.ended_at.map(Timestamp::from_micros),
             address: v1.address.clone(),
-            output: Output { stdout: v1.stdout.to_summary()?, stderr: v1.stderr.to_summary()? },
+            output: Output {
+                stdout: v1.stdout.to_summary()?,
+                stderr: v1.stderr.to_summary()?,
+                timing: v1.timing.as_deref().map(timing_from).transpose()?.unwrap_or_default(),
+            },
             resolution: v1.resolution.as_ref().map(OutcomeV1::to_outcome).transpose()?,
             wave: v1.wave,
             guard: match v1.guard.as_deref() {
@@ -242,6 +252,11 @@ impl InvocationRecord {
             redactions: v1.redactions.unwrap_or(0),
         })
     }
+}
+
+fn timing_from(text: &str) -> Result<Timing, StoreError> {
+    let bytes = BASE64.decode(text).map_err(corrupt)?;
+    Timing::decode(&bytes).ok_or_else(|| corrupt("a timing that cannot be read"))
 }
 
 // === impl OutcomeV1 ===

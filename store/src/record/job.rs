@@ -1,6 +1,6 @@
 //! Jobs and idempotency keys as they are stored.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use lictor_core::{
     clock::Timestamp,
@@ -46,6 +46,12 @@ pub(crate) struct JobV1 {
     invocations: u32,
     counts: Option<[u32; 7]>,
     version: u64,
+    /// Absent: what policy says; or it was written when that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timeout_us: Option<u64>,
+    /// Absent: likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_bytes: Option<u64>,
     /// Absent for what goes out at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rollout: Option<RolloutV1>,
@@ -119,6 +125,8 @@ impl JobRecord {
             counts: counts
                 .map(|c| [c.queued, c.active, c.succeeded, c.failed, c.not_run, c.cancelled, c.unknown]),
             version,
+            timeout_us: job.timeout.map(|timeout| u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX)),
+            output_bytes: job.output_bytes,
             rollout: RolloutV1::new(&job.rollout),
             progress: ProgressV1::new(&job.progress),
             detached: job.detached,
@@ -156,6 +164,8 @@ impl TryFrom<JobRecord> for KeptJob {
                 None => None,
             },
             invocations: v1.invocations,
+            timeout: v1.timeout_us.map(Duration::from_micros),
+            output_bytes: v1.output_bytes,
             rollout: v1.rollout.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             progress: v1.progress.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             detached: v1.detached,

@@ -10,6 +10,8 @@ use lictor_core::digest::Digest;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::json::is_object;
+
 /// The member of a record that commits to its payload.
 pub(super) const MEMBER: &str = "payload";
 /// The member of a payload that makes it unguessable.
@@ -28,7 +30,7 @@ pub enum Missing {
 
 /// What a record commits to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct Commitment {
     /// The fields of the payload, ordered by name.
     pub fields: Vec<String>,
@@ -74,6 +76,9 @@ impl Commitment {
         if Digest::of(payload).to_string() != self.sha256 {
             return Err("it does not fit the digest in the record");
         }
+        if !is_object(payload) {
+            return Err("it is no JSON object");
+        }
         let object: Map<String, Value> =
             serde_json::from_slice(payload).map_err(|_| "it is no JSON object")?;
         let is_salt = |text: &str| {
@@ -87,14 +92,34 @@ impl Commitment {
     }
 }
 
+impl TryFrom<Map<String, Value>> for Commitment {
+    type Error = &'static str;
+    fn try_from(mut members: Map<String, Value>) -> Result<Self, Self::Error> {
+        let (fields, sha256) = (members.remove("fields"), members.remove("sha256"));
+        let (Some(Value::Array(fields)), Some(Value::String(sha256)), true) =
+            (fields, sha256, members.is_empty())
+        else {
+            return Err("it has not the members of a commitment");
+        };
+        let name = |name: Value| match name {
+            Value::String(name) => Ok(name),
+            _ => Err("a name is no text"),
+        };
+        Ok(Self { fields: fields.into_iter().map(name).collect::<Result<_, _>>()?, sha256 })
+    }
+}
+
 /// The members of a record with those of its payload in their places; `None` when the record is no JSON object.
 pub(super) fn members(content: &[u8], payload: &[u8], missing: Missing) -> Option<Map<String, Value>> {
     let mut record: Map<String, Value> = serde_json::from_slice(content).ok()?;
-    let Some(commitment) = record.get(MEMBER).and_then(|c| Commitment::deserialize(c).ok()) else {
+    let committed = record.get(MEMBER).filter(|_| mentions_payload(content));
+    let Some(commitment) = committed.and_then(|c| Commitment::deserialize(c).ok()) else {
         return Some(record);
     };
     record.remove(MEMBER);
-    let mut held: Map<String, Value> = serde_json::from_slice(payload).unwrap_or_default();
+    let held = Some(payload).filter(|payload| is_object(payload));
+    let held = held.and_then(|payload| serde_json::from_slice(payload).ok());
+    let mut held: Map<String, Value> = held.unwrap_or_default();
     for name in commitment.fields {
         let value = held.remove(&name).unwrap_or_else(|| missing.as_str().into());
         // Nothing in a payload stands in for what the record itself says.
@@ -156,7 +181,11 @@ mod tests {
             assert!(Commitment::of(&record(fields)).unwrap().unwrap().fits(PAYLOAD).is_err(), "{fields}");
         }
         assert_eq!(Commitment::of(br#"{"kind":"k"}"#).unwrap(), None);
-        assert!(Commitment::of(br#"{"payload":7}"#).is_err());
+        for wrong in
+            ["7", "[[],\"0\"]", r#"{"fields":[7],"sha256":"0"}"#, r#"{"fields":[],"sha256":"0","x":1}"#]
+        {
+            assert!(Commitment::of(format!(r#"{{"payload":{wrong}}}"#).as_bytes()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

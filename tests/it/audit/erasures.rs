@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Output};
 
 use lictor_client::operator::Operator;
 use lictor_core::error::ErrorCode;
-use lictor_tests::{World, binaries, world::expect};
+use lictor_tests::{World, world::expect};
 use serde_json::Value;
 
 use super::{ask_python, key_of};
@@ -12,13 +12,7 @@ use super::{ask_python, key_of};
 /// A world with a second operator, `ann`.
 async fn world() -> World {
     let world = World::prepare(&["web-1"]).unwrap();
-    let home = world.home();
-    let issued = std::process::Command::new(binaries::path("lictor-certs").unwrap())
-        .args(["issue", &home.join("pki").display().to_string(), "--user", "ann"])
-        .args(["--out", &home.join("identity").display().to_string()])
-        .args(["--passphrase-file", &home.join("pki/passphrase").display().to_string()])
-        .output();
-    expect(&issued.unwrap()).unwrap();
+    world.issue_operator("ann").unwrap();
     world.set_up().await.unwrap()
 }
 

@@ -1,23 +1,23 @@
 //! Payloads in exported logs: a changed, exchanged or missing one is found by both verifiers, an erased one is told, and a log is
 //! whole without any.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use lictor_certs::signer::PublicKey;
 use lictor_core::{
-    audit::{AuditEvent, ErasureEvent},
+    audit::{AuditEvent, ErasureEvent, RetentionEvent},
     clock::Timestamp,
     digest::Digest,
+    retention::RetentionLimit,
 };
 use lictor_store::record::{SealedEvent, seal_event};
+use serde_json::json;
 
 use super::{
     ask_python,
-    mutations::{Splice, both, bundle_of, records},
+    mutations::{self, bundle_of, records},
     samples::every_kind,
 };
-
-const UNCHANGED: Splice = Splice { at: 0, remove: 0, insert: Vec::new() };
 
 /// What both say of a log of these records, which must be the same.
 fn said(records: &[SealedEvent], range: (u64, u64), filter: Option<&str>, payloads: bool) -> String {
@@ -26,9 +26,8 @@ fn said(records: &[SealedEvent], range: (u64, u64), filter: Option<&str>, payloa
 }
 
 fn agreed(base: &[u8], key: &PublicKey) -> String {
-    let (ours, theirs) = both(base, key, &[UNCHANGED]).remove(0);
-    assert_eq!(ours, theirs);
-    ours
+    let said = mutations::agreed(base, &key.into());
+    if said.starts_with("ok ") { "ok".to_owned() } else { said }
 }
 
 /// A record of an erasure of these.
@@ -45,23 +44,31 @@ fn erasure(ranges: Vec<(u64, u64)>) -> SealedEvent {
     seal_event(Timestamp::from_micros(1), &AuditEvent::Erasure(Box::new(event.unwrap())), [9; 16])
 }
 
+/// A record of payloads that had been kept as long as said.
+fn removal(ranges: Vec<(u64, u64)>) -> SealedEvent {
+    let limit = RetentionLimit::Age(Duration::from_secs(400 * 86_400));
+    let event = RetentionEvent::PayloadsRemoved { ranges, limit };
+    seal_event(Timestamp::from_micros(1), &AuditEvent::Retention(Box::new(event)), [9; 16])
+}
+
 /// Indices of the records that have a payload.
 fn with_payload(records: &[SealedEvent]) -> Vec<usize> {
     (0..records.len()).filter(|n| !records[*n].payload.is_empty()).collect()
 }
 
-/// Likewise, of those that no sample of an erasure names.
+/// Likewise, of those that no sample of an erasure or of a removal names.
 fn never_erased(records: &[SealedEvent]) -> Vec<usize> {
     with_payload(records).into_iter().filter(|n| ![0, 2, 3].contains(n)).collect()
 }
 
 /// `records` with other bytes in line `line` (0 for the head), whose check fits.
-fn with_line(base: &[u8], line: usize, change: impl FnOnce(String) -> String) -> Vec<u8> {
-    let mut lines: Vec<String> =
-        String::from_utf8(base.to_vec()).unwrap().lines().map(str::to_owned).collect();
-    let content = change(lines[line][17..].to_owned());
-    lines[line] = format!("{} {content}", &Digest::of(content.as_bytes()).to_string()[..16]);
-    lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes()
+pub(super) fn with_line(base: &[u8], line: usize, change: impl FnOnce(String) -> String) -> Vec<u8> {
+    let mut lines: Vec<Vec<u8>> = base.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+    let content = String::from_utf8(lines[line][17..lines[line].len() - 1].to_vec()).unwrap();
+    let content = change(content);
+    let check = Digest::of(content.as_bytes()).to_string();
+    lines[line] = format!("{} {content}\n", &check[..16]).into_bytes();
+    lines.concat()
 }
 
 #[test]
@@ -105,6 +112,31 @@ fn a_payload_that_is_missing_was_erased_or_is_named() {
     late.push(erasure(vec![(range, range + 1)]));
     let place = format!("not_a_record line={} index={last}", last + 2);
     assert_eq!(said(&late, size(&late), None, true), place);
+}
+
+#[test]
+fn a_payload_that_is_missing_may_have_been_kept_as_long_as_said() {
+    let mut records = records();
+    let some = never_erased(&records);
+    for n in &some[..3] {
+        records[*n].payload.clear();
+    }
+    let range = |n: &usize| (*n as u64, *n as u64 + 1);
+    let with = |record: SealedEvent| {
+        let all = [&*records, &[record]].concat();
+        said(&all, (0, all.len() as u64), None, true)
+    };
+    assert_eq!(with(removal(some[..3].iter().map(range).collect())), "ok");
+    let some_of_them = removal(some[1..3].iter().map(range).collect());
+    assert_eq!(with(some_of_them), format!("payload_missing index={}", some[0]));
+    let last = records.len();
+    for ranges in
+        [json!(null), json!("0"), json!([0]), json!(["02"]), json!(["3-2"]), json!([last.to_string()])]
+    {
+        let record = json!({"v": 1, "at": "2026-11-22T12:00:00.000000Z", "kind": "payloads_removed", "ranges": ranges});
+        let wrong = SealedEvent { content: record.to_string().into_bytes(), payload: Vec::new() };
+        assert_eq!(with(wrong), format!("not_a_record line={} index={last}", last + 2), "{ranges}");
+    }
 }
 
 #[test]

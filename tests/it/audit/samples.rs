@@ -7,14 +7,15 @@ use lictor_core::{
     actor::Actor,
     approval::Term,
     audit::{
-        ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, ErasureEvent, RetentionEvent, SignedRefusal,
-        WitnessEvent,
+        AccessEvent, ApprovalChange, ApprovalEvent, AuditEvent, BadEvidence, ErasureEvent, JoinRefusal,
+        RetentionEvent, SignedRefusal, WitnessEvent,
     },
     clock::Timestamp,
     content::Content,
     context::{Context, Environment},
     digest::Digest,
     erasure::{Erasure, Hold, PayloadScope},
+    error::ErrorCode,
     freeze::Freeze,
     guard::Guard,
     id::{ErasureId, FreezeId, HoldId, InvocationId, JobId, TokenId},
@@ -25,7 +26,7 @@ use lictor_core::{
     outcome::Outcome,
     output::Output,
     principal::{Identity, Principal, PrincipalKind, Via},
-    retention::RetentionLimit,
+    retention::{RetentionLimit, RetentionLimits, Shortening},
     rollout::{HaltReason, Rollout},
 };
 
@@ -166,6 +167,7 @@ fn of_invocations() -> Vec<AuditEvent> {
             recorded: "SUCCEEDED".into(),
             reported: "FAILED".into(),
         },
+        AuditEvent::RecordsUnreadable { job: JOB, count: 1, invocations: vec![INVOCATION] },
         AuditEvent::GrantRefused(Box::new(SignedRefusal {
             invocation: INVOCATION,
             site: site(),
@@ -212,7 +214,6 @@ fn of_the_fleet() -> Vec<AuditEvent> {
         AuditEvent::ShadowPolicyCleared { by: principal() },
         AuditEvent::FreezeSet(freeze()),
         AuditEvent::FreezeLifted { freeze: freeze(), by: principal() },
-        AuditEvent::CallRefused { identity: identity.clone(), method: "/x".into(), count: 1 },
         AuditEvent::JoinTokenIssued { token, site: site(), agent: agent(), by: principal(), expires_at: AT },
         AuditEvent::AgentEnrolled { token, site: site(), agent: agent(), serial: "01".into() },
         AuditEvent::CertificateRenewed { identity, serial: "02".into() },
@@ -220,6 +221,40 @@ fn of_the_fleet() -> Vec<AuditEvent> {
         AuditEvent::HostsReported { site: site(), agent: agent(), hosts: 1, changes: vec!["+ web-1".into()] },
         AuditEvent::AuditRead { by: principal(), from: 0, count: 1, query: Some("kind:x".into()) },
     ]
+}
+
+fn of_access() -> Vec<AuditEvent> {
+    let identity = Identity::User { tenant: principal().tenant, name: principal().name };
+    let address = std::net::IpAddr::from([10, 0, 0, 1]);
+    let events = [
+        AccessEvent::LoggedIn {
+            identity: identity.clone(),
+            serial: "01".into(),
+            user: Some((principal(), "t-1".into())),
+            address,
+        },
+        AccessEvent::CallRefused {
+            identity: None,
+            user: Some(principal()),
+            method: "/x".into(),
+            code: ErrorCode::Forbidden,
+            count: 1,
+        },
+        AccessEvent::EnrolmentRefused {
+            token: None,
+            agent: None,
+            code: JoinRefusal::UnknownToken,
+            address: None,
+            count: 1,
+        },
+        AccessEvent::ConfigurationLoaded {
+            name: "c".into(),
+            digest: Digest::of(b""),
+            settings: vec!["listen=127.0.0.1:7443".into()],
+            changed: None,
+        },
+    ];
+    events.into_iter().map(|event| AuditEvent::Access(Box::new(event))).collect()
 }
 
 fn of_approvals() -> Vec<AuditEvent> {
@@ -308,10 +343,20 @@ fn of_payloads() -> Vec<AuditEvent> {
 
 fn of_retention() -> Vec<AuditEvent> {
     let limit = RetentionLimit::Age(Duration::from_secs(30 * 86_400));
+    let before = RetentionLimits::default();
+    let limits = RetentionLimits { output_bytes: 1 << 30, ..before };
+    let reason = "the disk is full".parse().unwrap();
+    let asked = Shortening { limits, by: principal(), reason, at: AT };
+    let another = Principal { name: PrincipalName::new("sec").unwrap(), ..principal() };
     let events = [
         RetentionEvent::OutputsRemoved { job: JOB, count: 1, bytes: 1, limit },
         RetentionEvent::JobsRemoved { jobs: vec![JOB], invocations: 1, limit },
         RetentionEvent::KeysRemoved { count: 1 },
+        RetentionEvent::PayloadsRemoved { ranges: vec![(0, 1), (2, 4)], limit },
+        RetentionEvent::LimitsSet { limits: before, before: None },
+        RetentionEvent::ShorteningRequested { asked: asked.clone(), before },
+        RetentionEvent::ShorteningVoided(asked.clone()),
+        RetentionEvent::Shortened { asked, before, consented_by: another },
     ];
     events.into_iter().map(|event| AuditEvent::Retention(Box::new(event))).collect()
 }
@@ -323,6 +368,7 @@ pub(super) fn every_kind() -> Vec<AuditEvent> {
         of_invocations(),
         of_jobs(),
         of_the_fleet(),
+        of_access(),
         of_approvals(),
         of_payloads(),
         of_witnesses(),

@@ -61,6 +61,13 @@ async fn an_agent_killed_after_accepted_and_before_starting_says_that_it_did_not
     let outcome = look(&world, waits).await.outcome.unwrap();
     assert_eq!(outcome.reason_code(), Some("AGENT_RESTARTED"), "{outcome}");
     assert_eq!((world.seen_of(&holds).starts, world.seen_of(&id).starts), (1, 0));
+    // As the failure table advises.
+    let again = world.lictor(&["--output", "json", "retry", &waits.to_string()]).unwrap();
+    lictor_tests::world::expect(&again).unwrap();
+    let again: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    let again = look(&world, again["job"]["id"].as_str().unwrap().parse().unwrap()).await;
+    assert_eq!(again.outcome, Some(Outcome::Succeeded));
+    assert_eq!(again.limits.timeout, PATIENCE, "it may take as long as it might before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! A record that cannot be read: it is left alone and said so, and everything else goes on.
 
+use lictor_core::job::JobState;
 use lictor_store::embedded::EmbeddedStore;
 
 use super::*;
@@ -39,15 +40,18 @@ fn reopen<T, E: std::fmt::Debug>(mut open: impl FnMut() -> Result<T, E>) -> T {
 async fn a_poisoned_invocation_in_the_store_is_left_alone_and_the_rest_goes_on() {
     let mut world = World::start(&["web-1", "web-2"]).await.unwrap();
     world.agent.as_mut().unwrap().kill();
-    // The last of a job, and the only one of another.
+    // The last of a job, everything of another, and nothing of a third.
     let two = submit(&world, &["web-1", "web-2"], &effect(":")).await;
+    let all = submit(&world, &["web-2"], &effect(":")).await;
     let one = submit(&world, &["web-1"], &effect(":")).await;
-    let poisoned = {
-        let page = world.client().unwrap().get_job(two, 0, None).await.unwrap();
+    let on_web_2 = async |job| {
+        let page = world.client().unwrap().get_job(job, 0, None).await.unwrap();
         page.invocations.into_iter().find(|i| i.host.as_str() == "web-2").unwrap().id
     };
+    let (poisoned, alone) = (on_web_2(two).await, on_web_2(all).await);
     world.controller.as_mut().unwrap().kill();
     damage(&world, b'i', poisoned.as_bytes());
+    damage(&world, b'i', alone.as_bytes());
     world.start_controller().await.unwrap();
     let log = world.controller.as_ref().unwrap().log();
     assert!(log.contains("a record cannot be read") && log.contains(&poisoned.to_string()), "{log}");
@@ -56,6 +60,17 @@ async fn a_poisoned_invocation_in_the_store_is_left_alone_and_the_rest_goes_on()
     let beside = async || world.seen().values().filter(|seen| seen.done == 1).count() == 2;
     eventually("the other of its job runs", beside).await.unwrap();
     assert_eq!(world.seen_of(&poisoned.to_string()).starts, 0);
+    // Both of its job are accounted for: one of two is not success.
+    let unreadable = Outcome::Unknown(Unknown::RecordUnreadable);
+    let both = [tally(&Outcome::Succeeded), tally(&unreadable)].into_iter().flatten().collect();
+    assert_eq!(world.settle(&[two], PATIENCE).await.unwrap(), both);
+    assert_eq!(world.settle(&[all], PATIENCE).await.unwrap(), tally(&unreadable));
+    for (job, state, hosts) in [(two, JobState::Partial, 2), (all, JobState::Unknown, 1)] {
+        let page = world.client().unwrap().get_job(job, 0, None).await.unwrap();
+        assert_eq!((page.job.state, page.invocations.len()), (state, hosts));
+    }
+    let audit = world.audit().await.unwrap();
+    assert_eq!(audit.iter().filter(|record| record["kind"] == "records_unreadable").count(), 2);
     works(&world, "web-2").await;
     assert!(world.client().unwrap().list_jobs(10, None).await.unwrap().jobs.len() >= 2);
 }

@@ -1,5 +1,5 @@
 //! Many jobs in a storm of faults. Whatever fails: every invocation ends once, none is started twice, and what is said
-//! of it is what its host recorded.
+//! of it is what its host recorded. Some jobs are detached, some go out in waves or within a budget of errors.
 //!
 //! Few jobs by default; `scripts/test --storm JOBS` asks for more. `LICTOR_STORM_SEED` repeats the jobs and the faults.
 
@@ -15,6 +15,7 @@ use lictor_client::connect::Client;
 use lictor_core::{
     error::{ErrorCode, Failure},
     job::IdempotencyKey,
+    rollout::{Rollout, Share},
 };
 use lictor_tests::{links::Links, proxy::Flow, signals::Stopped};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -99,8 +100,22 @@ fn wish(seed: u64, index: usize) -> Wish {
     if hosts.is_empty() {
         hosts.push(HOSTS[0]);
     }
+    let detached = random.random_bool(0.25);
+    let rollout = match random.random_range(0..100) {
+        0..15 => Rollout { waves: vec![Share::Count(1)], ..Rollout::default() },
+        15..30 => Rollout { max_errors: Some(Share::Count(0)), ..Rollout::default() },
+        30..40 => Rollout {
+            waves: vec![Share::Count(1), Share::Count(2)],
+            max_concurrency: Some(Share::Count(1)),
+            max_errors: Some(Share::Count(1)),
+            ..Rollout::default()
+        },
+        _ => Rollout::default(),
+    };
     let argv: Vec<&str> = command.iter().map(String::as_str).collect();
     let spec = JobSpec {
+        detached,
+        rollout,
         idempotency_key: Some(IdempotencyKey::new(&format!("storm-{seed}-{index}")).unwrap()),
         queue_wait: Some(QUEUE_WAIT),
         timeout: Some(timeout),
@@ -229,7 +244,11 @@ async fn in_a_storm_of_faults_every_invocation_ends_once_and_agrees_with_its_hos
     world.agent_connected().await.unwrap();
     let ended = world.settle(&ids, SETTLES).await.unwrap_or_else(|e| panic!("{e:#}"));
     let asked: usize = (0..jobs).map(|index| hosts_of(&wish(seed, index))).sum();
-    eprintln!("{jobs} jobs, {asked} invocations: {ended:#?}");
+    let of = |is: fn(&JobSpec) -> bool| (0..jobs).filter(|index| is(&wish(seed, *index).spec)).count();
+    let (detached, careful) = (of(|spec| spec.detached), of(|spec| !spec.rollout.is_immediate()));
+    eprintln!(
+        "{jobs} jobs ({detached} detached, {careful} not all at once), {asked} invocations: {ended:#?}"
+    );
     assert_eq!(ended.values().sum::<usize>(), asked);
     for host in HOSTS {
         works(&world, host).await;

@@ -15,6 +15,16 @@ use tokio::{
 /// What a bridge may grow by while it refuses what is too much: a few messages of the greatest length, and no more.
 const GROWTH_KIB: u64 = 64 * 1024;
 
+/// How deep a message may be by its length alone.
+const LEVELS: usize = 1_000_000;
+
+/// A request that is good but for its depth.
+fn deep_call() -> String {
+    let call =
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ssh_ping","arguments":{"a":"#;
+    call.to_owned() + &"[".repeat(LEVELS - 1_000)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_hosts_and_origins_and_too_much_of_anything_are_refused_in_bounded_memory() {
     let world = World::start(&[]).await.unwrap();
@@ -52,10 +62,29 @@ async fn foreign_hosts_and_origins_and_too_much_of_anything_are_refused_in_bound
                 assert_eq!(status, StatusCode::FORBIDDEN, "{era:?} {tokens} {host}");
             }
         }
+        // Before anything else: at every path, without a token, whatever the method and the body.
+        let address = bridge.address.clone();
+        for path in ["/mcp", "/healthz", "/.well-known/oauth-protected-resource/mcp", "/nothing"] {
+            for (method, body) in [("GET", ""), ("POST", "{"), ("DELETE", ""), ("OPTIONS", "")] {
+                let status = async |host: &str, origin: &str| {
+                    let request = http::Request::builder().method(method).uri(path).header("host", host);
+                    let request = request.header("origin", origin).body(body.into()).unwrap();
+                    bridge.send(request).await.unwrap().status
+                };
+                let foreign = status(&address, "https://evil.example").await;
+                assert_eq!(foreign, StatusCode::FORBIDDEN, "{tokens} {method} {path}");
+                let rebound = status("evil.example", "https://console.example").await;
+                assert_eq!(rebound, StatusCode::FORBIDDEN, "{tokens} {method} {path}");
+                let ours = status(&address, "https://console.example").await;
+                assert_ne!(ours, StatusCode::FORBIDDEN, "{tokens} {method} {path}");
+            }
+        }
         let before = bridge.process.resident_kib().unwrap();
         let good = Sent { token: token.clone(), ..Sent::default() };
         for (what, body, status) in [
-            ("deep arrays", "[".repeat(900_000), StatusCode::BAD_REQUEST),
+            ("a million levels", "[".repeat(LEVELS), StatusCode::BAD_REQUEST),
+            ("a message with nearly a million levels", deep_call(), StatusCode::BAD_REQUEST),
+            ("closed again", "[".repeat(LEVELS / 2) + &"]".repeat(LEVELS / 2), StatusCode::BAD_REQUEST),
             ("deep objects", "{\"a\":".repeat(180_000), StatusCode::BAD_REQUEST),
             ("a batch", format!("[{}]", "{},".repeat(300_000)), StatusCode::BAD_REQUEST),
             ("no JSON", "x".repeat(1_000), StatusCode::BAD_REQUEST),

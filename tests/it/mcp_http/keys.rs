@@ -1,7 +1,11 @@
 //! The issuer's keys by an https URL: believed because an authority of the operator's choosing vouches for the server, and
 //! for no other reason.
 
-use std::{net::Ipv4Addr, path::Path, sync::Arc};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use http::StatusCode;
 use lictor_tests::{
@@ -11,6 +15,7 @@ use lictor_tests::{
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, crypto::aws_lc_rs::default_provider, pki_types::PrivateKeyDer};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -33,8 +38,8 @@ fn authority(dir: &Path, name: &str) -> ServerConfig {
         .unwrap()
 }
 
-/// Serves `set` over TLS, whatever it is asked for; answers its port.
-async fn serve(config: ServerConfig, set: String) -> u16 {
+/// Serves what `set` is at the time over TLS, whatever it is asked for; answers its port.
+async fn serve(config: ServerConfig, set: Arc<Mutex<String>>) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -44,6 +49,7 @@ async fn serve(config: ServerConfig, set: String) -> u16 {
             let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
             let mut asked = [0; 1024];
             let _ = stream.read(&mut asked).await;
+            let set = set.lock().unwrap().clone();
             let head = "HTTP/1.1 200 OK\r\ncontent-type: application/jwk-set+json";
             let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{set}", set.len());
             let _ = stream.write_all(answer.as_bytes()).await;
@@ -53,23 +59,30 @@ async fn serve(config: ServerConfig, set: String) -> u16 {
     port
 }
 
+/// A bridge that fetches the keys from that port, if an authority in `ca` vouches for it.
+async fn start(world: &World, ca: &str, port: u16) -> HttpBridge {
+    let http = |address: &str| {
+        format!(
+            "\nhttp:\n  listen: {address}\n  tokens: {{ issuer: '{ISSUER}', audience: '{RESOURCE}', \
+             keys: 'https://localhost:{port}/jwks', ca_file: {ca} }}\n"
+        )
+    };
+    HttpBridge::start_with(world, Issuer::new("unused").unwrap(), http).await.unwrap()
+}
+
+/// What the bridge says to that token. Looking at the tools asks no controller.
+async fn list(bridge: &HttpBridge, token: &str) -> StatusCode {
+    let list = bridge.method(Era::Stateless, &Sent::by(token), "tools/list", json!({}));
+    bridge.send(list.unwrap()).await.unwrap().status
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_come_over_tls_from_a_server_that_the_authority_of_the_file_vouches_for() {
     let world = World::prepare(&[]).unwrap();
     let home = world.home();
     let issuer = Issuer::new("key-1").unwrap();
-    let port = serve(authority(&home, "ca.pem"), issuer.key_set()).await;
+    let port = serve(authority(&home, "ca.pem"), Arc::new(Mutex::new(issuer.key_set()))).await;
     drop(authority(&home, "other.pem"));
-    let tokens = |ca: &str| {
-        format!(
-            "\nhttp:\n  listen: 127.0.0.1:0\n  tokens: {{ issuer: '{ISSUER}', audience: '{RESOURCE}', \
-             keys: 'https://localhost:{port}/jwks', ca_file: {ca} }}\n"
-        )
-    };
-    let start = async |ca: &str| {
-        let http = |address: &str| tokens(ca).replace("127.0.0.1:0", address);
-        HttpBridge::start_with(&world, Issuer::new("unused").unwrap(), http).await.unwrap()
-    };
     let (good, forged) =
         (issuer.token("alice", "read"), Issuer::new("key-1").unwrap().token("alice", "read"));
     for (ca, token, status) in [
@@ -79,9 +92,34 @@ async fn keys_come_over_tls_from_a_server_that_the_authority_of_the_file_vouches
         ("other.pem", &good, StatusCode::SERVICE_UNAVAILABLE),
         ("other.pem", &forged, StatusCode::SERVICE_UNAVAILABLE),
     ] {
-        let bridge = start(ca).await;
-        // Looking at the tools asks no controller.
-        let list = bridge.method(Era::Stateless, &Sent::by(token), "tools/list", serde_json::json!({}));
-        assert_eq!(bridge.send(list.unwrap()).await.unwrap().status, status, "{ca}");
+        let bridge = start(&world, ca, port).await;
+        assert_eq!(list(&bridge, token).await, status, "{ca}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_key_set_is_taken_up_over_tls_and_what_was_removed_from_it_is_refused() {
+    let world = World::prepare(&[]).unwrap();
+    let [first, second] = ["key-1", "key-2"].map(|id| Issuer::new(id).unwrap());
+    let (old, new) = (first.token("alice", "read"), second.token("alice", "read"));
+    let set = Arc::new(Mutex::new(first.key_set()));
+    let port = serve(authority(&world.home(), "ca.pem"), Arc::clone(&set)).await;
+    let bridge = start(&world, "ca.pem", port).await;
+    assert_eq!(list(&bridge, &old).await, StatusCode::OK);
+    // Both, as an issuer that rotates has them for a while; then the new one alone. A token of a key that is not known asks
+    // the issuer again.
+    *set.lock().unwrap() = json!({ "keys": [first.key(), second.key()] }).to_string();
+    assert_eq!(list(&bridge, &new).await, StatusCode::OK, "the new key is fetched");
+    assert_eq!(list(&bridge, &old).await, StatusCode::OK, "the old one is there");
+
+    let bridge = {
+        *set.lock().unwrap() = first.key_set();
+        start(&world, "ca.pem", port).await
+    };
+    assert_eq!(list(&bridge, &old).await, StatusCode::OK);
+    *set.lock().unwrap() = second.key_set();
+    assert_eq!(list(&bridge, &new).await, StatusCode::OK);
+    assert_eq!(list(&bridge, &old).await, StatusCode::UNAUTHORIZED, "the old one is gone");
+    let forged = Issuer::new("key-2").unwrap().token("alice", "read");
+    assert_eq!(list(&bridge, &forged).await, StatusCode::UNAUTHORIZED);
 }

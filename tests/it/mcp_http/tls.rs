@@ -1,6 +1,6 @@
 //! TLS: nothing is served in the clear beside it, and a renewed certificate is used without a restart.
 
-use std::sync::Arc;
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, process::Command, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -23,7 +23,9 @@ use tokio_rustls::TlsConnector;
 /// Writes a certificate for localhost; answers it.
 fn issue(dir: &std::path::Path) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    std::fs::write(dir.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    let key = dir.join("tls.key");
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     std::fs::write(dir.join("tls.pem"), made.cert.pem()).unwrap();
     made.cert.der().clone()
 }
@@ -71,4 +73,24 @@ async fn the_listener_speaks_tls_alone_and_takes_up_a_renewed_certificate() {
     let second = issue(&home);
     eventually("the new certificate is used", async || healthy(&address, &second).await).await.unwrap();
     assert!(!healthy(&address, &first).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_others_can_read_is_refused() {
+    let world = World::prepare(&[]).unwrap();
+    let home = world.home();
+    issue(&home);
+    let key = home.join("tls.key");
+    let config = home.join("open-key.yml");
+    let bridge = std::fs::read_to_string(home.join("bridge.yml")).unwrap();
+    let http = "http: { listen: '127.0.0.1:0', tls: { certificate: tls.pem, key: tls.key } }";
+    std::fs::write(&config, format!("{bridge}\n{http}\n")).unwrap();
+    for mode in [0o644, 0o640, 0o606] {
+        std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+        let mut command = Command::new(binaries::path("lictor-mcp-bridge").unwrap());
+        let ended = command.args(["--http", "--config", &config.display().to_string()]).output().unwrap();
+        let error = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let words = format!("it can be read by others; run: chmod 600 {}", key.display());
+        assert!(!ended.status.success() && error.contains(&words), "{mode:o}: {error}");
+    }
 }

@@ -13,6 +13,7 @@ use super::{
     Times,
     asyncssh::AsyncSsh,
     bare::{Acknowledge, Connection, Login, exec},
+    freeze,
     openssh::{OpenSsh, Over},
     options::Options,
 };
@@ -27,6 +28,8 @@ use crate::{
 const WARM: usize = 500;
 /// Cold rounds: each takes every way a tenth of a second or so.
 const COLD: usize = 30;
+/// Freezes: each is two durable records and a word of the agent.
+const FREEZES: usize = 100;
 /// Rounds before counting.
 const WARM_UP: usize = 50;
 /// What the agent sends for `true`.
@@ -68,6 +71,7 @@ pub async fn measure(options: &Options) -> anyhow::Result<()> {
     };
     idle(&world, &ways.mcp)?;
     controller_alone(&ways.client, options.rounds(WARM)).await?;
+    freeze::measure(&world, options.rounds(FREEZES)).await?;
     ways.cold(cold).await?;
     ways.warm(options.rounds(WARM)).await
 }

@@ -1,7 +1,7 @@
 //! Figures and ratios, measured in one run on whatever machine this is. It asserts nothing.
 //!
-//! Run it on a release build: `./scripts/test --bench`. `lictor-bench fanout --hosts 100,1000` measures a part alone, and
-//! `--quick` shows in a minute that everything works.
+//! Run it on a release build: `./scripts/test --bench`. `lictor-bench fanout --hosts 100,1000` measures a part alone,
+//! `lictor-bench audit --records 1000000` a large log, and `--quick` shows in a minute that everything works.
 
 use lictor_tests::{
     bench::{

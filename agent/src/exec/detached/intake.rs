@@ -56,10 +56,10 @@ impl Intake {
     /// The output, given what the host is known to have had, and how many secrets were masked in it.
     pub(super) fn finish(self, known: Option<[Kept; 2]>) -> (Output, u64) {
         let ([out, err], (out_came, err_came)) = (known.unwrap_or_default(), self.came);
-        let (Output { stdout, stderr }, masked) = self.streams.finish();
+        let (Output { stdout, stderr, timing }, masked) = self.streams.finish();
         let stdout = whole_or_cut(stdout, out_came, out);
         let stderr = whole_or_cut(stderr, err_came, err);
-        (Output { stdout, stderr }, masked)
+        (Output { stdout, stderr, timing }, masked)
     }
 }
 

@@ -160,8 +160,16 @@ fn activity(kind: &str) -> u64 {
         "audit_read" => 2,
         "job_submitted" | "join_token_issued" | "agent_enrolled" | "freeze_set" | "hold_set"
         | "shadow_policy_set" => 1,
-        "policy_changed" | "certificate_renewed" | "hosts_reported" => 3,
-        "freeze_lifted" | "hold_lifted" | "payloads_erased" | "shadow_policy_cleared" => 4,
+        "policy_changed"
+        | "certificate_renewed"
+        | "hosts_reported"
+        | "retention_set"
+        | "retention_shortened" => 3,
+        "freeze_lifted"
+        | "hold_lifted"
+        | "payloads_erased"
+        | "payloads_removed"
+        | "shadow_policy_cleared" => 4,
         _ => 99,
     }
 }
@@ -169,7 +177,10 @@ fn activity(kind: &str) -> u64 {
 /// 0 Unknown, 1 Success, 2 Failure.
 fn status(facts: &AuditFacts) -> u64 {
     match (facts.text("kind"), facts.text("outcome")) {
-        ("request_denied" | "call_refused" | "grant_refused" | "evidence_invalid", _) => 2,
+        (
+            "request_denied" | "call_refused" | "enrolment_refused" | "grant_refused" | "evidence_invalid",
+            _,
+        ) => 2,
         ("invocation_ended" | "invocation_resolved", "SUCCEEDED") => 1,
         ("invocation_ended" | "invocation_resolved", "UNKNOWN") => 0,
         ("invocation_ended" | "invocation_resolved", _) => 2,

@@ -51,8 +51,10 @@ pub(super) static TABLE: Table = Table {
         Control {
             id: "164.308(a)(5)(ii)(C)",
             title: "Attempts to log in are watched",
-            lictor: "Calls that an identity may not make, and requests that were refused, are recorded.",
+            lictor: "Logins, calls that an identity may not make, and requests and enrolments that were refused, are recorded.",
             evidence: &[
+                Records { what: "Logins of people and services", query: "kind:logged_in" },
+                Records { what: "Agents that could not join", query: "kind:enrolment_refused" },
                 Records { what: "Calls that were refused", query: "kind:call_refused" },
                 Records { what: "Requests that were refused", query: "kind:request_denied" },
             ],

@@ -105,7 +105,7 @@ pub(super) static TABLE: Table = Table {
         Control {
             id: "10.2.1.1, 10.2.1.2",
             title: "Access of individuals and acts of administrators are logged",
-            lictor: "Every command, its host, who asked and how it ended is in the log.",
+            lictor: "Every login, every command, its host, who asked and how it ended is in the log.",
             evidence: &[
                 Records { what: "Commands that were let pass", query: "kind:job_submitted" },
                 Records { what: "Ends on hosts", query: "kind:invocation_ended" },
@@ -113,6 +113,7 @@ pub(super) static TABLE: Table = Table {
                     what: "Acts of operators: policy, freezes, tokens",
                     query: "kind:policy_changed|freeze_set|freeze_lifted|join_token_issued",
                 },
+                Records { what: "Logins of people and services", query: "kind:logged_in" },
             ],
             outside: "Access to cardholder data by other ways, and which files a command read.",
         },
@@ -130,6 +131,7 @@ pub(super) static TABLE: Table = Table {
             evidence: &[
                 Records { what: "Requests that were refused", query: "kind:request_denied" },
                 Records { what: "Calls that were refused", query: "kind:call_refused" },
+                Records { what: "Agents that could not join", query: "kind:enrolment_refused" },
                 Records { what: "Grants that sites refused", query: "kind:grant_refused" },
             ],
             outside: "Attempts without a valid certificate, which end in TLS and stand in the controller's own log.",
@@ -154,7 +156,13 @@ pub(super) static TABLE: Table = Table {
             id: "10.2.1.6",
             title: "Starting and stopping of logs is logged",
             lictor: "The log cannot be stopped while Lictor works: without it nothing runs. Each start of a controller is a record.",
-            evidence: &[Records { what: "Starts of controllers", query: "kind:controller_started" }],
+            evidence: &[
+                Records { what: "Starts of controllers", query: "kind:controller_started" },
+                Records {
+                    what: "Settings of each start, and which were changed",
+                    query: "kind:configuration_loaded",
+                },
+            ],
             outside: "That a controller is down is shown by the silence of the log.",
         },
         Control {

@@ -92,10 +92,14 @@ pub(super) static TABLE: Table = Table {
         Control {
             id: "CC7.1",
             title: "Changes that bring vulnerabilities are found",
-            lictor: "Changes of the policy and of the hosts that a site reports are recorded as they come.",
+            lictor: "Changes of the policy, of settings and of the hosts that a site reports are recorded as they come.",
             evidence: &[
                 Records { what: "Changes of sites' lists of hosts", query: "kind:hosts_reported" },
                 Records { what: "Changes of the policy", query: "kind:policy_changed" },
+                Records {
+                    what: "Settings of each start, and which were changed",
+                    query: "kind:configuration_loaded",
+                },
             ],
             outside: "Vulnerabilities of software and configuration on the hosts.",
         },
@@ -106,8 +110,8 @@ pub(super) static TABLE: Table = Table {
             evidence: &[
                 Log,
                 Records {
-                    what: "Refused requests, calls and grants",
-                    query: "kind:request_denied|call_refused|grant_refused",
+                    what: "Refused requests, calls, enrolments and grants",
+                    query: "kind:request_denied|call_refused|enrolment_refused|grant_refused",
                 },
                 Records {
                     what: "Results that contradict each other, and evidence that does not hold",

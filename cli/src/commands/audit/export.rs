@@ -136,7 +136,7 @@ async fn bundle(arguments: &Arguments, file: &Path, context: &Context) -> Done {
     let document = Exported { file, records: held, of: head.size, root: verified.head.root.to_string() };
     context.show(&document, |_| {
         let part = if held == head.size { String::new() } else { format!(", of {} in the log,", head.size) };
-        let key = keys.log.first().map(ToString::to_string).unwrap_or_default();
+        let key = signed.signer;
         format!(
             "wrote {}{part} to {}\nverify it anywhere: lictor audit verify FILE --key {key}\n",
             of(held),
@@ -168,12 +168,13 @@ pub(crate) async fn export_to(connected: &Connected, file: &Path) -> Result<(Ver
 async fn write_bundle(
     connected: &Connected,
     file: &Path,
-    Signed { note, head, signer, .. }: &Signed,
+    Signed { note, head, keys, .. }: &Signed,
     selection: &Selection<'_>,
 ) -> Result<(Verified, u64), Trouble> {
     let mut writer = Writer::create(file, note, selection)?;
     let at = |e: io::Error| Trouble::file("write", file, &e);
-    let mut replay = Replay::new(None);
+    let origin = connected.settings.origin()?;
+    let mut replay = Replay::new(&origin, keys.clone(), None);
     let mut held = 0;
     let written = each_sealed(connected, *head, |AuditRecord { index, content, payload }| {
         let index = *index;
@@ -190,7 +191,7 @@ async fn write_bundle(
     let verified = match written {
         Ok(()) => replay
             .finish(*head)
-            .and_then(|v| v.under(note, signer))
+            .and_then(|v| v.under(note, &origin))
             .map_err(Trouble::from)
             .and_then(|v| writer.close().map_err(at).map(|()| v)),
         Err(trouble) => Err(trouble),
@@ -262,7 +263,7 @@ pub(super) async fn each_verified(
 ) -> Result<(String, Verified), Trouble> {
     let keys = keys.load()?;
     if let Some(file) = file {
-        let (log, verified) = verify_file(file, keys.as_ref(), context)?;
+        let (log, verified) = verify_file(file, keys.as_ref(), None, context)?;
         let log = log.to_string();
         let mut failed = None;
         bundle::each_record(file, |index, content, read| {
@@ -274,16 +275,17 @@ pub(super) async fn each_verified(
     }
     let connected = context.connect()?;
     let keys = keys.map_or_else(|| pinned(&connected.settings), Ok)?;
-    let log = connected.settings.origin()?.to_string();
-    let Signed { note, head, signer, keys } = signed_head(&connected, &keys).await?;
-    let known = anchor::load(&connected.home.checkpoint(), &connected.settings.origin()?, &keys.log)?;
-    let mut replay = Replay::new(known);
+    let origin = connected.settings.origin()?;
+    let log = origin.to_string();
+    let Signed { note, head, keys, .. } = signed_head(&connected, &keys).await?;
+    let known = anchor::load(&connected.home.checkpoint(), &origin, &keys)?;
+    let mut replay = Replay::new(&origin, keys, known);
     each_sealed(&connected, head, |record| {
         replay.push(record.index, &record.content, Some(&record.payload))?;
         take(&log, record.index, &record.content, &payloads::read(record))
     })
     .await?;
-    let verified = replay.finish(head)?.under(&note, &signer)?;
+    let verified = replay.finish(head)?.under(&note, &origin)?;
     Ok((log, verified))
 }
 

@@ -14,12 +14,11 @@ use crate::{
     audit::{
         Verified, anchor, bundle,
         flaw::Flaw,
-        head_under,
         keys::Keys,
         part::Part,
         payloads::{self, PayloadCounts},
         replay::Replay,
-        witnesses,
+        said_by, signers, witnesses,
     },
     config::Settings,
     context::{Connected, Context},
@@ -76,16 +75,16 @@ async fn verify_live_under(connected: &Connected, keys: &Keys) -> Result<Verifie
     let origin = connected.settings.origin()?;
     let file = connected.home.checkpoint();
     let Signed { note, head, signer, keys } = signed_head(connected, keys).await?;
-    let known = anchor::load(&file, &origin, &keys.log)?;
+    let known = anchor::load(&file, &origin, &keys)?;
     if let Some(known) = known.filter(|known| known.size > head.size) {
         return Err(Flaw::Truncated { known: known.size, now: head.size }.into());
     }
-    let mut replay = Replay::new(known);
+    let mut replay = Replay::new(&origin, keys, known);
     each_sealed(connected, head, |record| {
         Ok(replay.push(record.index, &record.content, Some(&record.payload))?)
     })
     .await?;
-    let verified = replay.finish(head)?.under(&note, &signer)?;
+    let verified = replay.finish(head)?.under(&note, &origin)?;
     anchor::keep(&file, &note, &signer)?;
     Ok(verified)
 }
@@ -98,24 +97,26 @@ pub(super) fn offline(
     context: &Context,
 ) -> Done {
     let keys = arguments.load()?;
-    let (log, verified) = verify_file(file, keys.as_ref(), context)?;
+    let (log, verified) = verify_file(file, keys.as_ref(), witnesses, context)?;
     let witnesses = witnesses.or(keys.as_ref().and_then(Keys::pinned_witnesses));
     tell(&verified, &log, witnesses, context)
 }
 
 /// The name of the log in `file`, and what was found true of it. Without `keys`, the pinned key and what was verified
-/// before count.
+/// before count; without `witnesses`, those of `keys` or of the log do.
 pub(super) fn verify_file(
     file: &Path,
     keys: Option<&Keys>,
+    witnesses: Option<&[WitnessKey]>,
     context: &Context,
 ) -> Result<(Origin, Verified), Trouble> {
     if let Some(keys) = keys {
-        return bundle::verify(file, None, keys, None);
+        return bundle::verify(file, None, &keys.clone().with_witnesses(witnesses), None);
     }
     let home = context.home()?;
     let settings = Settings::load(&home)?;
-    bundle::verify(file, Some(&settings.origin()?), &pinned(&settings)?, Some(&home.checkpoint()))
+    let keys = pinned(&settings)?.with_witnesses(witnesses);
+    bundle::verify(file, Some(&settings.origin()?), &keys, Some(&home.checkpoint()))
 }
 
 /// The head that the controller signs now.
@@ -124,15 +125,16 @@ pub(super) struct Signed {
     pub(super) head: TreeHead,
     /// The key that signed it.
     pub(super) signer: PublicKey,
-    /// Those that are trusted, with those that they lead to.
-    pub(super) keys: Keys,
+    /// Those that are trusted for this log, with those that they lead to.
+    pub(super) keys: Vec<PublicKey>,
 }
 
 pub(super) async fn signed_head(connected: &Connected, keys: &Keys) -> Result<Signed, Trouble> {
     let SignedHead { note, public_key: _, key_rotations } = connected.operator.checkpoint().await?;
     let origin = connected.settings.origin()?;
     let keys = keys.followed(&origin, key_rotations.iter().map(String::as_str));
-    let (head, signer) = head_under(&note, &origin, &keys)?;
+    let head = said_by(&note, &origin)?;
+    let signer = signers(&note, &origin, &keys)?.last().copied().ok_or(Flaw::OtherKey)?;
     Ok(Signed { note, head, signer, keys })
 }
 

@@ -46,6 +46,15 @@ pub(super) struct Server {
     pub(super) args: Vec<String>,
 }
 
+/// How a client gets to the bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It starts it.
+    Program(Server),
+    /// It finds it there, over HTTP.
+    Url(String),
+}
+
 impl Client {
     /// What people call it.
     pub(super) const fn title(self) -> &'static str {
@@ -92,13 +101,26 @@ impl Client {
         })
     }
 
-    /// The server as an entry of its JSON file.
-    pub(super) fn entry(self, server: &Server) -> Value {
-        let Server { command, args } = server;
-        match self {
-            Self::ClaudeCode | Self::Vscode => json!({ "type": "stdio", "command": command, "args": args }),
-            _ => json!({ "command": command, "args": args }),
-        }
+    /// The server as an entry of its file, be it JSON or TOML.
+    ///
+    /// # Errors
+    /// When its file has no servers over HTTP.
+    pub(super) fn entry(self, reach: &Reach) -> Result<Value, Trouble> {
+        Ok(match (self, reach) {
+            (Self::ClaudeCode | Self::Vscode, Reach::Program(Server { command, args })) => {
+                json!({ "type": "stdio", "command": command, "args": args })
+            }
+            (_, Reach::Program(Server { command, args })) => json!({ "command": command, "args": args }),
+            (Self::ClaudeCode | Self::Vscode, Reach::Url(url)) => json!({ "type": "http", "url": url }),
+            (Self::Cursor | Self::Codex, Reach::Url(url)) => json!({ "url": url }),
+            (Self::Gemini, Reach::Url(url)) => json!({ "httpUrl": url }),
+            (Self::ClaudeDesktop, Reach::Url(_)) => {
+                return Err(Trouble::usage(
+                    format!("{} has no servers over HTTP in its file", self.title()),
+                    "add the URL as a connector in its settings",
+                ));
+            }
+        })
     }
 }
 

@@ -4,7 +4,6 @@ use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
 use clap::ValueEnum as _;
 use lictor_certs::files::IdentityFiles;
-use lictor_client::connect::{Client as Controller, ClientConfig};
 use lictor_mcp_bridge::config::BridgeConfig;
 use lictor_runtime::exit::Exit;
 use serde_json::{Value, json};
@@ -16,8 +15,9 @@ use tokio::{
 use toml_edit::DocumentMut;
 
 use super::{
-    clients::{Client, Form, SERVER, Server},
-    splice,
+    clients::{Client, Form, Reach, SERVER, Server},
+    era::Era,
+    listener, splice,
 };
 use crate::{
     Done,
@@ -33,8 +33,6 @@ use crate::{
 
 /// How long a bridge may take to answer the first message.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
-/// The protocol that every client speaks.
-const PROTOCOL: &str = "2025-11-25";
 
 /// Runs the verb.
 pub(crate) async fn run(context: &Context) -> Done {
@@ -62,7 +60,8 @@ async fn set_up(client: Client, home: &Home) -> Option<Finding> {
     let again = format!("lictor mcp install {}", client.to_possible_value()?.get_name());
     let server = match entry(client, &text) {
         Ok(None) => return None,
-        Ok(Some(server)) => server,
+        Ok(Some(Reach::Program(server))) => server,
+        Ok(Some(Reach::Url(url))) => return Some(listener::client(title, &url, again).await),
         Err(why) => {
             let detail = format!("{title}: {}: {why}", file.display());
             return Some(Finding::fail("client", detail, "correct the file", Exit::Usage));
@@ -86,8 +85,8 @@ async fn set_up(client: Client, home: &Home) -> Option<Finding> {
     })
 }
 
-/// What the client is to start.
-fn entry(client: Client, text: &str) -> Result<Option<Server>, String> {
+/// How the client is to get to the bridge.
+fn entry(client: Client, text: &str) -> Result<Option<Reach>, String> {
     let entry = match client.form() {
         Form::Json(section) => {
             let found = splice::find(text, section, SERVER).map_err(|broken| broken.to_string())?;
@@ -97,6 +96,9 @@ fn entry(client: Client, text: &str) -> Result<Option<Server>, String> {
             let document: DocumentMut =
                 text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
             document.get(section).and_then(|servers| servers.get(SERVER)).map(|server| {
+                if let Some(url) = server.get("url").and_then(|url| url.as_str()) {
+                    return json!({ "url": url });
+                }
                 let args = server.get("args").and_then(|args| args.as_array()).into_iter().flatten();
                 let args: Vec<&str> = args.filter_map(|arg| arg.as_str()).collect();
                 json!({ "command": server.get("command").and_then(|command| command.as_str()), "args": args })
@@ -104,14 +106,25 @@ fn entry(client: Client, text: &str) -> Result<Option<Server>, String> {
         }
     };
     let Some(entry) = entry else { return Ok(None) };
+    let url = entry.get("url").or_else(|| entry.get("httpUrl"));
+    if let Some(url) = url.and_then(Value::as_str) {
+        return Ok(Some(Reach::Url(url.to_owned())));
+    }
     let command = entry.get("command").and_then(Value::as_str).ok_or("the entry names no command")?;
     let args = entry.get("args").and_then(Value::as_array).into_iter().flatten();
     let args = args.filter_map(|arg| arg.as_str().map(ToOwned::to_owned)).collect();
-    Ok(Some(Server { command: command.into(), args }))
+    Ok(Some(Reach::Program(Server { command: command.into(), args })))
 }
 
-/// Starts what the client would start, and says the first word as it would.
+/// Starts what the client would start, and says the first word as clients of both eras would.
 async fn shake_hands(server: &Server) -> Result<(), String> {
+    for era in Era::BOTH {
+        greet(server, era).await.map_err(|why| format!("{}: {why}", era.version()))?;
+    }
+    Ok(())
+}
+
+async fn greet(server: &Server, era: Era) -> Result<(), String> {
     let mut child = Command::new(&server.command)
         .args(&server.args)
         .stdin(Stdio::piped())
@@ -123,16 +136,7 @@ async fn shake_hands(server: &Server) -> Result<(), String> {
     let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
         return Err("it has no standard input and output".to_owned());
     };
-    let hello = json!({
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": PROTOCOL,
-            "capabilities": {},
-            "clientInfo": { "name": "lictor-doctor", "version": env!("CARGO_PKG_VERSION") },
-        },
-    });
+    let hello = era.hello();
     let asked = async {
         to.write_all(format!("{hello}\n").as_bytes()).await?;
         to.flush().await?;
@@ -145,8 +149,7 @@ async fn shake_hands(server: &Server) -> Result<(), String> {
         Ok(Ok(Some(line))) => line,
     };
     let answer: Value = serde_json::from_str(&answer).map_err(|_| "its answer is not MCP".to_owned())?;
-    let is_lictor = answer.pointer("/result/serverInfo/name").and_then(Value::as_str) == Some(SERVER);
-    if is_lictor { Ok(()) } else { Err("what answers is not lictor".to_owned()) }
+    era.is_lictor(&answer)
 }
 
 /// What the bridge needs: its file, its certificate, the controller, hosts.
@@ -155,13 +158,16 @@ async fn bridge(home: &Home) -> Vec<Finding> {
         Ok(config) => config,
         Err(error) => return vec![Finding::fail("bridge", chain(&error), "correct the file", Exit::Usage)],
     };
-    let BridgeConfig { controller, identity_dir, identity_name, .. } = config;
+    let http = match &config.http {
+        Some(http) => listener::served(http, home).await,
+        None => Vec::new(),
+    };
     let mut findings = vec![
         Finding::ok("bridge", format!("{} loads", home.bridge_file().display())),
-        certificate(&IdentityFiles::in_dir(&identity_dir, &identity_name), true),
+        certificate(&IdentityFiles::in_dir(&config.identity_dir, &config.identity_name), true),
     ];
-    let settings = ClientConfig::in_dir(controller, &identity_dir, &identity_name);
-    let client = match Controller::connect(settings) {
+    findings.extend(http);
+    let client = match config.identity().and_then(|identity| identity.client()) {
         Ok(client) => client,
         Err(failure) => {
             let exit = exit_of(failure.code);

@@ -7,12 +7,14 @@ use std::{
 };
 
 use clap::Args;
+use lictor_mcp_bridge::http::config::ENDPOINT;
+use lictor_oauth::fetch::is_loopback;
 use lictor_runtime::exit::Exit;
 use serde_json::Value;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::{
-    clients::{Client, Form, SERVER, Server},
+    clients::{Client, Form, Reach, SERVER, Server},
     program, splice,
 };
 use crate::{Done, context::Context, trouble::Trouble};
@@ -34,15 +36,34 @@ pub(crate) struct Arguments {
     /// The file, where the client keeps it elsewhere
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// A bridge that serves HTTP at this URL, instead of one that the client starts
+    #[arg(long, value_name = "URL", value_parser = url)]
+    http: Option<String>,
+}
+
+/// The URL of a listener, which ends as all of them do.
+fn url(text: &str) -> Result<String, String> {
+    let uri: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") if is_loopback(host) => {}
+        _ => return Err("it has to be https://HOST/mcp; http:// is for this machine alone".into()),
+    }
+    if uri.path() != ENDPOINT || uri.query().is_some() {
+        return Err(format!("it has to end in {ENDPOINT}"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Runs the verb.
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Done {
-    let Arguments { client, print, file } = arguments;
-    let server = server(context)?;
+    let Arguments { client, print, file, http } = arguments;
+    let reach = http.map(Reach::Url).map_or_else(|| server(context).map(Reach::Program), Ok)?;
+    let entry = client.entry(&reach)?;
     let file = file.map_or_else(|| client.file(), Ok)?;
     if print {
-        let empty = merged(client, "", &file, &server)?;
+        let empty = merged(client, "", &file, &entry)?;
         context.note(&format!("# {}", file.display()));
         context.print(&empty)?;
         return Ok(Exit::Ok.into());
@@ -54,7 +75,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Done {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(Trouble::file("read", &file, &error)),
     };
-    let after = merged(client, before.as_deref().unwrap_or_default(), &file, &server)?;
+    let after = merged(client, before.as_deref().unwrap_or_default(), &file, &entry)?;
     if before.as_deref() == Some(after.as_str()) {
         context.print(&format!("{} is set up already: {}\n", client.title(), file.display()))?;
         return Ok(Exit::Ok.into());
@@ -80,19 +101,18 @@ pub(super) fn server(context: &Context) -> Result<Server, Trouble> {
 }
 
 /// The file's text with the server in it.
-fn merged(client: Client, before: &str, file: &Path, server: &Server) -> Result<String, Trouble> {
+fn merged(client: Client, before: &str, file: &Path, entry: &Value) -> Result<String, Trouble> {
     let broken = |why: String| {
         let message = format!("{}: {why}", file.display());
         Trouble::usage(message, "correct the file, which was left as it is; or use --print and paste")
     };
     match client.form() {
         Form::Json(section) => {
-            let entry = client.entry(server);
             let there = splice::find(before, section, SERVER).map_err(|error| broken(error.to_string()))?;
-            if there.is_some_and(|there| serde_json::from_str::<Value>(there).ok().as_ref() == Some(&entry)) {
+            if there.is_some_and(|there| serde_json::from_str::<Value>(there).ok().as_ref() == Some(entry)) {
                 return Ok(before.to_owned());
             }
-            splice::put(before, section, SERVER, &entry).map_err(|error| broken(error.to_string()))
+            splice::put(before, section, SERVER, entry).map_err(|error| broken(error.to_string()))
         }
         Form::Toml(section) => {
             let mut document: DocumentMut =
@@ -104,25 +124,36 @@ fn merged(client: Client, before: &str, file: &Path, server: &Server) -> Result<
             });
             let servers =
                 servers.as_table_like_mut().ok_or_else(|| broken(format!("{section} is not a table")))?;
-            let command = server.command.display().to_string();
-            let args: toml_edit::Array = server.args.iter().collect();
-            if servers.get(SERVER).is_some_and(|there| is_same(there, &command, &server.args)) {
+            if servers.get(SERVER).is_some_and(|there| is_same(there, entry)) {
                 return Ok(before.to_owned());
             }
             let mut table = Table::new();
-            table.insert("command", value(command));
-            table.insert("args", value(args));
+            for (key, item) in entry.as_object().into_iter().flatten() {
+                match item {
+                    Value::Array(items) => {
+                        let items: toml_edit::Array = items.iter().filter_map(Value::as_str).collect();
+                        table.insert(key, value(items));
+                    }
+                    item => drop(table.insert(key, value(item.as_str().unwrap_or_default()))),
+                }
+            }
             servers.insert(SERVER, Item::Table(table));
             Ok(document.to_string())
         }
     }
 }
 
-fn is_same(there: &Item, command: &str, args: &[String]) -> bool {
-    let same_args = there.get("args").and_then(Item::as_array).is_some_and(|there| {
-        there.len() == args.len() && there.iter().zip(args).all(|(a, b)| a.as_str() == Some(b.as_str()))
-    });
-    same_args && there.get("command").and_then(Item::as_str) == Some(command)
+/// Whether a table says what the entry says, and nothing else.
+fn is_same(there: &Item, entry: &Value) -> bool {
+    let (Some(table), Some(entry)) = (there.as_table_like(), entry.as_object()) else { return false };
+    let same = |item: &Item, value: &Value| match value {
+        Value::Array(items) => item.as_array().is_some_and(|there| {
+            there.len() == items.len() && there.iter().zip(items).all(|(a, b)| a.as_str() == b.as_str())
+        }),
+        value => item.as_str() == value.as_str(),
+    };
+    table.len() == entry.len()
+        && entry.iter().all(|(key, value)| table.get(key).is_some_and(|item| same(item, value)))
 }
 
 /// Copies the file to a name beside it that is free.

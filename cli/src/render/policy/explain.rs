@@ -42,6 +42,8 @@ pub(crate) struct Document {
     tags: Vec<String>,
     labels: BTreeMap<String, String>,
     at: String,
+    /// The principal is told of the host; an operator is anyway.
+    visible: bool,
     command: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<ContextDocument>,
@@ -120,6 +122,7 @@ impl Document {
             tags: circumstances.host.tags.iter().map(ToString::to_string).collect(),
             labels: circumstances.host.labels.to_texts(),
             at: circumstances.at.to_string(),
+            visible: set.view(&circumstances.principal).shows(&circumstances.host),
             command,
             context: ContextDocument::of(&circumstances.context),
             items: circumstances.context.items(),
@@ -239,10 +242,14 @@ pub(crate) fn text(document: &Document, style: Style) -> String {
     ];
     let items = Some(one_line(&document.items.join(", "))).filter(|items| !items.is_empty());
     let with = items.map(|items| ("with", items));
-    let mut text = facts
-        .iter()
-        .chain(&with)
-        .fold(String::new(), |text, (name, value)| text + &style.faint(&format!("{name:<9}")) + value + "\n");
+    let hidden = (!document.visible).then(|| {
+        let Document { principal, host, .. } = document;
+        ("hidden", format!("{principal} is not told of {host}, and is answered that there is no such host"))
+    });
+    let mut text =
+        facts.iter().chain(&with).chain(&hidden).fold(String::new(), |text, (name, value)| {
+            text + &style.faint(&format!("{name:<9}")) + value + "\n"
+        });
     text += "\n";
     text += &decision(&document.decision, document.effect, style);
     for part in &document.parts {

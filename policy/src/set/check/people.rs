@@ -8,18 +8,38 @@ use lictor_core::{
     principal::{PrincipalKind, Via},
 };
 
-use super::{Problems, Scope};
+use serde_saphyr::Spanned;
+
+use super::{Problems, Scope, line_of};
 use crate::{
-    file::{GroupFile, HostsFile, KindFile, ViaFile, WhereFile, WhoFile},
+    file::{GroupFile, HostsFile, KindFile, ViaFile, VisibleFile, VisibleWhoFile, WhereFile, WhoFile},
     labels::LabelPatterns,
     rule::{HostName, Hosts, Principals, Who},
     set::MAX_SECTION,
+    view::Visible,
 };
+
+const EMPTY_WHO: &str = "`who` is empty; leave it out for everybody";
+
+/// Principals as a file names them.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    users: Option<&'a [String]>,
+    services: Option<&'a [String]>,
+    groups: Option<&'a [String]>,
+    kinds: Option<&'a [KindFile]>,
+}
 
 /// The groups of a file.
 pub(super) struct Groups {
     pub(super) names: BTreeSet<GroupName>,
     pub(super) memberships: HashMap<(PrincipalKind, PrincipalName), Vec<GroupName>>,
+}
+
+impl Named<'_> {
+    const fn some(&self) -> bool {
+        self.users.is_some() || self.services.is_some() || self.groups.is_some() || self.kinds.is_some()
+    }
 }
 
 impl Problems {
@@ -57,19 +77,16 @@ impl Problems {
 
     pub(super) fn who(&mut self, file: Option<&WhoFile>, scope: Scope<'_>) -> Who {
         let Some(file) = file else { return Who::default() };
-        let names_some =
-            file.users.is_some() || file.services.is_some() || file.groups.is_some() || file.kinds.is_some();
-        if !names_some && file.via.is_none() {
-            self.add("`who` is empty; leave it out for everybody");
-        }
-        let principals = Principals {
-            named: self.principals(file.users.as_deref(), file.services.as_deref()),
-            groups: self.names::<GroupName>("groups", file.groups.as_deref()).unwrap_or_default(),
-            kinds: self.kinds(file.kinds.as_deref()),
+        let named = Named {
+            users: file.users.as_deref(),
+            services: file.services.as_deref(),
+            groups: file.groups.as_deref(),
+            kinds: file.kinds.as_deref(),
         };
-        for group in &principals.groups {
-            self.group_exists(group, scope);
+        if !named.some() && file.via.is_none() {
+            self.add(EMPTY_WHO);
         }
+        let principals = self.named(named, scope);
         if file.via.as_ref().is_some_and(Vec::is_empty) {
             self.add("`via` is empty; leave it out for every door");
         }
@@ -79,9 +96,48 @@ impl Problems {
             ViaFile::Api => Via::Api,
         };
         Who {
-            principals: names_some.then_some(principals),
+            principals: named.some().then_some(principals),
             via: file.via.as_ref().map(|list| list.iter().map(via).collect()),
         }
+    }
+
+    /// Hosts with who is told of them. An empty list is refused, because readers differ on whether it shows all or none.
+    pub(super) fn visible(&mut self, files: &[Spanned<VisibleFile>], scope: Scope<'_>) -> Vec<Visible> {
+        self.bounded("visible", files.len());
+        if files.len() > MAX_SECTION {
+            self.add(format!("`visible` has more than {MAX_SECTION} entries"));
+        }
+        let entry = |spanned: &Spanned<VisibleFile>| {
+            let VisibleFile { who, hosts } = &spanned.value;
+            self.at(line_of(spanned), |p| {
+                let principals = who.as_ref().map(|VisibleWhoFile { users, services, groups, kinds }| {
+                    let named = Named {
+                        users: users.as_deref(),
+                        services: services.as_deref(),
+                        groups: groups.as_deref(),
+                        kinds: kinds.as_deref(),
+                    };
+                    if !named.some() {
+                        p.add(EMPTY_WHO);
+                    }
+                    p.named(named, scope)
+                });
+                Visible { who: Who { principals, via: None }, hosts: p.hosts(hosts) }
+            })
+        };
+        files.iter().map(entry).collect()
+    }
+
+    fn named(&mut self, file: Named<'_>, scope: Scope<'_>) -> Principals {
+        let principals = Principals {
+            named: self.principals(file.users, file.services),
+            groups: self.names::<GroupName>("groups", file.groups).unwrap_or_default(),
+            kinds: self.kinds(file.kinds),
+        };
+        for group in &principals.groups {
+            self.group_exists(group, scope);
+        }
+        principals
     }
 
     fn kinds(&mut self, files: Option<&[KindFile]>) -> Vec<PrincipalKind> {

@@ -55,6 +55,8 @@ pub(super) fn job(n: u8) -> Job {
         queue_until: AT.plus(Duration::from_secs(30)),
         cancel_requested: None,
         invocations: 1,
+        timeout: Some(Duration::from_micros(1_500)),
+        output_bytes: Some(77),
         rollout: Rollout {
             waves: vec![Share::Count(1), Share::Percent(50)],
             soak: Duration::from_secs(1),

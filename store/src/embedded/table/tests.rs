@@ -1,5 +1,7 @@
 //! A table against a model, and audit records in and out of packs.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::{super::payloads::End, *};

@@ -2,6 +2,8 @@
 //! acknowledged change must be there, in order, and the store must go on.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it fails")]
 
+mod payloads;
+
 use std::{
     fs::{self, File},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
@@ -42,6 +44,27 @@ enum Left {
     /// Some of its sectors.
     Sectors,
     Everything,
+}
+
+impl Left {
+    /// What is left of these bytes: another part of them each `turn`.
+    fn of(self, bytes: &[u8], turn: usize) -> Vec<u8> {
+        let mut left = bytes.to_vec();
+        match self {
+            Self::Nothing => left.clear(),
+            // Another length each time.
+            Self::Start => left.truncate(turn * 7919 % bytes.len().max(1)),
+            Self::Sectors => {
+                for (n, sector) in left.chunks_mut(SECTOR).enumerate() {
+                    if (turn + n).is_multiple_of(3) {
+                        sector.fill(0);
+                    }
+                }
+            }
+            Self::Everything => {}
+        }
+        left
+    }
 }
 
 /// The disk as it was: the tree that was synced last, and every byte that was ever written to the journal.
@@ -100,6 +123,24 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Where each frame of a journal file ends.
+fn frame_ends(bytes: &[u8]) -> Vec<usize> {
+    let (mut ends, mut at) = (Vec::new(), 0);
+    while let Some((length, _)) = frame::read_header(&bytes[at..]).filter(|(length, _)| *length > 0) {
+        at += frame::HEADER_BYTES + length;
+        ends.push(at);
+    }
+    ends
+}
+
+/// A journal file of so many bytes: what was synced, then what is left of a write, then zeros.
+fn write_journal(path: &Path, length: u64, synced: &[u8], rest: &[u8]) {
+    let mut file = File::create_new(path).unwrap();
+    file.set_len(length).unwrap();
+    file.write_all(synced).unwrap();
+    file.write_all(rest).unwrap();
+}
+
 async fn record() -> Recorded {
     let dir = fast_dir();
     let whole = dir.path().join("whole");
@@ -118,13 +159,9 @@ async fn record() -> Recorded {
     let journal = files.pop().unwrap();
     let mut bytes = fs::read(&journal).unwrap();
     let length = bytes.len() as u64;
-    let (mut ends, mut at) = (Vec::new(), 0);
-    while let Some((length, _)) = frame::read_header(&bytes[at..]).filter(|(length, _)| *length > 0) {
-        at += frame::HEADER_BYTES + length;
-        ends.push(at);
-    }
+    let ends = frame_ends(&bytes);
     assert_eq!(ends.len() as u64, CHANGES, "each change has a frame of its own");
-    bytes.truncate(at);
+    bytes.truncate(*ends.last().unwrap());
     Recorded { dir, journal, length, ends, bytes }
 }
 
@@ -136,27 +173,10 @@ impl Recorded {
         fs::create_dir(dir.path().join("journal")).unwrap();
         let synced = if acknowledged == 0 { 0 } else { self.ends[acknowledged - 1] };
         let under_way = self.ends.get(acknowledged).map_or(&[][..], |end| &self.bytes[synced..*end]);
-        let mut rest = under_way.to_vec();
-        match left {
-            Left::Nothing => rest.clear(),
-            // Another length each time.
-            Left::Start => rest.truncate(acknowledged * 7919 % rest.len().max(1)),
-            Left::Sectors => {
-                for (n, sector) in rest.chunks_mut(SECTOR).enumerate() {
-                    if (acknowledged + n).is_multiple_of(3) {
-                        sector.fill(0);
-                    }
-                }
-            }
-            Left::Everything => {}
-        }
+        let rest = left.of(under_way, acknowledged);
         // A new file is filled with zeros and synced before the first frame; the rest of it stays so.
         let path = dir.path().join("journal").join(self.journal.file_name().unwrap());
-        let mut file = File::create_new(path).unwrap();
-        file.set_len(self.length).unwrap();
-        file.write_all(&self.bytes[..synced]).unwrap();
-        file.seek(SeekFrom::Start(synced as u64)).unwrap();
-        file.write_all(&rest).unwrap();
+        write_journal(&path, self.length, &self.bytes[..synced], &rest);
         dir
     }
 }

@@ -1,0 +1,107 @@
+//! Agent, controller or the connection to the host fail under a detached command: its real end is told, and it ran once.
+
+use lictor_core::{guard::Guard, outcome::Exit};
+use lictor_tests::record::Seen;
+
+use super::*;
+
+/// What the command ends with: nobody can guess it.
+const STATUS: u32 = 6;
+/// What it prints, before and after it was let go.
+const PRINTED: (&str, &str) = ("early", "late");
+
+/// A system in which nothing ends because a machine is slow.
+async fn patient() -> World {
+    let world = World::prepare(&["web-1"]).unwrap();
+    world.allow_ten_minutes().unwrap();
+    world.set_up().await.unwrap()
+}
+
+/// As [`running`], detached.
+async fn running_detached(world: &World) -> (JobId, String, PathBuf) {
+    let go = world.file(&format!("go-{}", rand::random::<u32>()));
+    let (early, late) = PRINTED;
+    let body = format!("echo {early}; while ! test -e {}; do sleep 0.02; done; echo {late}", go.display());
+    let [shell, option, script] = effect(&body);
+    let script = format!("{script}; exit {STATUS}");
+    let spec = JobSpec {
+        detached: true,
+        queue_wait: Some(QUEUE_WAIT),
+        timeout: Some(Duration::from_secs(600)),
+        ..spec(&["web-1"], &[&shell, &option, &script]).unwrap()
+    };
+    let job = world.client().unwrap().submit(&spec).await.unwrap().job.id;
+    let id = look(world, job).await.id.to_string();
+    let begun = async || world.seen_of(&id).begun == 1 && look(world, job).await.phase == Phase::Running;
+    eventually("it runs", begun).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
+    (job, id, go)
+}
+
+/// Waits until the job has ended, and holds what is told of it against what happened.
+async fn ends_as_it_ended(world: &World, job: JobId, id: &str) {
+    let ended = world.settle(&[job], LONG).await.unwrap_or_else(|e| panic!("{e:#}"));
+    let told = look(world, job).await;
+    let really = Outcome::Failed(Exit::Code(STATUS));
+    assert_eq!((told.outcome, told.guard), (Some(really), Guard::Host), "{ended:?}\n{}", world.logs());
+    let printed = format!("{}\n{}\n", PRINTED.0, PRINTED.1).len() as u64;
+    assert_eq!((told.stdout.bytes_total, told.stdout.bytes_kept), (printed, printed));
+    assert_eq!(world.seen_of(id), Seen { starts: 1, begun: 1, done: 1 });
+    works(world, "web-1").await;
+}
+
+/// How often the agent asked the host to go on with what it printed.
+fn followed(world: &World, id: &str) -> usize {
+    world.host("web-1").exec_log().matches(&format!("lictor-detached follow {id} ")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_command_whose_agent_is_killed_ends_as_it_really_does_whoever_was_there() {
+    let mut world = patient().await;
+    for while_it_is_away in [true, false] {
+        let (job, id, go) = running_detached(&world).await;
+        world.agent.as_mut().unwrap().kill();
+        if while_it_is_away {
+            finish(&world, &id, &go).await;
+        }
+        let view = look(&world, job).await;
+        assert_eq!((view.phase, view.outcome), (Phase::Running, None), "nobody has told");
+        world.start_agent().await.unwrap();
+        finish(&world, &id, &go).await;
+        ends_as_it_ended(&world, job, &id).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_command_under_which_its_connections_die_ends_as_it_really_does() {
+    let world = patient().await;
+    let (job, id, go) = running_detached(&world).await;
+    for _ in 0..2 {
+        let before = followed(&world, &id);
+        world.host("web-1").end_sessions();
+        eventually("it is found again", async || followed(&world, &id) > before)
+            .await
+            .unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
+    }
+    assert_eq!(world.seen_of(&id).done, 0, "it goes on");
+    world.host("web-1").end_sessions();
+    finish(&world, &id, &go).await;
+    ends_as_it_ended(&world, job, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_command_whose_agent_and_controller_are_killed_ends_as_it_really_does() {
+    let mut world = patient().await;
+    for while_they_are_away in [true, false] {
+        let (job, id, go) = running_detached(&world).await;
+        world.controller.as_mut().unwrap().kill();
+        world.agent.as_mut().unwrap().kill();
+        if while_they_are_away {
+            finish(&world, &id, &go).await;
+        }
+        world.start_controller().await.unwrap();
+        world.spawn_agent().unwrap();
+        world.agent_connected().await.unwrap();
+        finish(&world, &id, &go).await;
+        ends_as_it_ended(&world, job, &id).await;
+    }
+}
