@@ -1,13 +1,16 @@
 //! Loopback ports for servers that start a little later.
 //!
 //! They are below those that the system gives to whoever connects: one that was looked for and let go again is not taken
-//! by a passing connection before its server binds it, nor while the server is down for a moment.
+//! by a passing connection before its server binds it, nor while the server is down for a moment. Nor is it given to
+//! another process that looks for one here, as long as this one lives.
 
 use std::{
     io,
     net::{Ipv4Addr, TcpListener},
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use claim::claim;
 
 /// The first port that is tried; those below belong to well-known servers.
 const FIRST: u32 = 10_000;
@@ -42,7 +45,8 @@ fn free(wide: u16) -> io::Result<u16> {
         let at = std::process::id().wrapping_mul(STRIDE).wrapping_add(count) % (PORTS - u32::from(wide));
         let port = u16::try_from(FIRST + at).map_err(io::Error::other)?;
         let all: io::Result<Vec<TcpListener>> = (0..wide)
-            .map(|above| TcpListener::bind((Ipv4Addr::LOCALHOST, port.saturating_add(above))))
+            .map(|above| port.saturating_add(above))
+            .map(|port| claim(port).and_then(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, port))))
             .collect();
         match all {
             Ok(_) => return Ok(port),
@@ -50,4 +54,49 @@ fn free(wide: u16) -> io::Result<u16> {
         }
     }
     Err(trouble)
+}
+
+/// Ports are claimed in blocks, each by a name that belongs to whoever bound it first, in the same network namespace as the
+/// ports.
+#[cfg(target_os = "linux")]
+mod claim {
+    use std::{
+        collections::HashMap,
+        io,
+        os::{
+            linux::net::SocketAddrExt as _,
+            unix::net::{SocketAddr, UnixListener},
+        },
+        sync::{LazyLock, Mutex, PoisonError},
+    };
+
+    /// Ports of one block: an open file is held for each.
+    const BLOCK: u16 = 64;
+
+    /// The blocks that were asked for; `None`: another process had it. The system drops the claims when this one ends,
+    /// however it ends.
+    static BLOCKS: LazyLock<Mutex<HashMap<u16, Option<UnixListener>>>> = LazyLock::new(Mutex::default);
+
+    /// # Errors
+    /// When another process has the block that it is in.
+    pub(super) fn claim(port: u16) -> io::Result<()> {
+        let block = port / BLOCK;
+        let mut blocks = BLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let claimed = blocks.entry(block).or_insert_with(|| {
+            let name = SocketAddr::from_abstract_name(format!("lictor-ports-{block}")).ok()?;
+            UnixListener::bind_addr(&name).ok()
+        });
+        let taken = || io::Error::new(io::ErrorKind::AddrInUse, "another process looks for its ports there");
+        claimed.as_ref().map(|_| ()).ok_or_else(taken)
+    }
+}
+
+/// Elsewhere a port that is taken meanwhile is told when its server starts.
+#[cfg(not(target_os = "linux"))]
+mod claim {
+    use std::io;
+
+    pub(super) fn claim(_port: u16) -> io::Result<()> {
+        Ok(())
+    }
 }

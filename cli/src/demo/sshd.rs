@@ -4,7 +4,6 @@ use std::{
     fmt::Write as _,
     fs::{self, File},
     io,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -26,6 +25,12 @@ const PLACES: [&str; 5] = [
 const READY_WAIT: Duration = Duration::from_secs(60);
 /// How often it is tried until then.
 const READY_LOOK: Duration = Duration::from_millis(5);
+/// Ports that are tried when none is asked for: of two servers that find the same one free, the later has to go on.
+const PORT_TRIES: usize = 8;
+/// What it says once it takes connections. That its port answers is not enough: somebody else may.
+const READY: &str = "Server listening on ";
+/// What it says when somebody else has its port.
+const TAKEN: &str = "Address already in use";
 /// The folder that sshd wants to exist when it is started by root (its privilege separation).
 const RUN_FOLDER: &str = "/run/sshd";
 
@@ -81,13 +86,26 @@ impl Sshd {
     /// # Errors
     /// When it does not start; the text ends with what it said.
     pub fn start(program: &Path, options: &Options<'_>) -> io::Result<Self> {
-        let port = options.port.map_or_else(free_port, Ok)?;
         let directory = options.directory;
         let key = directory.join("host_key");
         let _ = fs::remove_file(&key);
         options.host_key.write_openssh_file(&key, LineEnding::LF).map_err(io::Error::other)?;
         let authorized = options.authorized.to_openssh().map_err(io::Error::other)?;
         fs::write(directory.join("authorized_keys"), authorized + "\n")?;
+        if let Some(port) = options.port {
+            return Self::start_on(port, program, options);
+        }
+        let mut tried = 1;
+        loop {
+            match Self::start_on(free_port()?, program, options) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tried < PORT_TRIES => tried += 1,
+                result => return result,
+            }
+        }
+    }
+
+    fn start_on(port: u16, program: &Path, options: &Options<'_>) -> io::Result<Self> {
+        let directory = options.directory;
         let config = directory.join("sshd_config");
         fs::write(&config, settings(directory, port, options))?;
         let log = directory.join("sshd.log");
@@ -128,13 +146,16 @@ impl Sshd {
     }
 
     fn wait_until_it_listens(&mut self) -> io::Result<()> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let begun = Instant::now();
         while begun.elapsed() < READY_WAIT {
-            if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(format!("sshd ended with {status}: {}", self.log().trim())));
+            let ended = self.child.try_wait()?;
+            let log = self.log();
+            if let Some(status) = ended {
+                let taken = log.contains(TAKEN);
+                let kind = if taken { io::ErrorKind::AddrInUse } else { io::ErrorKind::Other };
+                return Err(io::Error::new(kind, format!("sshd ended with {status}: {}", log.trim())));
             }
-            if TcpStream::connect_timeout(&address, READY_WAIT).is_ok() {
+            if log.contains(READY) {
                 return Ok(());
             }
             std::thread::sleep(READY_LOOK);
@@ -155,9 +176,12 @@ fn settings(directory: &Path, port: u16, options: &Options<'_>) -> String {
         "Port {port}\nListenAddress 127.0.0.1\nHostKey \"{directory}/host_key\"\n\
          AuthorizedKeysFile \"{directory}/authorized_keys\"\nPidFile none\nStrictModes no\nUsePAM no\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
-         PrintMotd no\nPrintLastLog no\nUseDNS no\nMaxStartups 200\nLogLevel VERBOSE\n\
-         Subsystem sftp internal-sftp\n"
+         PrintMotd no\nPrintLastLog no\nUseDNS no\nMaxStartups 200\nLogLevel VERBOSE\n"
     );
+    // sshd refuses a second definition.
+    if !options.lines.iter().any(|line| line.starts_with("Subsystem sftp ")) {
+        text.push_str("Subsystem sftp internal-sftp\n");
+    }
     if !options.environment.is_empty() {
         // One line: of several, sshd takes the first.
         text.push_str("SetEnv");

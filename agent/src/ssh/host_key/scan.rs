@@ -70,11 +70,12 @@ pub async fn scan(config: &AgentConfig, alias: &str) -> Result<Vec<ScannedKey>, 
         .ok_or_else(|| ScanError::NoSuchHost(alias.to_owned()))?;
     let trust = site.known_hosts.trust_named(&host.key_name());
     let mut keys = Vec::new();
+    // The first: of a host that has one kind of key, it is the one that says more than "not this kind".
     let mut trouble = None;
     for algorithm in [ALGORITHMS[0].clone(), ALGORITHMS[1].clone()] {
         match fetch(&pool, host, algorithm).await {
             Ok(key) => keys.push(describe(host, &trust, &key)),
-            Err(error) => trouble = Some(error),
+            Err(error) => _ = trouble.get_or_insert(error),
         }
     }
     vouch(&mut keys);
