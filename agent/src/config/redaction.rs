@@ -76,7 +76,7 @@ mod tests {
             ("acme-(?=x)abcdef", "cannot be read"),
             (r"acme-\p{Greek}{20}", "cannot be read"),
             ("acme-[a-z]{1,10}.{1,400}[b-y].{200}", "too much memory"),
-            ("acme-[a-z]{300}", "nothing below 256"),
+            ("acme-[a-z]{252}", "shortest match more than 256"),
         ] {
             let error = load(&format!("redact:\n  patterns:\n    - '{pattern}'\n")).unwrap_err();
             assert!(error.contains("agent.yml:9: ") && error.contains(why), "{pattern}: {error}");
@@ -94,6 +94,8 @@ mod tests {
     fn a_good_section_is_taken_and_none_is_needed() {
         let config = load("redact: {secrets_file: r.txt, patterns: ['(?i)acme-[0-9a-f]{32}\\b']}\n").unwrap();
         assert!(config.site.redaction.secrets.unwrap().ends_with("r.txt"));
+        let longest = "redact: {patterns: ['acme-[a-z]{251}']}\n";
+        assert!(load(longest).is_ok(), "256 bytes themselves are allowed: {:?}", load(longest).err());
         assert!(load("").unwrap().site.redaction.secrets.is_none());
     }
 }

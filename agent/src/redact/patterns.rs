@@ -71,7 +71,7 @@ pub enum InvalidPattern {
     NotFixed,
     /// It is too long, or everything that it matches is.
     #[error(
-        "this pattern has more than {MAX_PATTERN_BYTES} bytes, or matches nothing below {MAX_LEAST_BYTES}; shorten it"
+        "this pattern has more than {MAX_PATTERN_BYTES} bytes, or its shortest match more than {MAX_LEAST_BYTES}; shorten it"
     )]
     TooLong,
     /// Together they take too much memory.
