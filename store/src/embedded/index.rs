@@ -41,25 +41,30 @@ pub(super) fn encode_size(size: u64) -> Vec<u8> {
     size.to_be_bytes().to_vec()
 }
 
-/// Makes the indexes whole in a store whose audit log has `size` records.
+/// Makes the indexes whole in a store whose audit log has `size` records; where a record could not be read the last time, looks
+/// again whether it can be now.
 pub(super) fn complete(table: &Table, size: u64) -> Result<(), StoreError> {
     let indexed = table.get(keys::INDEXED)?;
-    if size == 0 || indexed.is_some_and(|indexed| indexed.as_ref() == encode_size(size)) {
+    let was_whole = indexed.is_some_and(|indexed| indexed.as_ref() == encode_size(size));
+    if size == 0 || (was_whole && table.get(keys::UNREADABLE)?.is_none()) {
         return Ok(());
     }
-    tracing::info!("finding out what is kept of each job, once");
+    tracing::info!("finding out what is kept of each job: not all of it is known");
     let mut whole = true;
     for entry in table.range(keys::first_job().to_vec(), keys::after_all_jobs().to_vec()) {
         let (_, value) = entry?;
         match decode::<JobRecord>(batch::record_of(&value)?).and_then(KeptJob::try_from) {
-            Ok(kept) => whole &= index_job(table, &kept)?,
+            Ok(kept) => whole &= index_job(table, &kept, was_whole)?,
             Err(error) => {
                 tracing::error!(%error, "a job cannot be read; it is kept until it is restored, and so are all files of outputs");
                 whole = false;
             }
         }
     }
-    if !whole {
+    // After the uses that were noted: who sees that all are known, finds them.
+    if whole {
+        table.tree().remove(keys::UNREADABLE).map_err(corrupt)?;
+    } else {
         table.tree().insert(keys::UNREADABLE, b"").map_err(corrupt)?;
     }
     // Last: what a crash interrupts is done again.
@@ -67,8 +72,9 @@ pub(super) fn complete(table: &Table, size: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Answers whether every invocation could be read.
-fn index_job(table: &Table, kept: &KeptJob) -> Result<bool, StoreError> {
+/// Answers whether every invocation could be read. Where the index was whole already, what it says of the job's end stays, and
+/// only what can be read again is added to it.
+fn index_job(table: &Table, kept: &KeptJob, was_whole: bool) -> Result<bool, StoreError> {
     let mut whole = true;
     let job = kept.job.id;
     let mut ended = EndedJob { job, ended_at: kept.job.created_at, output_bytes: 0, version: FIRST };
@@ -94,7 +100,18 @@ fn index_job(table: &Table, kept: &KeptJob) -> Result<bool, StoreError> {
         ended.ended_at = ended.ended_at.max(invocation.ended_at.unwrap_or_default());
     }
     if kept.counts.is_some() {
-        table.tree().insert(keys::ended(job), encode(&ended)).map_err(corrupt)?;
+        let key = keys::ended(job);
+        // One that cannot be read is made anew.
+        let known = table.get(&key)?.filter(|_| was_whole).and_then(|value| decode_entry(&key, &value).ok());
+        let ended = match known {
+            Some(known) => EndedJob {
+                ended_at: known.ended_at.max(ended.ended_at),
+                output_bytes: known.output_bytes.max(ended.output_bytes),
+                ..known
+            },
+            None => ended,
+        };
+        table.tree().insert(key, encode(&ended)).map_err(corrupt)?;
     }
     Ok(whole)
 }

@@ -19,7 +19,7 @@ pub(super) const FRONTIER: &[u8] = b"m/frontier";
 pub(super) const PAYLOADS: &[u8] = b"m/payloads";
 /// The journal still has what was erased from everywhere else.
 pub(super) const FORGET: &[u8] = b"m/forget";
-/// A record could not be read when the uses of files were found out: nobody knows which file it names.
+/// A record could not be read when the uses of files were found out: nobody knows which file it names. Each start looks again.
 pub(super) const UNREADABLE: &[u8] = b"m/unreadable";
 /// Payloads that are to be erased; passes through the journal and is not kept.
 pub(super) const ERASED: &[u8] = b"x";

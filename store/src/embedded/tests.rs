@@ -201,3 +201,117 @@ fn apply(dir: &Path) {
     assert!(replayed.finish().unwrap());
     save_tree(&db, &tree, &dir.join("state")).unwrap();
 }
+
+/// Opens the store again; sled's threads let go of its own lock a moment after it is dropped.
+async fn reopen(dir: &Path, store: EmbeddedStore) -> EmbeddedStore {
+    drop(store);
+    loop {
+        match EmbeddedStore::open(dir) {
+            Ok(store) => return store,
+            Err(OpenError::Damaged { source, .. }) => panic!("{source}"),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// A job that has ended on one host, where it printed more than a record holds.
+fn ended_job() -> (lictor_core::job::Job, lictor_core::invocation::Invocation, EndedJob) {
+    use lictor_core::{invocation, job, output, principal};
+    let at = Timestamp::from_micros(1);
+    let bytes = vec![b'x'; 5_000];
+    let job = job::Job {
+        id: JobId::from_bytes([7; 16]),
+        principal: principal::Principal {
+            tenant: "default".parse().unwrap(),
+            kind: principal::PrincipalKind::User,
+            name: "ada".parse().unwrap(),
+        },
+        origin: job::Origin::new(principal::Via::Cli, "test 1"),
+        target: job::Target::Tag("web".parse().unwrap()),
+        command: lictor_core::command::Command::from_argv(&["id"]).unwrap(),
+        context: lictor_core::context::Context::default(),
+        policy_version: 1,
+        created_at: at,
+        queue_until: at,
+        cancel_requested: None,
+        invocations: 1,
+        timeout: None,
+        output_bytes: None,
+        rollout: lictor_core::rollout::Rollout::default(),
+        progress: lictor_core::rollout::Progress::default(),
+        detached: false,
+        approval: None,
+    };
+    let invocation = invocation::Invocation {
+        id: InvocationId::derive(job.id, "web-1", 1),
+        job: job.id,
+        host: HostAlias::new("web-1").unwrap(),
+        site: SiteName::new("eu").unwrap(),
+        attempt: 1,
+        wave: 1,
+        state: invocation::InvocationState::Ended(lictor_core::outcome::Outcome::Succeeded),
+        version: 1,
+        limits: job::Limits { timeout: std::time::Duration::from_secs(5), output_bytes: 1 << 20 },
+        rule: None,
+        started_at: None,
+        ended_at: Some(Timestamp::from_micros(5)),
+        address: None,
+        output: output::Output {
+            stdout: output::StreamSummary {
+                bytes_total: bytes.len() as u64,
+                digest: Some(Digest::of(&bytes)),
+                head: bytes,
+                tail: vec![],
+            },
+            ..output::Output::default()
+        },
+        resolution: None,
+        output_removed: None,
+        last_agent: None,
+        guard: lictor_core::guard::Guard::Journal,
+        redactions: 0,
+    };
+    let end = EndedJob { job: job.id, ended_at: Timestamp::from_micros(9), output_bytes: 5_000, version: 1 };
+    (job, invocation, end)
+}
+
+#[tokio::test]
+async fn files_that_nobody_needs_go_again_once_every_record_can_be_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(dir.path()).unwrap();
+    let (job, invocation, end) = ended_job();
+    let counts = Some(lictor_core::job::Counts::default());
+    for writes in [
+        vec![crate::Write::CreateJob(job.clone()), crate::Write::CreateInvocation(invocation.clone())],
+        vec![crate::Write::UpdateJob { job, counts, version: 2 }, crate::Write::PutEnded(end)],
+    ] {
+        let _ = store.commit(writes.into_iter().fold(change(0), Change::write)).await.unwrap();
+    }
+    // As an older version leaves it, which knows nothing of the indexes; and one record is damaged.
+    store.table.save().unwrap();
+    let key = keys::invocation(invocation.id);
+    let file = Digest::of(&invocation.output.stdout.head);
+    let good = store.table.tree().insert(key.clone(), batch::value(1, b"{")).unwrap().unwrap();
+    assert!(store.table.tree().remove(keys::file_use(file, invocation.id)).unwrap().is_some());
+    assert!(store.table.tree().remove(keys::INDEXED).unwrap().is_some());
+    let nobodys = b"nobody needs this".to_vec();
+    store.outputs.write(Digest::of(&nobodys), nobodys).await.unwrap();
+
+    // The second start finds indexes that are whole but for that record.
+    let mut store = reopen(dir.path(), store).await;
+    for _ in 0..2 {
+        assert!(store.table.get(keys::UNREADABLE).unwrap().is_some());
+        assert_eq!(store.remove_orphans().await.unwrap(), 0, "it may be the one that the record names");
+        store = reopen(dir.path(), store).await;
+    }
+
+    let before = store.ended_job(end.job).await.unwrap().unwrap();
+    store.table.tree().insert(key, good).unwrap();
+    let store = reopen(dir.path(), store).await;
+    assert!(store.table.get(keys::UNREADABLE).unwrap().is_none());
+    assert_eq!(store.remove_orphans().await.unwrap(), 1);
+    assert_eq!(store.invocation(invocation.id).await.unwrap(), Some(invocation), "what is named stays");
+    let after = store.ended_job(end.job).await.unwrap().unwrap();
+    assert_eq!((before.ended_at.as_micros(), before.output_bytes), (1, 0), "its end could not be read");
+    assert_eq!((after.ended_at.as_micros(), after.output_bytes), (5, 5_000), "it counts again");
+}
