@@ -246,6 +246,7 @@ fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {
         output: Output::default(),
         resolution: None,
         output_removed: None,
+        last_agent: None,
         wave: 1,
         guard: Guard::default(),
         redactions: 0,

@@ -169,6 +169,48 @@ async fn late_evidence_stands_beside_unknown_and_does_not_replace_it() {
 }
 
 #[tokio::test]
+async fn late_evidence_counts_only_from_the_agent_that_had_the_invocation() {
+    let world = World::new().await;
+    let agent = world.connect(&[], false).await;
+    let (sender, _receiver) = mpsc::channel(8);
+    let other = (agent.session.site().clone(), AgentName::new("other").unwrap());
+    let other = Session::new(other, 1, "t".into(), "1".into(), sender, world.clock.now());
+    let lost = Outcome::Unknown(Unknown::AgentLost);
+    let first = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    let before = only(&world.submit(&spec(&["web-1"], "uptime")).await.unwrap());
+    world.disconnect(&agent);
+    world.pass(Duration::from_secs(3600));
+    world.lifecycle.sweep().await;
+
+    // Not even what agrees with the record is its to say.
+    for outcome in [&Outcome::Succeeded, &lost] {
+        let durable = world.lifecycle.take_results(&other, vec![result(first, outcome)]).await.unwrap();
+        assert_eq!(durable, [first.to_string()], "it has nothing to keep it for");
+        let conflict = world.audit().await.pop().unwrap();
+        assert_eq!(conflict["kind"], "result_conflict");
+        assert_eq!(conflict["invocation"], first.to_string());
+        assert_eq!(conflict["agent"], "eu/other");
+        assert_eq!(conflict["recorded"], "it was offered to another agent");
+        let kept = world.store.invocation(first).await.unwrap().unwrap();
+        assert_eq!((kept.state, kept.resolution), (InvocationState::Ended(lost.clone()), None));
+    }
+    let _ =
+        world.lifecycle.take_results(&agent.session, vec![result(first, &Outcome::Succeeded)]).await.unwrap();
+    assert_eq!(world.store.invocation(first).await.unwrap().unwrap().resolution, Some(Outcome::Succeeded));
+
+    // Of what was recorded before agents were kept with the end, nobody knows whose it was.
+    let kept = world.store.invocation(before).await.unwrap().unwrap();
+    assert_eq!(kept.last_agent.as_ref(), Some(agent.session.agent()));
+    let as_before = Invocation { last_agent: None, version: kept.version + 1, ..kept };
+    let event = AuditEvent::ControllerStarted { name: "c".into() };
+    let change = Change::new(world.clock.now(), event).write(Write::UpdateInvocation(as_before));
+    let _ = world.store.commit(change).await.unwrap();
+    let _ = world.lifecycle.take_results(&other, vec![result(before, &Outcome::Succeeded)]).await.unwrap();
+    assert_eq!(world.store.invocation(before).await.unwrap().unwrap().resolution, Some(Outcome::Succeeded));
+    assert_eq!(world.kinds().await.last().unwrap(), "invocation_resolved");
+}
+
+#[tokio::test]
 async fn evidence_may_resolve_every_unknown_once_and_leaves_what_was_recorded() {
     let world = World::new().await;
     let agent = world.connect(&[], false).await;

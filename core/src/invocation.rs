@@ -105,6 +105,9 @@ pub struct Invocation {
     pub guard: Guard,
     /// How many secrets its agent masked in what the host said; the output is what is left.
     pub redactions: u64,
+    /// The agent that had it when it ended, whose evidence alone counts after that; `None`: no agent had it, or the record is
+    /// from before this was kept. Until it ends, its state says which.
+    pub last_agent: Option<AgentName>,
 }
 
 // === impl InvocationState ===

@@ -94,6 +94,7 @@ impl Outline {
             address: None,
             output: Output::default(),
             output_removed: None,
+            last_agent: None,
             resolution: None,
             guard: Guard::default(),
             redactions: 0,

@@ -125,6 +125,7 @@ fn invocations(job: &Job, n: u64) -> [Invocation; 2] {
         },
         resolution: None,
         output_removed: None,
+        last_agent: None,
     })
 }
 

@@ -119,7 +119,8 @@ impl Lifecycle {
             let Ok(state) = invocation.state.step(end) else { continue };
             let now = self.clock.now();
             let version = invocation.version + 1;
-            let ended = Invocation { state, version, ended_at: Some(now), ..invocation };
+            let last_agent = invocation.state.agent().cloned();
+            let ended = Invocation { state, version, ended_at: Some(now), last_agent, ..invocation };
             // Its end is in the log already, with that of its job.
             let (job, invocations) = (ended.job, vec![ended.id]);
             let event = AuditEvent::RecordsUnreadable { job, count: 1, invocations };

@@ -22,6 +22,8 @@ use crate::{
 
 /// Longest address that an agent says it connected to.
 const MAX_ADDRESS_CHARS: usize = 64;
+/// What is said to be recorded where an agent reports what another one had.
+const ANOTHERS: &str = "it was offered to another agent";
 
 /// A result as it came, taken in.
 struct Reported {
@@ -111,7 +113,7 @@ impl Lifecycle {
             return Ok(Placed::Late(Box::new(reported)));
         };
         if !is_of(&slot, session) {
-            self.conflict(session, &reported, "it was offered to another agent").await?;
+            self.conflict(session, &reported, ANOTHERS).await?;
             return Ok(Placed::Settled);
         }
         let beside = reported.beside(session).map(Box::new);
@@ -148,6 +150,11 @@ impl Lifecycle {
         };
         if kept.site != *session.site() {
             self.conflict(session, reported, "it is another site's").await?;
+            return Ok(true);
+        }
+        // Two agents of a site may serve the same host: what the other one says of this is no evidence.
+        if kept.last_agent.as_ref().is_some_and(|agent| agent != session.agent()) {
+            self.conflict(session, reported, ANOTHERS).await?;
             return Ok(true);
         }
         // It is not live and has not ended: its record cannot be moved any more. The agent keeps the evidence.

@@ -337,8 +337,12 @@ impl LiveJob {
             if let Some(outcome) = next.outcome() {
                 counts.add(outcome);
             }
-            let mut ended =
-                Invocation { state: next, version: invocation.kept.version + 1, ..invocation.kept.clone() };
+            let mut ended = Invocation {
+                state: next,
+                version: invocation.kept.version + 1,
+                last_agent: invocation.kept.state.agent().cloned(),
+                ..invocation.kept.clone()
+            };
             if let Some(report) = report {
                 ended.started_at = report.started_at;
                 ended.ended_at = report.ended_at;

@@ -114,6 +114,7 @@ pub async fn an_ended_invocation_is_no_longer_open(mut fixture: impl Fixture) {
         version: 2,
         started_at: Some(AT),
         ended_at: Some(AT),
+        last_agent: Some(AgentName::new("a").unwrap()),
         ..inv
     };
     let counts = Counts { failed: 1, ..Counts::default() };

@@ -313,6 +313,7 @@ mod tests {
                 output: Output { stdout, ..Output::default() },
                 resolution: None,
                 output_removed: None,
+                last_agent: None,
             }
         };
         let hosts = [ended("a"), ended("b"), ended("c")];

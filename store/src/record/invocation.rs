@@ -61,6 +61,9 @@ pub(crate) struct InvocationV1 {
     /// When its pieces came, in base64; absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timing: Option<String>,
+    /// The agent that had it when it ended. Absent: none had it, it has not ended, or it was written before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_agent: Option<String>,
 }
 
 const fn first_wave() -> u32 {
@@ -189,6 +192,7 @@ impl InvocationRecord {
             timing: Some(&invocation.output.timing)
                 .filter(|t| !t.is_empty())
                 .map(|t| BASE64.encode(t.encode())),
+            last_agent: invocation.last_agent.as_ref().map(ToString::to_string),
         }))
     }
 
@@ -250,6 +254,7 @@ impl InvocationRecord {
             },
             output_removed: v1.output_removed.as_ref().map(Into::into),
             redactions: v1.redactions.unwrap_or(0),
+            last_agent: v1.last_agent.as_deref().map(parse).transpose()?,
         })
     }
 }

@@ -75,6 +75,7 @@ fn invocation() -> Invocation {
         output: Output::default(),
         resolution: None,
         output_removed: None,
+        last_agent: None,
         wave: 1,
         guard: Guard::default(),
         redactions: 2,

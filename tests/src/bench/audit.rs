@@ -294,6 +294,7 @@ impl Maker {
         let ended = AuditEvent::InvocationEnded {
             invocation: Box::new(Invocation {
                 output_removed: None,
+                last_agent: None,
                 redactions: 0,
                 id: invocation,
                 job,

@@ -96,6 +96,7 @@ pub(super) fn invocation(job: &Job, host: &str) -> Invocation {
         output: Output::default(),
         resolution: None,
         output_removed: None,
+        last_agent: None,
         wave: 2,
         guard: Guard::Host,
         redactions: 3,
