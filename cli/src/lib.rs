@@ -36,6 +36,7 @@ pub(crate) type Done = Result<ExitCode, Trouble>;
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    lictor_runtime::panics::install();
     let Cli { global, verb } = Cli::parse();
     let context = Context::new(global);
     let done = commands::start(verb, &context);

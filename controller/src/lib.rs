@@ -44,7 +44,9 @@ use lictor_core::{
     digest::Digest,
     id::IdSource,
 };
-use lictor_runtime::{clock::SystemClock, ids::RandomIds, shutdown::Shutdown, tasks::spawn_supervised};
+use lictor_runtime::{
+    clock::SystemClock, ids::RandomIds, panics::Interrupted, shutdown::Shutdown, tasks::spawn_supervised,
+};
 use lictor_store::{Change, KeptSettings, Store, Write, embedded::EmbeddedStore};
 use tokio::net::TcpListener;
 
@@ -146,7 +148,8 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let enroll_tls = Arc::new(LiveEnrolmentTls::load(config.identity.clone())?);
 
     let state = config.state.clone();
-    let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&state)).await??;
+    let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&state)).await;
+    let store = store.map_err(Interrupted::from)??;
     let store: Arc<dyn Store> = Arc::new(store);
     log_key::finish_rotation(&config.state, &*store).await.context("the key of the audit log")?;
     let keys = ControllerKeys::load_or_create(&config.state)?;

@@ -16,7 +16,7 @@ use lictor_core::{
     audit::{AuditEvent, WitnessEvent},
     clock::Clock as _,
 };
-use lictor_runtime::clock::SystemClock;
+use lictor_runtime::{clock::SystemClock, panics::Interrupted};
 use lictor_store::{Change, Store, embedded::EmbeddedStore};
 
 use crate::{
@@ -38,7 +38,8 @@ pub async fn rotate(config: &ControllerConfig) -> anyhow::Result<String> {
         Authority::load(&config.pki, &config.passphrase()?).context("the certificate authority")?;
     let origin = Origin::of_tenant(authority.domain(), &config.tenant)?;
     let state = config.state.clone();
-    let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&state)).await??;
+    let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&state)).await;
+    let store = store.map_err(Interrupted::from)??;
     finish_rotation(&config.state, &store).await?;
     anyhow::ensure!(
         rotations(&config.state)?.len() < MAX_ROTATIONS,

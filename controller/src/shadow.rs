@@ -19,6 +19,7 @@ use lictor_core::{
     principal::Principal,
 };
 use lictor_policy::PolicySet;
+use lictor_runtime::panics::Interrupted;
 use lictor_store::{Change, KeptShadow, Store, StoreError, Write};
 use tokio::sync::mpsc;
 
@@ -148,7 +149,8 @@ impl Shadow {
         let mut waiting = self.waiting.lock().await;
         while let Some(case) = waiting.recv().await {
             // Elsewhere, so that a request for ten thousand hosts holds nobody up.
-            if let Err(error) = tokio::task::spawn_blocking(move || case.judge()).await {
+            let judged = tokio::task::spawn_blocking(move || case.judge()).await;
+            if let Err(error) = judged.map_err(Interrupted::from) {
                 tracing::error!(%error, "a request could not be judged by the proposed policy");
             }
         }

@@ -1,4 +1,4 @@
-//! How every process starts, reads its configuration, logs, counts time, stops and exits.
+//! How every process starts, reads its configuration, logs, counts time, panics, stops and exits.
 //!
 //! Nothing here knows what the process does.
 
@@ -9,6 +9,7 @@ pub mod exit;
 pub mod human;
 pub mod ids;
 pub mod logging;
+pub mod panics;
 pub mod shutdown;
 pub mod tasks;
 pub mod workers;

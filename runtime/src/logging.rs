@@ -13,6 +13,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+use crate::panics;
+
 /// The variable with filter directives, as `tracing-subscriber` has them: `debug`, `info,lictor_agent=trace`.
 pub const FILTER_VARIABLE: &str = "LICTOR_LOG";
 /// Libraries that say more than an operator wants, unless the variable asks for them.
@@ -44,11 +46,13 @@ pub enum LoggingError {
 #[error("not a log format: expected text or json")]
 pub struct InvalidFormat;
 
-/// Sends the logs of this process to stderr from now on; `level` holds unless [`FILTER_VARIABLE`] says otherwise.
+/// Sends the logs of this process to stderr from now on; `level` holds unless [`FILTER_VARIABLE`] says otherwise. Panics are
+/// lines of it, too.
 ///
 /// # Errors
 /// When the variable is not understood, or logging is set up already.
 pub fn init(format: Format, level: Level) -> Result<(), LoggingError> {
+    panics::install();
     let asked = std::env::var(FILTER_VARIABLE).unwrap_or_default();
     subscriber(format, filter(level, &asked)?, io::stderr).try_init().map_err(|_| LoggingError::Twice)
 }

@@ -22,7 +22,7 @@ where
             }
             // The runtime itself is going down.
             Err(error) if error.is_cancelled() => {}
-            // The message of the panic has been printed by its hook.
+            // What the panic itself has to say is in the log by now.
             Err(_) => {
                 tracing::error!(task = name, "task panicked");
                 stop.fail(name);

@@ -5,6 +5,8 @@ use std::{io, thread::available_parallelism};
 
 use tokio::runtime::Builder;
 
+use crate::panics::Interrupted;
+
 /// Most worker threads. Beyond it the locks between them cost more than they give.
 pub const MAX_WORKERS: usize = 8;
 
@@ -20,5 +22,5 @@ where
     let cores = available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime =
         Builder::new_multi_thread().worker_threads((cores / 2).clamp(1, MAX_WORKERS)).enable_all().build()?;
-    runtime.block_on(runtime.spawn(work)).map_err(io::Error::other)
+    runtime.block_on(runtime.spawn(work)).map_err(|error| io::Error::other(Interrupted::from(error)))
 }

@@ -269,7 +269,7 @@ impl Store for EmbeddedStore {
     async fn remove_orphans(&self) -> Result<u64, StoreError> {
         let (outputs, table) = (Arc::clone(&self.outputs), Arc::clone(&self.table));
         let removed = tokio::task::spawn_blocking(move || outputs.remove_orphans(&table)).await;
-        removed.map_err(|e| StoreError::Unavailable(e.to_string()))?
+        removed.map_err(outputs::interrupted)?
     }
 
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {

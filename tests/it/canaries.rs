@@ -1,6 +1,8 @@
 //! What is secret at a site is nowhere else: unique secrets are planted, hosts print them in every form, and every place
 //! where anything is kept is searched, with everything logged that can be.
 
+mod panics;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,

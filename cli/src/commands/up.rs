@@ -15,7 +15,7 @@ use lictor_core::{
     error::{ErrorCode, Failure},
     name::{AgentName, SiteName},
 };
-use lictor_runtime::{exit::Exit, shutdown::Shutdown};
+use lictor_runtime::{exit::Exit, panics::Interrupted, shutdown::Shutdown};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tracing::Level;
@@ -91,7 +91,7 @@ async fn serve(
     let mut agent = tokio::spawn(lictor_agent::run(config, agent_stop.clone()));
     let ready = tokio::select! {
         ready = until_connected(&connected) => ready,
-        ended = &mut agent => return Err(agent_ended(ended.map_err(|e| e.to_string()))),
+        ended = &mut agent => return Err(agent_ended(ended.map_err(Interrupted::from))),
         () = stop.stopping() => Ok(None),
         () = controller_stop.stopping() => Ok(None),
     };
@@ -101,7 +101,7 @@ async fn serve(
             format!("ready: controller on {}, site {LOCAL} with {}\n", running.listen, count(*hosts, "host"));
         context.show(&document, |_| line)?;
         tokio::select! {
-            ended = &mut agent => return Err(agent_ended(ended.map_err(|e| e.to_string()))),
+            ended = &mut agent => return Err(agent_ended(ended.map_err(Interrupted::from))),
             () = stop.stopping() => {}
             () = controller_stop.stopping() => {}
         }
@@ -115,17 +115,17 @@ async fn serve(
 async fn finish(agent: Agent) -> Result<(), Trouble> {
     match agent.await {
         Ok(Ok(())) => Ok(()),
-        other => Err(agent_ended(other.map_err(|e| e.to_string()))),
+        other => Err(agent_ended(other.map_err(Interrupted::from))),
     }
 }
 
-fn agent_ended(ended: Result<Result<(), AgentError>, String>) -> Trouble {
+fn agent_ended(ended: Result<Result<(), AgentError>, Interrupted>) -> Trouble {
     match ended {
         Ok(Ok(())) => Trouble::internal("the local agent stopped by itself; see the log above"),
         Ok(Err(error)) => {
             Trouble::usage(format!("the local agent failed: {}", chain(&error)), "see lictor doctor")
         }
-        Err(panic) => Trouble::internal(format!("the local agent failed: {panic}")),
+        Err(interrupted) => Trouble::internal(format!("the local agent failed: {interrupted}")),
     }
 }
 

@@ -12,6 +12,7 @@ use lictor_core::{
     job::Counts,
     outcome::Outcome,
 };
+use lictor_runtime::panics::Interrupted;
 use lictor_store::{Change, EndedJob, KeptJob, Outline, StoreError, Write};
 
 use super::Lifecycle;
@@ -200,7 +201,9 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     let ended = tokio::spawn(work).await;
-    ended.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a step did not end: {error}"))))
+    ended.unwrap_or_else(|error| {
+        Err(StoreError::Unavailable(format!("a step did not end: {}", Interrupted::from(error))))
+    })
 }
 
 /// The change that ends a job, with the ends of what cannot be read of it.

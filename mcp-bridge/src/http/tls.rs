@@ -4,6 +4,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use lictor_runtime::panics::Interrupted;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs::default_provider,
@@ -52,7 +53,7 @@ impl LiveCertificate {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let this = Arc::clone(&self);
-            match tokio::task::spawn_blocking(move || read(&this.files)).await {
+            match tokio::task::spawn_blocking(move || read(&this.files)).await.map_err(Interrupted::from) {
                 Ok(Ok(key)) => {
                     if key.cert != self.key.load().cert {
                         tracing::info!("the listener has a new certificate");

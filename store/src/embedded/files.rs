@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lictor_core::{id::InvocationId, invocation::Invocation, output::StreamName};
 
-use super::{EmbeddedStore, keys, outputs::FileName};
+use super::{
+    EmbeddedStore, keys,
+    outputs::{FileName, interrupted},
+};
 use crate::{
     Change, StoreError, Write, outline,
     record::{InvocationRecord, outputs_from_bytes},
@@ -67,7 +70,7 @@ impl EmbeddedStore {
                 }
             }
         });
-        if let Err(error) = removal.await {
+        if let Err(error) = removal.await.map_err(interrupted) {
             tracing::warn!(%error, "files of output that nobody needs could not be removed; the next start tries again");
         }
     }

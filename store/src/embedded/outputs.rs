@@ -13,6 +13,7 @@ use std::{
 };
 
 use lictor_core::{digest::Digest, id::InvocationId};
+use tokio::task::JoinError;
 
 use super::{batch, journal::unavailable, keys, table::Table};
 use crate::{
@@ -202,15 +203,14 @@ impl OutputFiles {
         let path = self.path(FileName::Content(digest));
         let number = self.writes.fetch_add(1, Ordering::Relaxed);
         let written = tokio::task::spawn_blocking(move || write_synced(&path, &bytes, number)).await;
-        written.map_err(|e| StoreError::Unavailable(e.to_string()))?.map_err(unavailable)
+        written.map_err(interrupted)?.map_err(unavailable)
     }
 
     /// Reads the file.
     pub(super) async fn read(&self, name: FileName) -> Result<Vec<u8>, StoreError> {
         let path = self.path(name);
         let read = tokio::task::spawn_blocking(move || fs::read(path)).await;
-        read.map_err(|e| StoreError::Unavailable(e.to_string()))?
-            .map_err(|e| StoreError::Corrupt(e.to_string()))
+        read.map_err(interrupted)?.map_err(|e| StoreError::Corrupt(e.to_string()))
     }
 
     /// Reads `length` bytes of the file from `at` on.
@@ -222,9 +222,13 @@ impl OutputFiles {
     ) -> Result<Vec<u8>, StoreError> {
         let path = self.path(name);
         let read = tokio::task::spawn_blocking(move || read_part(&path, at, length)).await;
-        read.map_err(|e| StoreError::Unavailable(e.to_string()))?
-            .map_err(|e| StoreError::Corrupt(e.to_string()))
+        read.map_err(interrupted)?.map_err(|e| StoreError::Corrupt(e.to_string()))
     }
+}
+
+/// Work that did not come to its end. tokio's error is not told: it repeats what a panic said, and the log has its place.
+pub(super) fn interrupted(_error: JoinError) -> StoreError {
+    StoreError::Unavailable("work on a file of output was interrupted; the log may say where".into())
 }
 
 fn read_part(path: &Path, at: u64, length: u64) -> io::Result<Vec<u8>> {

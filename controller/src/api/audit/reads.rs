@@ -13,6 +13,7 @@ use lictor_core::{
     error::Failure,
     principal::Principal,
 };
+use lictor_runtime::panics::Interrupted;
 use lictor_store::{Change, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -107,7 +108,9 @@ impl Reads {
             }
             recorded
         });
-        let ended = recording.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())));
+        let ended = recording
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Unavailable(Interrupted::from(error).to_string())));
         ended.map_err(of_store)
     }
 
