@@ -4,6 +4,7 @@ mod clocks;
 mod detached;
 mod disks;
 mod fan_out;
+mod gone;
 mod hosts;
 mod journal;
 mod links;

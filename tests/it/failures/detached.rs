@@ -1,7 +1,12 @@
-//! Agent, controller or the connection to the host fail under a detached command: its real end is told, and it ran once.
+//! Agent, controller or the connection to the host fail under a detached command: its real end is told, and it ran once. Where the
+//! host itself fails, that is told.
 
+use lictor_cli::demo::processes;
 use lictor_core::{guard::Guard, outcome::Exit};
-use lictor_tests::record::Seen;
+use lictor_tests::{
+    record::Seen,
+    signals::{self, Signal},
+};
 
 use super::*;
 
@@ -103,5 +108,47 @@ async fn a_detached_command_whose_agent_and_controller_are_killed_ends_as_it_rea
         world.agent_connected().await.unwrap();
         finish(&world, &id, &go).await;
         ends_as_it_ended(&world, job, &id).await;
+    }
+}
+
+/// Ends everything on the host at once, with what has left its session there, and starts it as another boot of it.
+fn reboot(world: &mut World, id: &str) {
+    let left = processes::with_environment(&format!("LICTOR_INVOCATION={id}"));
+    let left: Vec<u32> = left.into_iter().filter_map(|pid| u32::try_from(pid).ok()).collect();
+    assert!(!left.is_empty(), "it runs in a session of its own");
+    // Held still first, so that none sees another die and notes how it ended.
+    left.iter().for_each(|pid| signals::send(*pid, Signal::STOP));
+    let host = &mut world.hosts[0];
+    host.power_off();
+    left.iter().for_each(|pid| signals::send(*pid, Signal::KILL));
+    // This machine goes on, so what was noted of its boot is made another one's.
+    let boot = host.file(&format!(".local/state/lictor/{id}/boot"));
+    assert!(!fs::read_to_string(&boot).unwrap().trim().is_empty());
+    fs::write(&boot, "another boot\n").unwrap();
+    let (key, login) = (host.key.clone(), world.login.public_key());
+    host.restart(key, login).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_command_whose_host_is_started_anew_is_unknown_says_why_and_is_not_run_again() {
+    let mut world = patient().await;
+    for agent_too in [false, true] {
+        let (job, id, go) = running_detached(&world).await;
+        if agent_too {
+            world.agent.as_mut().unwrap().kill();
+        }
+        reboot(&mut world, &id);
+        if agent_too {
+            world.start_agent().await.unwrap();
+        }
+        // If anything of it were left, or begun again, it would come to its end now.
+        fs::write(&go, "").unwrap();
+        let ended = world.settle(&[job], LONG).await.unwrap_or_else(|e| panic!("{e:#}"));
+        assert_eq!(ended, tally(&Outcome::Unknown(Unknown::HostRebooted)), "{}", world.logs());
+        let told = look(&world, job).await;
+        assert_eq!((told.guard, told.resolution), (Guard::Host, None));
+        assert_eq!(world.seen_of(&id), Seen { starts: 1, begun: 1, done: 0 });
+        works(&world, "web-1").await;
+        assert_eq!(world.seen_of(&id).starts, 1);
     }
 }
