@@ -30,7 +30,8 @@ pub enum InvocationState {
         /// The agent.
         agent: AgentName,
     },
-    /// The agent is about to send, or has sent, the exec request.
+    /// The agent is about to send, or has sent, the exec request: STARTING is a line of its journal, and no state here
+    /// (docs/decisions/0029-starting-is-running.md).
     Running {
         /// The agent.
         agent: AgentName,
