@@ -15,7 +15,7 @@ use lictor_certs::client::LiveClientTls;
 use lictor_core::clock::Clock;
 use lictor_proto::pb::agent_link_client::AgentLinkClient;
 use lictor_runtime::{backoff::Backoff, shutdown::Shutdown};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tonic::transport::Channel;
 
 pub(crate) mod clocks;
@@ -26,11 +26,17 @@ pub(crate) mod session;
 
 use crate::{admit::Gate, exec::Runner, site::LiveSite, witness::LogWitness};
 use epoch::EpochFile;
+use session::SessionError;
 
 /// First wait after a break: a controller that restarts is back within it.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// Longest wait, so that a fleet is back within seconds of its controller.
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// How often an agent that is revoked looks whether it has joined anew, so that it is back as soon as it has …
+const REVOKED_LOOK: Duration = Duration::from_secs(2);
+/// … and how often it asks without: a certificate that was revoked never counts again, unless the controller's state is
+/// restored from a backup.
+const REVOKED_ASK_EVERY: Duration = Duration::from_secs(3600);
 
 /// Everything that sessions need; one per agent.
 #[derive(Debug)]
@@ -54,6 +60,7 @@ impl Link {
         let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
         while !shutdown.is_stopping() {
             let mut welcomed = false;
+            let serial = self.tls.own().serial;
             let ended = tokio::select! {
                 () = shutdown.stopping() => break,
                 ended = session::run(&mut self, &mut welcomed, &shutdown) => ended,
@@ -65,6 +72,14 @@ impl Link {
             let delay = backoff.next_delay();
             match ended {
                 Ok(()) => tracing::info!("the controller ended the session"),
+                Err(error @ SessionError::Revoked(_)) => {
+                    tracing::error!(%error, "this agent is revoked; it waits until it has joined anew");
+                    tokio::select! {
+                        () = shutdown.stopping() => break,
+                        () = self.another_certificate(&serial) => {}
+                    }
+                    continue;
+                }
                 Err(error) => {
                     tracing::warn!(error = %error, again_in = ?delay, "no session with the controller")
                 }
@@ -75,6 +90,15 @@ impl Link {
             }
         }
         self.client.send_replace(None);
+    }
+
+    /// Waits until there is another certificate than this one, or it is time to ask with it once more.
+    async fn another_certificate(&self, refused: &str) {
+        let begun = Instant::now();
+        while self.tls.own().serial == refused && begun.elapsed() < REVOKED_ASK_EVERY {
+            tokio::time::sleep(REVOKED_LOOK).await;
+            self.tls.reload_if_changed();
+        }
     }
 
     /// Counts an offer that cannot be believed.

@@ -12,14 +12,14 @@ use rcgen::{
 };
 
 mod files;
-mod params;
+pub(crate) mod params;
 
 use self::{
     files::{
         ISSUING_CERTIFICATE, ISSUING_KEY, ROOT_CERTIFICATE, ROOT_KEY, TRUST_DOMAIN, at, check_issued_by,
         decode, open, read, seal, write, write_issuing,
     },
-    params::{base_params, ca_params},
+    params::{base_params, ca_params, serial},
 };
 use crate::{
     atomic::{self, PUBLIC_MODE, SECRET_MODE},
@@ -191,6 +191,22 @@ impl Authority {
         ttl: Duration,
         now: Timestamp,
     ) -> Result<Issued, CaError> {
+        self.issue_in_generation(csr_pem, identity, 0, ttl, now)
+    }
+
+    /// As [`Authority::issue`], for an identity that was revoked so many times before; [`Peer::generation`](peer::Peer::generation)
+    /// reads it.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn issue_in_generation(
+        &self,
+        csr_pem: &str,
+        identity: &Identity,
+        generation: u32,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> Result<Issued, CaError> {
         let spki = csr::proven_public_key(csr_pem)?;
         let key = SubjectPublicKeyInfo::from_der(&spki).map_err(|_| InvalidRequest::UnsupportedKey)?;
         let suitable = [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519];
@@ -202,6 +218,7 @@ impl Authority {
             return Err(CaError::Ended(self.issuing_not_after));
         }
         let mut params = base_params("Lictor", now, not_after)?;
+        params.serial_number = Some(serial(generation));
         let uri = identity::to_uri(identity, &self.domain);
         params.subject_alt_names = vec![SanType::URI(uri.as_str().try_into()?)];
         params.is_ca = IsCa::ExplicitNoCa;

@@ -5,14 +5,17 @@ use std::fmt::Write as _;
 use lictor_core::{clock::Timestamp, principal::Identity};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
-use crate::identity::{self, InvalidIdentity, TrustDomain};
+use crate::{
+    ca::params::SERIAL_BYTES,
+    identity::{self, InvalidIdentity, TrustDomain},
+};
 
 /// The other end of a connection, as its certificate proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Who.
     pub identity: Identity,
-    /// The serial number of the certificate, in lower-case hexadecimal: what is revoked.
+    /// The serial number of the certificate, in lower-case hexadecimal.
     pub serial: String,
     /// When the certificate ends.
     pub not_after: Timestamp,
@@ -56,6 +59,14 @@ impl Peer {
         let certificate = parse(der)?;
         let (domain, identity) = identity::parse_any(only_uri(&certificate)?)?;
         Ok((domain, Self::of(&certificate, identity)?))
+    }
+
+    /// The generation of the certificate: how many times its identity had been revoked when it was issued. It stands at the
+    /// end of the serial number, which the issuing CA has signed.
+    pub fn generation(&self) -> u32 {
+        // Two digits a byte.
+        let generation = self.serial.get(2 * SERIAL_BYTES..).unwrap_or_default();
+        u32::from_str_radix(generation, 16).unwrap_or(0)
     }
 
     fn of(certificate: &X509Certificate<'_>, identity: Identity) -> Result<Self, PeerError> {

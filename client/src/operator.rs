@@ -1,17 +1,19 @@
 //! Calls that only operators may make: agents and join tokens, in [`approvals`] consent, in [`freeze`] the emergency freeze,
-//! in [`erasure`] erasing payloads of the audit log and holding them, in [`retention`] how long jobs are kept, and in [`policy`]
-//! those about the policy. Those about the audit are in [`audit`](crate::audit).
+//! in [`erasure`] erasing payloads of the audit log and holding them, in [`retention`] how long jobs are kept, in
+//! [`revocation`] revoking agents, and in [`policy`] those about the policy. Those about the audit are in [`audit`](crate::audit).
 
 pub mod approvals;
 pub mod erasure;
 pub mod freeze;
 pub mod policy;
 pub mod retention;
+pub mod revocation;
 
 use lictor_core::{
     clock::Timestamp,
     error::Failure,
     name::{AgentName, SiteName},
+    revocation::Revocation,
     secret::Secret,
 };
 use lictor_proto::{
@@ -23,6 +25,7 @@ pub use self::freeze::{FreezeDone, FreezeView};
 pub use self::policy::{
     DifferenceKind, PolicyPut, PolicyVersion, PolicyVersionsPage, PolicyView, ShadowDifference, ShadowView,
 };
+pub use self::revocation::RevocationDone;
 use crate::{
     connect::{CALL_DEADLINE, Client},
     failure::not_understood,
@@ -60,6 +63,8 @@ pub struct AgentView {
     pub cosigned_size: Option<u64>,
     /// Why it refuses the history of the controller, and what to do.
     pub witness_refusal: Option<String>,
+    /// Who revoked it, when and why; `None` also once it has joined anew.
+    pub revocation: Option<Revocation>,
 }
 
 /// Whether an agent is there.
@@ -73,6 +78,8 @@ pub enum AgentState {
     Disconnected,
     /// Connected, but it holds a head of the audit log that the controller contradicts: it is offered nothing new.
     WitnessRefused,
+    /// Revoked, and has not joined anew: every call of it is refused.
+    Revoked,
 }
 
 /// A one-time token with which one agent can join.
@@ -138,6 +145,7 @@ impl AgentState {
             Self::Suspect => "SUSPECT",
             Self::Disconnected => "DISCONNECTED",
             Self::WitnessRefused => "WITNESS_REFUSED",
+            Self::Revoked => "REVOKED",
         }
     }
 }
@@ -159,6 +167,7 @@ impl TryFrom<pb::Agent> for AgentView {
             enrolled_at,
             cosigned_size,
             witness_refusal,
+            revocation,
         } = wire;
         let state = match known("agent.state", state)? {
             pb::AgentState::Unspecified => return Err(Invalid::new("agent.state", "it is not set")),
@@ -166,6 +175,7 @@ impl TryFrom<pb::Agent> for AgentView {
             pb::AgentState::Suspect => AgentState::Suspect,
             pb::AgentState::Disconnected => AgentState::Disconnected,
             pb::AgentState::WitnessRefused => AgentState::WitnessRefused,
+            pb::AgentState::Revoked => AgentState::Revoked,
         };
         Ok(Self {
             site: parse("agent.site", &site)?,
@@ -179,6 +189,7 @@ impl TryFrom<pb::Agent> for AgentView {
             enrolled_at: Timestamp::from_micros(enrolled_at),
             cosigned_size: (cosigned_size > 0).then_some(cosigned_size),
             witness_refusal: Some(witness_refusal).filter(|why| !why.is_empty()),
+            revocation: revocation.map(TryInto::try_into).transpose()?,
         })
     }
 }

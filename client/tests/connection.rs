@@ -111,6 +111,12 @@ impl FleetService for Fleet {
     ) -> Result<Response<pb::CreateJoinTokenResponse>, Status> {
         Err(Status::unimplemented("token"))
     }
+    async fn revoke_agent(
+        &self,
+        _: Request<pb::RevokeAgentRequest>,
+    ) -> Result<Response<pb::RevokeAgentResponse>, Status> {
+        Err(Status::unimplemented("revocation"))
+    }
 }
 
 /// A connection as tonic wants it.

@@ -34,7 +34,7 @@ use lictor_proto::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_stream::Stream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, transport::server::Connected};
 
 use self::guard::GuardLayer;
@@ -61,10 +61,13 @@ pub struct Services {
     pub link: agent_link::Link,
 }
 
-/// A connection as tonic takes it: with who is at its other end.
+/// A connection as tonic takes it: with who is at its other end, and until they are revoked.
 #[derive(Debug)]
 struct Conn<P> {
     io: Connection<P>,
+    cut: CancellationToken,
+    /// Wakes whoever waits to read.
+    until_cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// A server that cannot be built or has failed.
@@ -94,6 +97,13 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .build_v1()?;
     let Services { jobs, policies, fleet, audit, approvals, erasures, freezes, link } = services;
+    let revocations = link.revocations();
+    let connections = connections.map(move |opened| {
+        opened.map(|io| {
+            let cut = revocations.cut_of(&io.peer);
+            Conn::new(io, cut)
+        })
+    });
     transport::server()
         .trace_fn(traced::span)
         .layer(guard)
@@ -111,7 +121,7 @@ pub async fn serve(
         )
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(connections.map(|c| c.map(|io| Conn { io })), stop.cancelled_owned())
+        .serve_with_incoming_shutdown(connections, stop.cancelled_owned())
         .await?;
     Ok(())
 }
@@ -125,9 +135,11 @@ pub async fn serve_enrolment(
     connections: impl Stream<Item = io::Result<Connection<()>>> + Send + Unpin + 'static,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
+    // Nobody has a certificate yet that could be revoked.
+    let connections = connections.map(|opened| opened.map(|io| Conn::new(io, CancellationToken::new())));
     transport::server()
         .add_service(bounded(pb::enroll_service_server::EnrollServiceServer::new(enroll)))
-        .serve_with_incoming_shutdown(connections.map(|c| c.map(|io| Conn { io })), stop.cancelled_owned())
+        .serve_with_incoming_shutdown(connections, stop.cancelled_owned())
         .await?;
     Ok(())
 }
@@ -169,6 +181,17 @@ fn status<F: Into<Failure>>(failure: F) -> Status {
 
 // === impl Conn ===
 
+impl<P> Conn<P> {
+    fn new(io: Connection<P>, cut: CancellationToken) -> Self {
+        let until_cut = Box::pin(cut.clone().cancelled_owned());
+        Self { io, cut, until_cut }
+    }
+}
+
+fn was_cut() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "its certificate was revoked")
+}
+
 impl Connected for Conn<Peer> {
     type ConnectInfo = Caller;
     fn connect_info(&self) -> Caller {
@@ -189,12 +212,18 @@ impl<P: Unpin> AsyncRead for Conn<P> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.until_cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(was_cut()));
+        }
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
 impl<P: Unpin> AsyncWrite for Conn<P> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.cut.is_cancelled() {
+            return Poll::Ready(Err(was_cut()));
+        }
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

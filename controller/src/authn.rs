@@ -35,6 +35,7 @@ pub struct Authenticated {
 pub struct AuthenticatedAgent {
     site: SiteName,
     name: AgentName,
+    generation: u32,
     remote: SocketAddr,
 }
 
@@ -119,7 +120,8 @@ impl AuthenticatedAgent {
         let caller = request.extensions().get::<Caller>().ok_or_else(unknown)?;
         match &caller.peer.identity {
             Identity::Agent { site, name, .. } => {
-                Ok(Self { site: site.clone(), name: name.clone(), remote: caller.remote })
+                let generation = caller.peer.generation();
+                Ok(Self { site: site.clone(), name: name.clone(), generation, remote: caller.remote })
             }
             Identity::Controller { .. } | Identity::Service { .. } | Identity::User { .. } => Err(unknown()),
         }
@@ -131,6 +133,10 @@ impl AuthenticatedAgent {
     /// Its name.
     pub const fn name(&self) -> &AgentName {
         &self.name
+    }
+    /// The generation of its certificate.
+    pub const fn generation(&self) -> u32 {
+        self.generation
     }
     /// Where it comes from.
     pub const fn remote(&self) -> SocketAddr {

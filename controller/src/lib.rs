@@ -26,6 +26,7 @@ pub mod policies;
 pub mod quotas;
 pub mod renewal;
 pub mod retention;
+pub mod revocations;
 pub mod served;
 pub mod session;
 pub mod shadow;
@@ -76,6 +77,7 @@ use self::{
     lifecycle::Lifecycle,
     policies::Policies,
     retention::{LimitsInForce, Retention},
+    revocations::Revocations,
     served::ServedTime,
     shadow::Shadow,
 };
@@ -160,6 +162,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let policies = Policies::load(config.policy.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
     let shadow = Arc::new(Shadow::load(Arc::clone(&store), Arc::clone(&clock)).await?);
     let freezes = Arc::new(Freezes::load(&*store).await?);
+    let revocations = Arc::new(Revocations::load(&*store).await?);
     let contents =
         Arc::new(Contents::open(&config.state).context("the folder for content")?.within(config.contents));
     let lifecycle = Arc::new(Lifecycle {
@@ -170,6 +173,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         freezes,
         fleet,
         sessions: Arc::default(),
+        revocations: Arc::clone(&revocations),
         jobs: Arc::default(),
         quotas: Arc::default(),
         shadow: Arc::clone(&shadow),
@@ -222,7 +226,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let acting = acting(config.acting.as_ref(), shutdown).await?;
     let logins = Arc::new(Logins::new(Arc::clone(&store), Arc::clone(&clock)));
     let records = Records { refusals: Arc::clone(&refusals), logins };
-    let guard = GuardLayer::new(records, config.tenant.clone(), acting);
+    let guard = GuardLayer::new(records, config.tenant.clone(), revocations, acting);
     supervise("api", logged(api::serve(services, guard, connections, stop.clone())), shutdown);
     supervise("enrolment", logged(api::serve_enrolment(enroll, enrolments, stop.clone())), shutdown);
     supervise("policy file", Arc::clone(&lifecycle.policies).follow_file(), shutdown);

@@ -8,6 +8,7 @@ mod freeze;
 mod reconcile;
 mod recount;
 mod recover;
+mod revoke;
 mod rollout;
 mod sweep;
 mod take_back;
@@ -25,6 +26,7 @@ use lictor_store::{KeptJob, Store, StoreError};
 pub use self::{
     approve::{Decision, MAX_WAITING_INVOCATIONS, MAX_WAITING_JOBS, MAX_WAITING_JOBS_EACH},
     freeze::{CONFIRM_WITHIN, Frozen},
+    revoke::Revoked,
 };
 use crate::{
     approval::{Approved, Verdict},
@@ -39,6 +41,7 @@ use crate::{
     live::{LiveJob, LiveJobs},
     policies::{Policies, VersionedPolicy},
     quotas::{Asked, Places, Quotas, UsedUp},
+    revocations::Revocations,
     served::ServedTime,
     session::Sessions,
     shadow::Shadow,
@@ -70,6 +73,8 @@ pub struct Lifecycle {
     pub fleet: Arc<LiveFleet>,
     /// The agents that are connected.
     pub sessions: Arc<Sessions>,
+    /// Which certificates of agents count.
+    pub revocations: Arc<Revocations>,
     /// The jobs that have not ended.
     pub jobs: Arc<LiveJobs>,
     /// What each principal has asked for and has under way.

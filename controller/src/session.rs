@@ -42,6 +42,7 @@ pub struct Session {
     in_flight: AtomicU32,
     look: Notify,
     behind: CancellationToken,
+    revoked: CancellationToken,
     signers: Option<Signers>,
     /// The version of the freezes that the agent has confirmed.
     confirmed: watch::Sender<u64>,
@@ -98,6 +99,7 @@ impl Session {
             in_flight: AtomicU32::new(0),
             look: Notify::new(),
             behind: CancellationToken::new(),
+            revoked: CancellationToken::new(),
             signers: None,
             confirmed: watch::Sender::new(0),
             witness: OnceLock::new(),
@@ -244,6 +246,14 @@ impl Session {
     /// Ends the session: what is not settled is settled when the agent comes back.
     pub fn end(&self) {
         self.behind.cancel();
+    }
+    /// Ends the session because its agent was revoked: nothing more is taken from it.
+    pub(crate) fn revoke(&self) {
+        self.revoked.cancel();
+    }
+    /// Waits until the agent is revoked.
+    pub async fn revoked(&self) {
+        self.revoked.cancelled().await;
     }
     /// Waits until the session has to end because its agent is too far behind.
     pub async fn fell_behind(&self) {

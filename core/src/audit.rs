@@ -16,6 +16,7 @@ use crate::{
     name::{AgentName, HostAlias, RuleId, SiteName},
     outcome::Outcome,
     principal::{Identity, Principal},
+    revocation::Revocation,
     rollout::{HaltReason, Rollout},
 };
 
@@ -296,6 +297,17 @@ pub enum AuditEvent {
         /// Serial number of the new one, hexadecimal.
         serial: String,
     },
+    /// An operator revoked an agent: no certificate counts any more that it was given before.
+    AgentRevoked {
+        /// The site.
+        site: SiteName,
+        /// The agent.
+        agent: AgentName,
+        /// Serial number of the newest of these certificates, hexadecimal.
+        serial: String,
+        /// Who, when and why.
+        revocation: Revocation,
+    },
     /// An agent opened a session.
     AgentConnected {
         /// The site.
@@ -388,6 +400,7 @@ impl AuditEvent {
             Self::JoinTokenIssued { .. } => "join_token_issued",
             Self::AgentEnrolled { .. } => "agent_enrolled",
             Self::CertificateRenewed { .. } => "certificate_renewed",
+            Self::AgentRevoked { .. } => "agent_revoked",
             Self::AgentConnected { .. } => "agent_connected",
             Self::HostsReported { .. } => "hosts_reported",
             Self::Erasure(event) => event.kind(),

@@ -36,6 +36,7 @@ pub mod outcome;
 pub mod output;
 pub mod principal;
 pub mod retention;
+pub mod revocation;
 pub mod rollout;
 pub mod secret;
 pub mod target;

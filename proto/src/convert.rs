@@ -13,6 +13,7 @@ mod outcome;
 mod output;
 mod principal;
 mod retention;
+mod revocation;
 mod rollout;
 
 use std::fmt;

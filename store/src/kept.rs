@@ -11,6 +11,7 @@ use lictor_core::{
     label::Labels,
     name::{AgentName, HostAlias, SiteName, Tag, TenantName},
     retention::{RetentionLimits, Shortening},
+    revocation::Revocation,
 };
 
 /// A job as it is kept.
@@ -78,6 +79,10 @@ pub struct KeptAgent {
     pub journal_id: String,
     /// The key with which it cosigns checkpoints, as `NAME+ID+KEY`; empty before it first said one.
     pub witness_key: String,
+    /// How many times it has been revoked: after the first, only certificates that were issued in this generation count.
+    pub generation: u32,
+    /// Its revocation, until it joins anew.
+    pub revoked: Option<Revocation>,
     /// Grows by one with each change.
     pub version: u64,
 }
@@ -120,6 +125,8 @@ pub struct KeptToken {
     pub expires_at: Timestamp,
     /// When it was spent.
     pub spent_at: Option<Timestamp>,
+    /// The generation of the agent when it was made: a revocation makes it void.
+    pub generation: u32,
 }
 
 /// A version of the policy.

@@ -2,10 +2,13 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use lictor_core::{clock::Timestamp, id::InvocationId, limits::HEARTBEAT_INTERVAL};
+use lictor_core::{
+    clock::Timestamp, error::Failure, id::InvocationId, limits::HEARTBEAT_INTERVAL, revocation::REVOKED,
+};
 use lictor_proto::{
     limits::MAX_IDS_PER_MESSAGE,
     pb::{self, agent_message::Message as Out, controller_message::Message as In},
+    status::from_status,
 };
 use lictor_runtime::shutdown::Shutdown;
 use tokio::{
@@ -44,6 +47,8 @@ pub(crate) enum SessionError {
     NoWelcome,
     /// Its epoch was refused.
     Epoch(EpochError),
+    /// This agent is revoked.
+    Revoked(Failure),
 }
 
 /// Everything that can happen in a session.
@@ -116,9 +121,9 @@ async fn open(
     client: &mut pb::agent_link_client::AgentLinkClient<tonic::transport::Channel>,
     messages: mpsc::Receiver<pb::AgentMessage>,
 ) -> Result<(Streaming<pb::ControllerMessage>, pb::Welcome), SessionError> {
-    let response = client.session(ReceiverStream::new(messages)).await.map_err(SessionError::Status)?;
+    let response = client.session(ReceiverStream::new(messages)).await.map_err(SessionError::of)?;
     let mut inbound = response.into_inner();
-    match inbound.message().await.map_err(SessionError::Status)? {
+    match inbound.message().await.map_err(SessionError::of)? {
         Some(pb::ControllerMessage { message: Some(In::Welcome(welcome)) }) => Ok((inbound, welcome)),
         _ => Err(SessionError::NoWelcome),
     }
@@ -169,7 +174,7 @@ async fn talk(
         match event {
             Event::Received(Ok(Some(message))) => receive(link, welcome.epoch, clocks, message),
             Event::Received(Ok(None)) => return Ok(()),
-            Event::Received(Err(status)) => return Err(SessionError::Status(status)),
+            Event::Received(Err(status)) => return Err(SessionError::of(status)),
             Event::SomethingToSend => due.work = true,
             Event::CanSend => {}
             Event::FreezeTaken(version) => due.frozen = Some(version),
@@ -294,18 +299,26 @@ impl Due {
 
 // === impl SessionError ===
 
+impl SessionError {
+    fn of(status: Status) -> Self {
+        let failure = from_status(&status);
+        if failure.detail(REVOKED).is_some() { Self::Revoked(failure) } else { Self::Status(status) }
+    }
+}
+
 impl std::fmt::Display for SessionError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Dial(error) => f.write_str(&crate::error_chain(error)),
             Self::Status(status) => write!(
                 f,
-                "{}: {} (if it goes on, this agent's certificate may be expired or revoked: see the controller's log)",
+                "{}: {} (if it goes on, this agent's certificate may be expired: see the controller's log)",
                 status.code(),
                 status.message()
             ),
             Self::NoWelcome => f.write_str("the controller did not answer with a welcome"),
             Self::Epoch(error) => f.write_str(&crate::error_chain(error)),
+            Self::Revoked(failure) => write!(f, "{}; {}", failure.message, failure.next_step),
         }
     }
 }

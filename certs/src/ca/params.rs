@@ -13,8 +13,8 @@ use crate::peer;
 
 /// How far certificates begin in the past, so that a peer whose clock is behind accepts a fresh one.
 const BACKDATED: Duration = Duration::from_secs(5 * 60);
-/// Random bytes of a serial number; RFC 5280 §4.1.2.2 allows 20, guessing needs 8.
-const SERIAL_BYTES: usize = 16;
+/// Random bytes of a serial number: guessing needs 8. RFC 5280 §4.1.2.2 allows 20 in all, so there is room for a generation.
+pub(crate) const SERIAL_BYTES: usize = 16;
 
 pub(super) fn base_params(
     name: &str,
@@ -27,11 +27,17 @@ pub(super) fn base_params(
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, name);
     params.use_authority_key_identifier_extension = true;
+    params.serial_number = Some(serial(0));
+    Ok(params)
+}
+
+/// A serial number: random, and after a first revocation followed by the generation, which [`peer::Peer::generation`] reads.
+pub(super) fn serial(generation: u32) -> SerialNumber {
     let mut serial: [u8; SERIAL_BYTES] = rand::random();
     // Positive and without a leading zero byte, so that its hexadecimal text has one form.
     serial[0] = serial[0] & 0x7f | 0x40;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    Ok(params)
+    let generation = if generation == 0 { Vec::new() } else { generation.to_be_bytes().to_vec() };
+    SerialNumber::from_slice(&[serial.as_slice(), generation.as_slice()].concat())
 }
 
 pub(super) fn ca_params(

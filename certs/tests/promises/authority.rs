@@ -45,6 +45,21 @@ fn a_request_for_a_ca_and_foreign_names_gets_a_leaf_with_our_name_only() {
 }
 
 #[test]
+fn a_certificate_carries_how_many_times_its_identity_had_been_revoked() {
+    let world = World::new();
+    let agent = who("tenant/acme/agent/berlin/a1");
+    let csr = csr::new_key_request().unwrap().csr_pem;
+    for generation in [0, 1, 256, u32::MAX] {
+        let issued = world.ca.issue_in_generation(&csr, &agent, generation, HOUR, now()).unwrap();
+        let peer = Peer::from_certificate(&leaf(&issued.chain_pem), &domain()).unwrap();
+        assert_eq!((peer.generation(), &peer.serial), (generation, &issued.serial));
+    }
+    let issued = world.ca.issue(&csr, &agent, HOUR, now()).unwrap();
+    let peer = Peer::from_certificate(&leaf(&issued.chain_pem), &domain()).unwrap();
+    assert_eq!(peer.generation(), 0);
+}
+
+#[test]
 fn a_request_without_proof_of_possession_is_refused() {
     let world = World::new();
     let (mine, theirs) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());

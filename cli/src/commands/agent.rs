@@ -1,4 +1,4 @@
-//! `lictor agent`: letting agents of other sites join.
+//! `lictor agent`: letting agents of other sites join, and revoking them.
 
 use std::{
     fs,
@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use lictor_core::{
     clock::Clock as _,
     name::{AgentName, SiteName},
+    revocation::RevocationReason,
     secret::Secret,
 };
 use lictor_runtime::{clock::SystemClock, exit::Exit};
@@ -18,12 +19,12 @@ use crate::{
     Done,
     context::Context,
     init::{make_private, put_in_place, stage, templates, write},
-    render::{style::Tone, time},
+    render::{fleet, json::RevocationDocument, style::Tone, time},
     site,
     trouble::Trouble,
 };
 
-/// Let agents of other sites join
+/// Let agents of other sites join, and revoke them
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -59,6 +60,22 @@ enum Verb {
         #[arg(long, value_name = "FILE", conflicts_with = "token")]
         token_file: Option<PathBuf>,
     },
+    /// Revoke an agent: nothing counts any more that lets it in
+    ///
+    /// Its connections are closed at once, and every certificate and join token is refused that was made for it before, also
+    /// after a restart of the controller. What it has started runs on at its site; its jobs are handled as those of an agent
+    /// that is away. It comes back by joining with a new token.
+    Revoke {
+        /// The site that it serves
+        #[arg(long, value_name = "SITE")]
+        site: SiteName,
+        /// Its name
+        #[arg(long, value_name = "NAME")]
+        name: AgentName,
+        /// Why; it is recorded, and whoever is refused sees it
+        #[arg(long, value_name = "TEXT")]
+        reason: RevocationReason,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -68,6 +85,14 @@ struct TokenDocument<'a> {
     token: &'a str,
     expires_at: String,
     command: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RevokedDocument<'a> {
+    site: &'a str,
+    agent: &'a str,
+    revocation: RevocationDocument,
+    already_revoked: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,6 +106,7 @@ struct JoinedDocument {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     match arguments.verb {
         Verb::Token { site, name } => token(&site, &name, context).await,
+        Verb::Revoke { site, name, reason } => revoke(&site, &name, &reason, context).await,
         Verb::Init { target, token, token_file } => {
             let token = match (token, token_file) {
                 (Some(token), _) => Secret::new(token.into_bytes()),
@@ -117,6 +143,18 @@ async fn token(site: &SiteName, name: &AgentName, context: &Context) -> Done {
             style.paint(Tone::Accent, &format!("lictor-agent run --config lictor-{site}/agent.yml")),
         )
     })?;
+    Ok(Exit::Ok.into())
+}
+
+async fn revoke(site: &SiteName, name: &AgentName, reason: &RevocationReason, context: &Context) -> Done {
+    let done = context.connect()?.operator.revoke_agent(site, name, reason).await?;
+    let document = RevokedDocument {
+        site: site.as_str(),
+        agent: name.as_str(),
+        revocation: (&done.revocation).into(),
+        already_revoked: done.already_revoked,
+    };
+    context.show(&document, |style| fleet::revoked((site, name), &done, style))?;
     Ok(Exit::Ok.into())
 }
 

@@ -75,6 +75,7 @@ fn tone(kind: &str, outcome: &str) -> Tone {
         "policy_changed"
         | "join_token_issued"
         | "agent_enrolled"
+        | "agent_revoked"
         | "cancel_requested"
         | "freeze_set"
         | "freeze_lifted"

@@ -2,9 +2,12 @@
 
 use lictor_client::{
     fleet::{HostView, SiteView},
-    operator::AgentView,
+    operator::{AgentView, RevocationDone},
 };
-use lictor_core::clock::Timestamp;
+use lictor_core::{
+    clock::Timestamp,
+    name::{AgentName, SiteName},
+};
 
 use super::{
     bytes::one_line,
@@ -89,7 +92,33 @@ pub(crate) fn agents(agents: &[AgentView], now: Timestamp, style: Style) -> Stri
         let why = agent.witness_refusal.as_ref()?;
         Some(format!("{}/{} refuses this controller: {}\n", agent.site, agent.name, one_line(why)))
     });
-    table.render(style, 0) + &refusals.collect::<String>()
+    let revocations = agents.iter().filter_map(|agent| {
+        let AgentView { site, name, .. } = agent;
+        let said = agent.revocation.as_ref()?.sentence();
+        Some(format!("{site}/{name} was {}; {}\n", one_line(&said), way_back(site, name)))
+    });
+    table.render(style, 0) + &refusals.collect::<String>() + &revocations.collect::<String>()
+}
+
+/// What becomes of an agent that is revoked.
+pub(crate) fn revoked((site, name): (&SiteName, &AgentName), done: &RevocationDone, style: Style) -> String {
+    let said = one_line(&done.revocation.sentence());
+    let head = if done.already_revoked {
+        format!("nothing changed: {site}/{name} was {said}\n")
+    } else {
+        format!(
+            "{} {site}/{name} is refused from now on; what it has started runs on at its site\n",
+            style.paint(Tone::Good, "revoked:")
+        )
+    };
+    format!("{head}{}\n", way_back(site, name))
+}
+
+/// How an agent that is revoked comes back.
+pub(crate) fn way_back(site: &SiteName, name: &AgentName) -> String {
+    format!(
+        "to let it serve again: lictor agent token --site {site} --name {name}, and at its site lictor-agent join"
+    )
 }
 
 fn yes_or(is: bool, yes: &str, no: &str) -> Cell {

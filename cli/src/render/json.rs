@@ -27,7 +27,7 @@ use self::rollout::{ProgressDocument, RolloutDocument};
 pub(crate) use self::{
     approvals::{ConsentDocument, RequestDocument},
     erasures::{ErasedDocument, ErasureDocument, HoldDocument, LiftedDocument},
-    fleet::{AgentDocument, HostDocument, SiteDocument},
+    fleet::{AgentDocument, HostDocument, RevocationDocument, SiteDocument},
     freezes::{FreezeDocument, FreezeDoneDocument},
     output::{GroupDocument, StreamDocument, stream_name},
     plan::{ApprovalDocument, PlanDocument},

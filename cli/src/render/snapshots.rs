@@ -128,6 +128,7 @@ fn hosts_sites_and_agents() {
         enrolled_at: NOON,
         cosigned_size: None,
         witness_refusal: None,
+        revocation: None,
     }];
     let now = NOON.plus(Duration::from_secs(20));
     let text = [

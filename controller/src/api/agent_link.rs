@@ -22,6 +22,7 @@ use crate::{
     checkpoint::Checkpoints,
     failure::of_store,
     lifecycle::Lifecycle,
+    revocations::{Revocations, counts, refusal_of},
     session::{evidence::signers_of, link},
 };
 
@@ -41,6 +42,11 @@ impl Link {
         checkpoints: Arc<Checkpoints>,
     ) -> Self {
         Self { lifecycle, authority, checkpoints }
+    }
+
+    /// Which certificates of agents count.
+    pub(super) fn revocations(&self) -> Arc<Revocations> {
+        Arc::clone(&self.lifecycle.revocations)
     }
 
     async fn take_chunk(&self, agent: &AuthenticatedAgent, chunk: pb::OutputChunk) -> Result<(), Failure> {
@@ -75,8 +81,15 @@ impl Link {
         identity: &Identity,
         csr_pem: &str,
     ) -> Result<String, Failure> {
-        let issued = issue(&self.lifecycle, &self.authority, csr_pem, identity)?;
         let kept = self.lifecycle.store.agent(agent.site(), agent.name()).await.map_err(of_store)?;
+        // Revoked since the call was let in; the commit notices if it is from here on.
+        if let Some(kept) = &kept
+            && !counts(kept.generation, agent.generation())
+        {
+            return Err(refusal_of(agent.site(), agent.name(), kept.revoked.as_ref()));
+        }
+        let generation = kept.as_ref().map_or(0, |kept| kept.generation);
+        let issued = issue(&self.lifecycle, &self.authority, csr_pem, identity, generation)?;
         let event =
             AuditEvent::CertificateRenewed { identity: identity.clone(), serial: issued.serial.clone() };
         let mut change = Change::new(self.lifecycle.clock.now(), event);

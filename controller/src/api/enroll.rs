@@ -48,12 +48,12 @@ pub struct Enroll {
 fn refused() -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
-        "the join token is not valid: unknown, spent, or older than 15 minutes",
+        "the join token is not valid: unknown, spent, older than 15 minutes, or made before the agent was revoked",
         "make a new one (lictor agent token) and join with it at once",
     )
 }
 
-/// Signs a request for an agent's certificate.
+/// Signs a request for an agent's certificate of this generation.
 ///
 /// # Errors
 /// [`Failure`] when the request is not one.
@@ -62,6 +62,7 @@ pub fn issue(
     authority: &Authority,
     csr_pem: &str,
     identity: &Identity,
+    generation: u32,
 ) -> Result<Issued, Failure> {
     let bad = |why: String| {
         Failure::new(
@@ -74,7 +75,7 @@ pub fn issue(
         return Err(bad(format!("the certificate request is longer than {MAX_CSR_BYTES} bytes")));
     }
     authority
-        .issue(csr_pem, identity, AGENT_CERTIFICATE_TTL, lifecycle.clock.now())
+        .issue_in_generation(csr_pem, identity, generation, AGENT_CERTIFICATE_TTL, lifecycle.clock.now())
         .map_err(|e| bad(e.to_string()))
 }
 
@@ -112,21 +113,23 @@ impl Enroll {
         let store = &self.lifecycle.store;
         let now = self.lifecycle.clock.now();
         let token = store.token(id).await.map_err(of_store)?.ok_or_else(unknown)?;
+        let before = store.agent(&token.site, &token.agent).await.map_err(of_store)?;
+        let generation = before.as_ref().map_or(0, |a| a.generation);
         // Digests are compared, so how long the comparison takes says nothing of the secret.
         let right = token.secret_digest == secret_digest(&Secret::new(token_secret));
         let wrong = [
             (!right, JoinRefusal::WrongSecret),
             (token.spent_at.is_some(), JoinRefusal::Spent),
             (now > token.expires_at, JoinRefusal::Expired),
+            (token.generation != generation, JoinRefusal::Revoked),
         ];
         if let Some((_, code)) = wrong.into_iter().find(|(is_so, _)| *is_so) {
             return Err(refuse(Some(&token), code));
         }
         let KeptToken { tenant, site, agent, .. } = token.clone();
         let identity = Identity::Agent { tenant: tenant.clone(), site: site.clone(), name: agent.clone() };
-        let issued = issue(&self.lifecycle, &self.authority, &csr_pem, &identity)
+        let issued = issue(&self.lifecycle, &self.authority, &csr_pem, &identity, generation)
             .inspect_err(|_| self.refuse(Some(&token), JoinRefusal::BadRequest, from))?;
-        let before = store.agent(&site, &agent).await.map_err(of_store)?;
         let kept = KeptAgent {
             tenant,
             site: site.clone(),
@@ -136,14 +139,21 @@ impl Enroll {
             serial: issued.serial.clone(),
             journal_id: before.as_ref().map_or_else(String::new, |a| a.journal_id.clone()),
             witness_key: before.as_ref().map_or_else(String::new, |a| a.witness_key.clone()),
+            generation,
+            revoked: None,
             version: before.as_ref().map_or(0, |a| a.version) + 1,
         };
-        let event = AuditEvent::AgentEnrolled { token: id, site, agent, serial: issued.serial.clone() };
+        let event = AuditEvent::AgentEnrolled {
+            token: id,
+            site: site.clone(),
+            agent: agent.clone(),
+            serial: issued.serial.clone(),
+        };
         let change = Change::new(now, event)
             .write(Write::SpendToken(KeptToken { spent_at: Some(now), ..token.clone() }))
             .write(Write::PutAgent(kept));
         match store.commit(change).await {
-            Ok(_) => {}
+            Ok(_) => self.lifecycle.revocations.joined(&site, &agent, generation),
             Err(StoreError::Conflict { .. }) => return Err(refuse(Some(&token), JoinRefusal::Spent)),
             Err(error) => return Err(of_store(error)),
         }

@@ -12,6 +12,7 @@ use lictor_core::{
     job::Target,
     limits::JOIN_TOKEN_TTL,
     name::{AgentName, HostAlias, SiteName, Tag},
+    revocation::RevocationReason,
     target::TargetExpression,
 };
 use lictor_proto::{
@@ -97,6 +98,7 @@ impl FleetService for FleetApi {
                 let session = self.lifecycle.sessions.of(&agent.site, &agent.name);
                 let refusal = session.as_ref().and_then(|s| s.witness_refusal());
                 let state = match session.as_ref().map(|s| s.liveness(now)) {
+                    _ if agent.revoked.is_some() => pb::AgentState::Revoked,
                     Some(_) if refusal.is_some() => pb::AgentState::WitnessRefused,
                     Some(Liveness::Connected) => pb::AgentState::Connected,
                     Some(Liveness::Suspect) => pb::AgentState::Suspect,
@@ -114,6 +116,7 @@ impl FleetService for FleetApi {
                     enrolled_at: agent.enrolled_at.as_micros(),
                     cosigned_size: session.as_ref().map_or(0, |s| s.cosigned_size()),
                     witness_refusal: refusal.unwrap_or_default(),
+                    revocation: agent.revoked.as_ref().map(Into::into),
                 }
             })
             .collect();
@@ -188,6 +191,7 @@ impl FleetService for FleetApi {
         let now = self.lifecycle.clock.now();
         let (id, secret) = (TokenId::fresh(&*self.lifecycle.ids), new_secret());
         let expires_at = now.plus(JOIN_TOKEN_TTL);
+        let joined = self.lifecycle.store.agent(&site, &agent).await.map_err(|e| status(of_store(e)))?;
         let tenant = caller.principal().tenant.clone();
         let kept = KeptToken {
             id,
@@ -197,6 +201,7 @@ impl FleetService for FleetApi {
             agent: agent.clone(),
             expires_at,
             spent_at: None,
+            generation: joined.map_or(0, |agent| agent.generation),
         };
         let event = AuditEvent::JoinTokenIssued {
             token: id,
@@ -211,5 +216,22 @@ impl FleetService for FleetApi {
         let token = JoinToken { id, secret, root, tenant, site, agent, address: self.enroll_address.clone() };
         let text = token.to_text().to_string();
         Ok(Response::new(pb::CreateJoinTokenResponse { token: text, expires_at: expires_at.as_micros() }))
+    }
+
+    async fn revoke_agent(
+        &self,
+        request: Request<pb::RevokeAgentRequest>,
+    ) -> Result<Response<pb::RevokeAgentResponse>, Status> {
+        let caller = Authenticated::from_call(&request).map_err(status)?;
+        let pb::RevokeAgentRequest { site, agent, reason } = request.into_inner();
+        let site: SiteName = parse("site", &site).map_err(status::<Invalid>)?;
+        let agent: AgentName = parse("agent", &agent).map_err(status::<Invalid>)?;
+        let reason: RevocationReason = parse("reason", &reason).map_err(status::<Invalid>)?;
+        let revoked = self.lifecycle.revoke_agent(site, agent, reason, caller.principal());
+        let revoked = revoked.await.map_err(status)?;
+        Ok(Response::new(pb::RevokeAgentResponse {
+            revocation: Some((&*revoked.revocation).into()),
+            already_revoked: revoked.already,
+        }))
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     acting::{Acting, acted_for},
     authn::Caller,
     authz::allowed_roles,
+    revocations::Revocations,
 };
 
 /// What the guard writes down.
@@ -41,6 +42,7 @@ pub struct Records {
 pub struct GuardLayer {
     records: Records,
     tenant: TenantName,
+    revocations: Arc<Revocations>,
     acting: Option<Arc<Acting>>,
 }
 
@@ -50,23 +52,30 @@ pub struct Guard<S> {
     inner: S,
     records: Records,
     tenant: TenantName,
+    revocations: Arc<Revocations>,
     acting: Option<Arc<Acting>>,
 }
 
 // === impl GuardLayer ===
 
 impl GuardLayer {
-    /// A guard for the callers of one tenant; it writes down there. `acting` is who may act for users, if anybody.
-    pub const fn new(records: Records, tenant: TenantName, acting: Option<Arc<Acting>>) -> Self {
-        Self { records, tenant, acting }
+    /// A guard for the callers of one tenant who are not revoked; it writes down there. `acting` is who may act for users, if
+    /// anybody.
+    pub const fn new(
+        records: Records,
+        tenant: TenantName,
+        revocations: Arc<Revocations>,
+        acting: Option<Arc<Acting>>,
+    ) -> Self {
+        Self { records, tenant, revocations, acting }
     }
 }
 
 impl<S> tower::Layer<S> for GuardLayer {
     type Service = Guard<S>;
     fn layer(&self, inner: S) -> Guard<S> {
-        let (records, tenant, acting) = (self.records.clone(), self.tenant.clone(), self.acting.clone());
-        Guard { inner, records, tenant, acting }
+        let Self { records, tenant, revocations, acting } = self.clone();
+        Guard { inner, records, tenant, revocations, acting }
     }
 }
 
@@ -90,7 +99,7 @@ where
         // The one that was polled ready is the one to call.
         let clone = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, clone);
-        match check(&request, &self.tenant) {
+        match check(&request, &self.tenant, &self.revocations) {
             Ok(caller) => {
                 let (acting, records) = (self.acting.clone(), self.records.clone());
                 Box::pin(async move {
@@ -146,10 +155,11 @@ fn refused(answer: &http::Response<Body>) -> Option<ErrorCode> {
     matches!(code, ErrorCode::Forbidden | ErrorCode::Unauthenticated).then_some(code)
 }
 
-/// Refuses a call whose caller is unknown, or whose role has no right to it; otherwise says who it is.
+/// Refuses a call whose caller is unknown or revoked, or whose role has no right to it; otherwise says who it is.
 fn check<B>(
     request: &http::Request<B>,
     tenant: &TenantName,
+    revocations: &Revocations,
 ) -> Result<Caller, Box<(Option<Identity>, Failure)>> {
     let Some(caller) = request.extensions().get::<Caller>() else {
         let message = "this connection has no certificate that names a caller";
@@ -166,6 +176,9 @@ fn check<B>(
         let message = format!("{identity} is of another tenant than this controller's");
         let failure = Failure::new(ErrorCode::Forbidden, message, "use the controller of your own tenant");
         return Err(Box::new((Some(identity.clone()), failure)));
+    }
+    if let Some(refusal) = revocations.refusal_to(&caller.peer) {
+        return Err(Box::new((Some(identity.clone()), refusal)));
     }
     if roles.contains(&identity.role()) {
         return Ok(caller.clone());

@@ -48,6 +48,7 @@ pub fn allowed_roles(path: &str) -> Option<&'static [Role]> {
         | "/lictor.v1.FreezeService/List"
         | "/lictor.v1.FleetService/ListAgents"
         | "/lictor.v1.FleetService/CreateJoinToken"
+        | "/lictor.v1.FleetService/RevokeAgent"
         | "/lictor.v1.AuditService/Read"
         | "/lictor.v1.AuditService/Export"
         | "/lictor.v1.AuditService/Search"
@@ -112,13 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn a_service_cannot_approve_change_or_read_policy_freeze_join_agents_or_read_the_audit() {
+    fn a_service_cannot_approve_change_or_read_policy_freeze_join_or_revoke_agents_or_read_the_audit() {
         let theirs = |method: &&String| {
             method.contains("ApprovalService")
                 || method.contains("Audit")
                 || method.contains("ErasureService")
                 || method.contains("FreezeService")
                 || method.contains("JoinToken")
+                || method.contains("RevokeAgent")
                 || (method.contains("PolicyService") && !method.ends_with("/Plan"))
         };
         let methods = methods();

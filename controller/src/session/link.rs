@@ -16,7 +16,7 @@ use lictor_proto::{
     limits::{MAX_IDS_PER_MESSAGE, MAX_MESSAGE_BYTES, MAX_RESULTS_PER_MESSAGE},
     pb,
 };
-use lictor_store::{Change, KeptAgent, StoreError, Write};
+use lictor_store::{Change, KeptAgent, Write};
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
@@ -26,7 +26,12 @@ use super::{
     witness::{Claim, Witnessing},
 };
 use crate::{
-    authn::AuthenticatedAgent, checkpoint::Checkpoints, failure::of_store, inventory, lifecycle::Lifecycle,
+    authn::AuthenticatedAgent,
+    checkpoint::Checkpoints,
+    failure::of_store,
+    inventory,
+    lifecycle::Lifecycle,
+    revocations::{counts, refusal_of},
 };
 
 /// How long an agent may take for its first message.
@@ -71,7 +76,7 @@ pub async fn open(
         }
     }
     let claim = Claim::of(&hello, &agent, &checkpoints)?;
-    let kept = next_epoch(&lifecycle, &agent, &hello.journal_id, claim.as_ref()).await.map_err(of_agent)?;
+    let kept = next_epoch(&lifecycle, &agent, &hello.journal_id, claim.as_ref()).await?;
     let (sender, receiver) = mpsc::channel(OUTBOX);
     let now = lifecycle.clock.now();
     let key = (agent.site().clone(), agent.name().clone());
@@ -83,6 +88,11 @@ pub async fn open(
         Witnessing::begin(checkpoints, claim, &*lifecycle.store, &session).await.map_err(of_store)?;
     inventory::take(&lifecycle, &session, hello.inventory.unwrap_or_default()).await?;
     lifecycle.admit_session(&session);
+    // Whoever revokes looks for the session after it has said so: one of the two sees the other.
+    if let Some(refusal) = lifecycle.revocations.refusal(agent.site(), agent.name(), agent.generation()) {
+        lifecycle.sessions.remove(&session);
+        return Err(refusal);
+    }
     if let Err(error) = lifecycle.reconcile(&session, &journal).await {
         lifecycle.sessions.remove(&session);
         return Err(of_store(error));
@@ -102,6 +112,7 @@ async fn serve(
     let ended = loop {
         let event = tokio::select! {
             biased;
+            () = session.revoked() => Event::End(Some(Status::unauthenticated("it was revoked"))),
             message = received(&mut next, &mut inbound) => gathered(message, &mut next, &mut inbound),
             () = session.told_to_look() => Event::Look,
             () = witnessing.due() => Event::CheckpointDue,
@@ -265,14 +276,15 @@ async fn next_epoch(
     agent: &AuthenticatedAgent,
     journal_id: &str,
     claim: Option<&Claim>,
-) -> Result<KeptAgent, StoreError> {
-    let kept = lifecycle.store.agent(agent.site(), agent.name()).await?;
-    let kept = kept.ok_or_else(|| StoreError::Conflict {
-        what: format!("the agent {}/{}", agent.site(), agent.name()),
-    })?;
+) -> Result<KeptAgent, Failure> {
+    let kept = lifecycle.store.agent(agent.site(), agent.name()).await.map_err(of_store)?;
+    let kept = kept.ok_or_else(|| not_enrolled(agent))?;
+    if !counts(kept.generation, agent.generation()) {
+        return Err(refusal_of(agent.site(), agent.name(), kept.revoked.as_ref()));
+    }
     if !kept.journal_id.is_empty() && kept.journal_id != journal_id {
         tracing::error!(site = %agent.site(), agent = %agent.name(), "an agent comes without its journal; what it had is UNKNOWN");
-        lifecycle.settle_lost_journal(agent.site(), agent.name()).await?;
+        lifecycle.settle_lost_journal(agent.site(), agent.name()).await.map_err(of_store)?;
     }
     let mut next = KeptAgent {
         epoch: kept.epoch + 1,
@@ -291,17 +303,14 @@ async fn next_epoch(
         (change, next.witness_key) = claim.record(change, &next);
     }
     let change = change.write(Write::PutAgent(next.clone()));
-    let _recorded = lifecycle.store.commit(change).await?;
+    let _recorded = lifecycle.store.commit(change).await.map_err(of_store)?;
     Ok(next)
 }
 
-fn of_agent(error: StoreError) -> Failure {
-    match error {
-        StoreError::Conflict { what } => Failure::new(
-            ErrorCode::Forbidden,
-            format!("{what} is not enrolled with this controller"),
-            "make a join token for it and let it join (lictor agent token)",
-        ),
-        StoreError::Unavailable(_) | StoreError::Corrupt(_) => of_store(error),
-    }
+fn not_enrolled(agent: &AuthenticatedAgent) -> Failure {
+    Failure::new(
+        ErrorCode::Forbidden,
+        format!("the agent {}/{} is not enrolled with this controller", agent.site(), agent.name()),
+        "make a join token for it and let it join (lictor agent token)",
+    )
 }

@@ -79,6 +79,8 @@ pub enum JoinRefusal {
     Spent,
     /// Its time is over.
     Expired,
+    /// The agent was revoked after it was made.
+    Revoked,
     /// The token is good, and what came with it is no request for a certificate.
     BadRequest,
 }
@@ -144,6 +146,7 @@ impl JoinRefusal {
             Self::WrongSecret => "TOKEN_SECRET_WRONG",
             Self::Spent => "TOKEN_SPENT",
             Self::Expired => "TOKEN_EXPIRED",
+            Self::Revoked => "TOKEN_REVOKED",
             Self::BadRequest => "REQUEST_INVALID",
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     name::AgentName,
     outcome::Outcome,
     principal::Principal,
+    revocation::Revocation,
     rollout::{Rollout, Share},
 };
 
@@ -172,6 +173,13 @@ impl AuditEvent {
             Self::CertificateRenewed { identity, serial } => {
                 vec![("identity", text(identity)), ("serial", text(serial))]
             }
+            Self::AgentRevoked { site, agent, serial, revocation: Revocation { by, at: _, reason } } => vec![
+                ("site", text(site)),
+                ("agent", text(agent)),
+                ("serial", text(serial)),
+                ("by", text(by)),
+                ("reason", text(reason)),
+            ],
             Self::AgentConnected { site, agent, epoch, address } => vec![
                 ("site", text(site)),
                 ("agent", text(agent)),

@@ -522,6 +522,12 @@ impl FleetService for Fake {
     ) -> Result<Response<pb::CreateJoinTokenResponse>, Status> {
         Err(Status::permission_denied("token"))
     }
+    async fn revoke_agent(
+        &self,
+        _: Request<pb::RevokeAgentRequest>,
+    ) -> Result<Response<pb::RevokeAgentResponse>, Status> {
+        Err(Status::permission_denied("revocation"))
+    }
 }
 
 #[tonic::async_trait]

@@ -22,6 +22,7 @@ use lictor_core::{
     outcome::{Exit, Outcome},
     output::{Output, StreamName, StreamSummary},
     principal::{Principal, PrincipalKind},
+    revocation::Revocation,
 };
 
 use crate::{
@@ -192,11 +193,14 @@ pub async fn hosts_belong_to_the_site_that_reported_them_first(mut fixture: impl
         serial: "01".into(),
         journal_id: "j".into(),
         witness_key: "k".into(),
+        generation: 0,
+        revoked: None,
         version: 1,
     };
     let _ = store.commit(change().write(Write::PutAgent(agent.clone()))).await.unwrap();
     assert!(is_conflict(&store.commit(change().write(Write::PutAgent(agent.clone()))).await));
-    let next = KeptAgent { epoch: 2, version: 2, ..agent };
+    let revoked = Revocation { by: principal(), at: AT, reason: "a \"stolen\" disk".parse().unwrap() };
+    let next = KeptAgent { epoch: 2, version: 2, generation: 1, revoked: Some(revoked), ..agent };
     let _ = store.commit(change().write(Write::PutAgent(next.clone()))).await.unwrap();
     assert_eq!(store.agents().await.unwrap(), std::slice::from_ref(&next));
     assert_eq!(store.agent(&next.site, &next.name).await.unwrap(), Some(next));

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lictor_core::{clock::Timestamp, label::Labels};
+use lictor_core::{
+    clock::Timestamp,
+    label::Labels,
+    principal::{Principal, PrincipalKind},
+    revocation::Revocation,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{corrupt, parse};
@@ -22,8 +27,22 @@ pub(crate) enum AgentRecord {
         journal_id: String,
         #[serde(default, skip_serializing_if = "String::is_empty")]
         witness_key: String,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        generation: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revoked: Option<RevokedRecord>,
         version: u64,
     },
+}
+
+/// A revocation, as part of the record of its agent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RevokedRecord {
+    tenant: String,
+    by_kind: String,
+    by: String,
+    at: u64,
+    reason: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,7 +74,41 @@ pub(crate) enum TokenRecord {
         agent: String,
         expires_at: u64,
         spent_at: Option<u64>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        generation: u32,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl From<&Revocation> for RevokedRecord {
+    fn from(revocation: &Revocation) -> Self {
+        let Revocation { by, at, reason } = revocation;
+        Self {
+            tenant: by.tenant.to_string(),
+            by_kind: by.kind.as_str().to_owned(),
+            by: by.name.to_string(),
+            at: at.as_micros(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl TryFrom<RevokedRecord> for Revocation {
+    type Error = StoreError;
+    fn try_from(record: RevokedRecord) -> Result<Self, StoreError> {
+        let RevokedRecord { tenant, by_kind, by, at, reason } = record;
+        let kind = [PrincipalKind::User, PrincipalKind::Service].into_iter().find(|k| k.as_str() == by_kind);
+        let kind = kind.ok_or_else(|| corrupt(format!("{by_kind} is not a kind of principal")))?;
+        Ok(Self {
+            by: Principal { tenant: parse(&tenant)?, kind, name: parse(&by)? },
+            at: Timestamp::from_micros(at),
+            reason: parse(&reason)?,
+        })
+    }
 }
 
 impl From<&KeptAgent> for AgentRecord {
@@ -69,6 +122,8 @@ impl From<&KeptAgent> for AgentRecord {
             serial: agent.serial.clone(),
             journal_id: agent.journal_id.clone(),
             witness_key: agent.witness_key.clone(),
+            generation: agent.generation,
+            revoked: agent.revoked.as_ref().map(Into::into),
             version: agent.version,
         }
     }
@@ -86,6 +141,8 @@ impl TryFrom<AgentRecord> for KeptAgent {
             serial,
             journal_id,
             witness_key,
+            generation,
+            revoked,
             version,
         } = record;
         Ok(Self {
@@ -97,6 +154,8 @@ impl TryFrom<AgentRecord> for KeptAgent {
             serial,
             journal_id,
             witness_key,
+            generation,
+            revoked: revoked.map(TryInto::try_into).transpose()?,
             version,
         })
     }
@@ -145,6 +204,7 @@ impl From<&KeptToken> for TokenRecord {
             agent: token.agent.to_string(),
             expires_at: token.expires_at.as_micros(),
             spent_at: token.spent_at.map(Timestamp::as_micros),
+            generation: token.generation,
         }
     }
 }
@@ -152,7 +212,8 @@ impl From<&KeptToken> for TokenRecord {
 impl TryFrom<TokenRecord> for KeptToken {
     type Error = StoreError;
     fn try_from(record: TokenRecord) -> Result<Self, StoreError> {
-        let TokenRecord::V1 { id, secret_digest, tenant, site, agent, expires_at, spent_at } = record;
+        let TokenRecord::V1 { id, secret_digest, tenant, site, agent, expires_at, spent_at, generation } =
+            record;
         Ok(Self {
             id: parse(&id)?,
             secret_digest: parse(&secret_digest)?,
@@ -161,13 +222,32 @@ impl TryFrom<TokenRecord> for KeptToken {
             agent: parse(&agent)?,
             expires_at: Timestamp::from_micros(expires_at),
             spent_at: spent_at.map(Timestamp::from_micros),
+            generation,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use lictor_core::{digest::Digest, id::TokenId};
+
     use super::*;
+
+    #[test]
+    fn an_agent_and_a_token_that_were_stored_before_there_were_revocations_are_of_the_first_generation() {
+        let old = r#"{"v":"1","tenant":"default","site":"eu","name":"a","epoch":1,"enrolled_at":1,"serial":"01",
+            "journal_id":"","version":3}"#;
+        let agent = KeptAgent::try_from(serde_json::from_str::<AgentRecord>(old).unwrap()).unwrap();
+        assert_eq!((agent.generation, agent.revoked), (0, None));
+        let old = format!(
+            r#"{{"v":"1","id":"{}","secret_digest":"{}","tenant":"default","site":"eu","agent":"a","expires_at":1,
+            "spent_at":null}}"#,
+            TokenId::from_bytes([9; 16]),
+            Digest::of(b"s")
+        );
+        let token = KeptToken::try_from(serde_json::from_str::<TokenRecord>(&old).unwrap()).unwrap();
+        assert_eq!(token.generation, 0);
+    }
 
     #[test]
     fn a_host_that_was_stored_before_there_were_labels_has_none() {

@@ -27,6 +27,7 @@ use lictor_core::{
     output::Output,
     principal::{Identity, Principal, PrincipalKind, Via},
     retention::{RetentionLimit, RetentionLimits, Shortening},
+    revocation::Revocation,
     rollout::{HaltReason, Rollout},
 };
 
@@ -218,6 +219,12 @@ fn of_the_fleet() -> Vec<AuditEvent> {
         AuditEvent::JoinTokenIssued { token, site: site(), agent: agent(), by: principal(), expires_at: AT },
         AuditEvent::AgentEnrolled { token, site: site(), agent: agent(), serial: "01".into() },
         AuditEvent::CertificateRenewed { identity, serial: "02".into() },
+        AuditEvent::AgentRevoked {
+            site: site(),
+            agent: agent(),
+            serial: "02".into(),
+            revocation: Revocation { by: principal(), at: AT, reason: "lost".parse().unwrap() },
+        },
         AuditEvent::AgentConnected { site: site(), agent: agent(), epoch: 1, address: "10.0.0.1:1".into() },
         AuditEvent::HostsReported { site: site(), agent: agent(), hosts: 1, changes: vec!["+ web-1".into()] },
         AuditEvent::AuditRead { by: principal(), from: 0, count: 1, query: Some("kind:x".into()) },

@@ -165,7 +165,8 @@ fn activity(kind: &str) -> u64 {
         | "hosts_reported"
         | "retention_set"
         | "retention_shortened" => 3,
-        "freeze_lifted"
+        "agent_revoked"
+        | "freeze_lifted"
         | "hold_lifted"
         | "payloads_erased"
         | "payloads_removed"

@@ -142,8 +142,8 @@ pub(super) static TABLE: Table = Table {
             lictor: "Joining, renewal and keys of witnesses and of the log are recorded.",
             evidence: &[
                 Records {
-                    what: "Tokens, joinings, renewals",
-                    query: "kind:join_token_issued|agent_enrolled|certificate_renewed",
+                    what: "Tokens, joinings, renewals, revocations",
+                    query: "kind:join_token_issued|agent_enrolled|certificate_renewed|agent_revoked",
                 },
                 Records {
                     what: "Keys of witnesses and of the log",

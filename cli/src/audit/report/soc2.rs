@@ -49,6 +49,7 @@ pub(super) static TABLE: Table = Table {
             evidence: &[
                 Records { what: "Join tokens that operators issued", query: "kind:join_token_issued" },
                 Records { what: "Agents that joined", query: "kind:agent_enrolled" },
+                Records { what: "Agents that were revoked", query: "kind:agent_revoked" },
                 Records { what: "Certificates that were renewed", query: "kind:certificate_renewed" },
             ],
             outside: "How people got their certificates and accounts, and how these are withdrawn when they leave.",

@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use lictor_agent::{AgentConfig, site::Site};
 use lictor_client::operator::AgentState;
+use lictor_core::revocation::Revocation;
 use lictor_runtime::exit::Exit;
 use tokio::net::TcpStream;
 
 use super::Finding;
-use crate::{context::Connected, home::Home, render::time::count, trouble::exit_of};
+use crate::{
+    context::Connected,
+    home::Home,
+    render::{fleet::way_back, time::count},
+    trouble::exit_of,
+};
 
 /// Longest wait for a host to answer; one that takes longer is of no use to anybody.
 const ANSWER_WAIT: Duration = Duration::from_secs(3);
@@ -45,6 +51,10 @@ pub(super) async fn look(connected: &Connected) -> Vec<Finding> {
                 AgentState::WitnessRefused => {
                     let why = agent.witness_refusal.clone().unwrap_or_default();
                     Finding::fail("agent", name, why, Exit::AuditFailed)
+                }
+                AgentState::Revoked => {
+                    let said = agent.revocation.as_ref().map(Revocation::sentence).unwrap_or_default();
+                    Finding::warn("agent", format!("{name}: {said}"), way_back(&agent.site, &agent.name))
                 }
                 AgentState::Disconnected => {
                     Finding::warn("agent", name, "start it: lictor-agent run --config FILE")

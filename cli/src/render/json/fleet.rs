@@ -6,6 +6,7 @@ use lictor_client::{
     fleet::{HostView, SiteView},
     operator::AgentView,
 };
+use lictor_core::revocation::Revocation;
 use serde::Serialize;
 
 /// A host.
@@ -45,6 +46,15 @@ pub(crate) struct AgentDocument {
     enrolled_at: String,
     cosigned_size: Option<u64>,
     witness_refusal: Option<String>,
+    revocation: Option<RevocationDocument>,
+}
+
+/// A revocation.
+#[derive(Debug, Serialize)]
+pub(crate) struct RevocationDocument {
+    by: String,
+    at: String,
+    reason: String,
 }
 
 // === conversions ===
@@ -86,6 +96,14 @@ impl From<&AgentView> for AgentDocument {
             enrolled_at: agent.enrolled_at.to_string(),
             cosigned_size: agent.cosigned_size,
             witness_refusal: agent.witness_refusal.clone(),
+            revocation: agent.revocation.as_ref().map(Into::into),
         }
+    }
+}
+
+impl From<&Revocation> for RevocationDocument {
+    fn from(revocation: &Revocation) -> Self {
+        let Revocation { by, at, reason } = revocation;
+        Self { by: by.to_string(), at: at.to_string(), reason: reason.to_string() }
     }
 }

@@ -120,6 +120,7 @@ pub(super) fn token() -> KeptToken {
         agent: AgentName::new("a").unwrap(),
         expires_at: AT,
         spent_at: None,
+        generation: 3,
     }
 }
 
