@@ -103,7 +103,7 @@ fn certificate_refused(address: &str) -> Failure {
     Failure::new(
         ErrorCode::Unauthenticated,
         format!("the controller at {address} refuses this client's certificate"),
-        "it may have expired, been revoked or come from another root: have a new identity issued (lictor doctor)",
+        "it may have expired or come from another root: have a new identity issued (lictor doctor)",
     )
 }
 

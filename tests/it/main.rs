@@ -26,6 +26,7 @@ mod python;
 mod replay;
 mod retention;
 mod retry;
+mod revocation;
 mod simulator;
 mod targets;
 mod tidy;

@@ -22,14 +22,19 @@ use lictor_certs::{
 };
 use lictor_core::{
     clock::{Clock, Timestamp},
+    error::{ErrorCode, Failure},
     principal::Identity,
+    revocation::REVOKED,
     secret::Secret,
 };
-use lictor_proto::pb::{
-    self,
-    agent_link_server::{AgentLink, AgentLinkServer},
-    agent_message::Message as FromAgent,
-    controller_message::Message as ToAgent,
+use lictor_proto::{
+    pb::{
+        self,
+        agent_link_server::{AgentLink, AgentLinkServer},
+        agent_message::Message as FromAgent,
+        controller_message::Message as ToAgent,
+    },
+    status::to_status,
 };
 use lictor_runtime::clock::SystemClock;
 use tokio::{
@@ -52,6 +57,10 @@ pub(crate) struct Shared {
     pub(crate) live: Mutex<Streams>,
     pub(crate) refuse_output: AtomicBool,
     pub(crate) renewals: AtomicU64,
+    /// The agent is revoked: no session is opened.
+    pub(crate) revoked: AtomicBool,
+    /// How many sessions were refused for that.
+    pub(crate) refused: AtomicU64,
     /// What is sent to whoever fetches content.
     pub(crate) content: Mutex<Vec<u8>>,
     /// For which invocations it was.
@@ -241,6 +250,11 @@ impl AgentLink for Service {
         &self,
         request: Request<Streaming<pb::AgentMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        if self.shared.revoked.load(Ordering::SeqCst) {
+            self.shared.refused.fetch_add(1, Ordering::SeqCst);
+            let failure = Failure::new(ErrorCode::Unauthenticated, "agent eu/a1 was revoked", "join anew");
+            return Err(to_status(&failure.with(REVOKED, "true")));
+        }
         let mut inbound = request.into_inner();
         let Some(pb::AgentMessage { message: Some(FromAgent::Hello(hello)) }) = inbound.message().await?
         else {

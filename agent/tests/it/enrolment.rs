@@ -54,6 +54,31 @@ async fn a_certificate_past_half_of_its_life_is_renewed_with_a_new_key() {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_revoked_asks_again_only_with_another_certificate() {
+    let mut world = World::new().await;
+    let shared = Arc::clone(&world.controller.shared);
+    let asked = async |times: u64| {
+        while shared.refused.load(Ordering::SeqCst) < times {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let joins = || {
+        let (authority, ids) = (&world.controller.authority, world.path("identity"));
+        identity(authority, &ids, "agent", &agent_identity(), Duration::from_secs(3600))
+    };
+    shared.revoked.store(true, Ordering::SeqCst);
+    let agent = world.start();
+    asked(1).await;
+    joins();
+    asked(2).await;
+    shared.revoked.store(false, Ordering::SeqCst);
+    joins();
+    let _session = world.controller.session().await;
+    assert_eq!(shared.refused.load(Ordering::SeqCst), 2, "once with each certificate");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_changed_hosts_file_is_reported_and_a_broken_one_changes_nothing() {
     let mut world = World::new().await;
     let agent = world.start();

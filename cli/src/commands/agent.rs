@@ -60,7 +60,7 @@ enum Verb {
         #[arg(long, value_name = "FILE", conflicts_with = "token")]
         token_file: Option<PathBuf>,
     },
-    /// Revoke an agent: nothing counts any more that lets it in
+    /// Revoke an agent: it is refused until it joins anew
     ///
     /// Its connections are closed at once, and every certificate and join token is refused that was made for it before, also
     /// after a restart of the controller. What it has started runs on at its site; its jobs are handled as those of an agent
