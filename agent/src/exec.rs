@@ -95,6 +95,7 @@ impl Runner {
             }
             jobs.push((one, permit));
         }
+        self.journal.expect_from(self.work.in_flight());
         let ticket = self.journal.append(records);
         for (one, permit) in jobs {
             let (this, ticket) = (Arc::clone(self), ticket.clone());
@@ -207,8 +208,7 @@ impl Runner {
             () = tokio::time::sleep(left) => return Err(expired(admitted.start_by(), self.clock.now())),
         };
         // A floor that was narrowed while it waited holds for it.
-        let site = Arc::clone(&self.site);
-        let _ = tokio::task::spawn_blocking(move || site.reload_if_changed()).await;
+        self.site.look().await;
         self.work.running(admitted.invocation());
         let ticket = self.journal.append([detached::starting(admitted, self.clock.now())]);
         let (work, id, started) = (Arc::clone(&self.work), admitted.invocation(), ticket.clone());
@@ -358,6 +358,7 @@ impl Runner {
 
     /// Writes ends down together, then queues their reports.
     async fn end_all(&self, ends: Vec<Ended>) {
+        self.journal.expect_from(self.work.in_flight());
         let ticket = self.journal.append(ends.iter().map(|ended| Record::Done(Box::new(ended.clone()))));
         let written = ticket.synced().await.is_ok();
         for ended in ends {

@@ -8,7 +8,11 @@ use std::{
     io::{self, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use lictor_core::clock::Clock;
@@ -36,6 +40,11 @@ pub(crate) const FILE_MODE: u32 = 0o600;
 pub(crate) const DIRECTORY_MODE: u32 = 0o700;
 /// Records that wait for the next append; more are written by themselves.
 const MAX_LATER: usize = 1024;
+/// From so many invocations under way, an append waits a moment for others: they share a write and a sync. Below it none
+/// waits.
+const MANY_IN_FLIGHT: u32 = 64;
+/// The moment: in a few times what a sync takes, tens of others come.
+const GATHER: Duration = Duration::from_millis(1);
 /// Space kept for the ends of what is running when the disk is full: 256 inline results.
 const RESERVE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -77,6 +86,8 @@ pub enum JournalError {
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    /// Invocations under way; what is appended comes from them.
+    in_flight: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -167,6 +178,11 @@ impl Journal {
         }
     }
 
+    /// Tells how many invocations are under way, so that the appends of many share their syncs.
+    pub(crate) fn expect_from(&self, in_flight: u32) {
+        self.shared.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
     /// Made with the journal; another value tells the controller that what was written down here before is lost.
     pub(crate) fn identity(&self) -> &str {
         &self.identity
@@ -255,6 +271,11 @@ impl Writer {
                 let mut queue = shared.lock();
                 while queue.appends.is_empty() && queue.later.len() < MAX_LATER && !queue.closed {
                     queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                }
+                if shared.in_flight.load(Ordering::Relaxed) >= MANY_IN_FLIGHT && !queue.closed {
+                    drop(queue);
+                    std::thread::sleep(GATHER);
+                    queue = shared.lock();
                 }
                 let later = std::mem::take(&mut queue.later);
                 if !later.is_empty() {

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -79,6 +79,8 @@ pub struct LiveSite {
     current: ArcSwap<Site>,
     known: Known,
     seen: Mutex<Seen>,
+    /// When the last look began that [`LiveSite::look`] made.
+    looked: tokio::sync::Mutex<Option<Instant>>,
     changed: watch::Sender<u64>,
 }
 
@@ -181,7 +183,8 @@ impl LiveSite {
         let seen = Mutex::new(Seen { in_force, complained: None });
         let site = Site::load(&files, 1)?;
         let known = Known::load(files.redaction.clone(), &site.secrets, site.generation)?;
-        Ok(Self { files, current: ArcSwap::from_pointee(site), known, seen, changed: watch::Sender::new(1) })
+        let (current, changed) = (ArcSwap::from_pointee(site), watch::Sender::new(1));
+        Ok(Self { files, current, known, seen, looked: tokio::sync::Mutex::default(), changed })
     }
 
     /// The newest good snapshot.
@@ -210,6 +213,21 @@ impl LiveSite {
     pub fn reload_if_changed(&self) {
         self.reload_site_if_changed();
         self.follow_secrets();
+    }
+
+    /// As [`Self::reload_if_changed`], from a task: what is in force afterwards is not older than this call. Of many calls
+    /// at once a few look, and the others go by what those saw.
+    pub(crate) async fn look(self: &Arc<Self>) {
+        let asked = Instant::now();
+        let mut looked = self.looked.lock().await;
+        if looked.is_some_and(|began| began > asked) {
+            return;
+        }
+        let (site, begins) = (Arc::clone(self), Instant::now());
+        // One that was given up half-way counts for nobody.
+        if tokio::task::spawn_blocking(move || site.reload_if_changed()).await.is_ok() {
+            *looked = Some(begins);
+        }
     }
 
     fn reload_site_if_changed(&self) {
@@ -241,9 +259,7 @@ impl LiveSite {
             tokio::select! {
                 () = shutdown.stopping() => return,
                 _ = ticks.tick() => {
-                    let site = Arc::clone(&self);
-                    // Files block; the loop waits, so that two looks never overlap.
-                    let _ = tokio::task::spawn_blocking(move || site.reload_if_changed()).await;
+                    self.look().await;
                 }
             }
         }
@@ -346,6 +362,27 @@ mod tests {
         assert!(!format!("{:?}", now.floor).contains("reboot"));
         site.reload_if_changed();
         assert_eq!(site.current().generation, 2, "what stays broken changes nothing");
+    }
+
+    #[tokio::test]
+    async fn each_of_many_looks_at_once_sees_what_was_written_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Arc::new(live(dir.path()));
+        for commands in [", reboot", ", halt", ", sync"] {
+            fs::write(dir.path().join("floor.yml"), FLOOR.replace(", reboot", commands)).unwrap();
+            let looks: Vec<_> = (0..32)
+                .map(|_| {
+                    let site = Arc::clone(&site);
+                    tokio::spawn(async move {
+                        site.look().await;
+                        format!("{:?}", site.current().floor)
+                    })
+                })
+                .collect();
+            for look in looks {
+                assert!(look.await.unwrap().contains(&commands[2..]));
+            }
+        }
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::{
 
 use lictor_core::{clock::Timestamp, id::InvocationId, limits::MAX_HOSTS_PER_JOB};
 use lictor_proto::{
-    limits::{MAX_IDS_PER_MESSAGE, MAX_RESULTS_PER_MESSAGE},
+    limits::{MAX_IDS_PER_MESSAGE, MAX_RESULTS_PER_MESSAGE, RESULT_BYTES_PER_MESSAGE},
     pb,
 };
+use prost::Message as _;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,13 @@ const _: () = assert!(BUSY_AT > MAX_HOSTS_PER_JOB, "an agent that has nothing to
 
 /// How long acknowledgements wait to be sent: most commands have ended by then, and their result says as much.
 pub(crate) const PROGRESS_HOLD: Duration = Duration::from_millis(20);
+/// From so many invocations under way, results wait for each other: they share messages, and at the controller commits and
+/// their syncs. Below it nothing waits.
+const MANY_IN_FLIGHT: u32 = 64;
+/// How long a result waits then: in the time of a commit or two, tens of others come.
+const RESULTS_HOLD: Duration = Duration::from_millis(2);
+/// So many are enough to go at once.
+const RESULTS_TO_GO: usize = 256;
 
 /// The shared state.
 #[derive(Debug, Default)]
@@ -45,6 +53,8 @@ struct Inner {
     /// When the oldest acknowledgement may go.
     progress_due: Option<Instant>,
     results: VecDeque<InvocationId>,
+    /// When the results may go.
+    results_due: Option<Instant>,
     to_upload: VecDeque<InvocationId>,
     in_flight: u32,
 }
@@ -143,9 +153,10 @@ impl Work {
         self.outgoing.notify_one();
     }
 
-    /// When acknowledgements are to be sent, if there are any.
-    pub(crate) fn progress_due(&self) -> Option<Instant> {
-        self.lock().progress_due
+    /// When the next message is to be sent, if there is something to say.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let inner = self.lock();
+        inner.progress_due.into_iter().chain(inner.results_due).min()
     }
 
     /// Notes an end that is on disk, and queues it.
@@ -159,17 +170,17 @@ impl Work {
         }
         if spooled {
             inner.to_upload.push_back(id);
-        } else {
-            inner.results.push_back(id);
+            self.uploads.notify_one();
+        } else if inner.report(id) {
+            self.outgoing.notify_one();
         }
-        drop(inner);
-        if spooled { self.uploads.notify_one() } else { self.outgoing.notify_one() }
     }
 
     /// Queues the result of `id`, whose output the controller has taken.
     pub(crate) fn uploaded(&self, id: InvocationId) {
-        self.lock().results.push_back(id);
-        self.outgoing.notify_one();
+        if self.lock().report(id) {
+            self.outgoing.notify_one();
+        }
     }
 
     /// Tells `id` to stop, or takes it so that it never starts.
@@ -217,6 +228,7 @@ impl Work {
         inner.started.clear();
         inner.progress_due = None;
         inner.results.clear();
+        inner.results_due = None;
         inner.to_upload.clear();
         let ids: Vec<InvocationId> = inner.entries.keys().copied().collect();
         ids.into_iter()
@@ -245,11 +257,12 @@ impl Work {
         self.outgoing.notified().await;
     }
 
-    /// The next message, of everything that is queued now; `None` when nothing is.
+    /// The next message, of everything that is due now; `None` when nothing is.
     pub(crate) fn next_message(&self) -> Option<pb::AgentMessage> {
         use pb::agent_message::Message;
         let mut inner = self.lock();
-        let due = inner.progress_due.is_some_and(|at| at <= Instant::now());
+        let now = Instant::now();
+        let due = inner.progress_due.is_some_and(|at| at <= now);
         if due {
             inner.drop_settled_progress();
         }
@@ -265,14 +278,23 @@ impl Work {
                 pb::Progress { accepted: take(|i| &mut i.accepted), started: take(|i| &mut i.started) };
             return Some(pb::AgentMessage { message: Some(Message::Progress(progress)) });
         }
-        let mut results = Vec::new();
+        if inner.results_due.is_none_or(|at| at > now) {
+            return None;
+        }
+        let (mut results, mut bytes) = (Vec::new(), 0);
         while results.len() < MAX_RESULTS_PER_MESSAGE
+            && bytes < RESULT_BYTES_PER_MESSAGE
             && let Some(id) = inner.results.pop_front()
         {
             // An end that was committed meanwhile needs no report.
             if let Some(Entry::Ended(ended)) = inner.entries.get(&id) {
-                results.push(ended.to_wire());
+                let result = ended.to_wire();
+                bytes += result.encoded_len();
+                results.push(result);
             }
+        }
+        if inner.results.is_empty() {
+            inner.results_due = None;
         }
         (!results.is_empty())
             .then_some(pb::AgentMessage { message: Some(Message::Results(pb::Results { results })) })
@@ -305,10 +327,23 @@ impl Inner {
         started.retain(under_way);
     }
 
+    /// Queues a result; tells whether the session has to learn of it, because results are to go earlier than it knows.
+    fn report(&mut self, id: InvocationId) -> bool {
+        self.results.push_back(id);
+        let now = Instant::now();
+        let waits = self.in_flight >= MANY_IN_FLIGHT && self.results.len() < RESULTS_TO_GO;
+        let due = if waits { now + RESULTS_HOLD } else { now };
+        let is_earlier = self.results_due.is_none_or(|known| due < known);
+        if is_earlier {
+            self.results_due = Some(due);
+        }
+        is_earlier
+    }
+
     fn report_again(&mut self, id: InvocationId) {
         match self.entries.get(&id) {
             Some(Entry::Ended(ended)) if ended.is_spooled() => self.to_upload.push_back(id),
-            Some(Entry::Ended(_)) => self.results.push_back(id),
+            Some(Entry::Ended(_)) => _ = self.report(id),
             // Its acknowledgement is on its way, or was part of this session's `Hello`.
             Some(Entry::Waiting(_) | Entry::Running(_)) | None => {}
         }
@@ -351,7 +386,7 @@ mod tests {
         work.ended(end(2));
         work.acknowledge(&[], &[id(0), id(1), id(2)]);
         work.ended(end(1));
-        assert!(work.progress_due().is_some());
+        assert!(work.next_due().is_some());
         let now = Instant::now();
         work.lock().progress_due = Some(now + Duration::from_secs(3600));
         let first = work.next_message().and_then(|m| m.message);
@@ -362,6 +397,29 @@ mod tests {
             Some(Message::Progress(p)) => assert_eq!(p.started, [id(0).to_string()]),
             other => panic!("{other:?}"),
         }
-        assert!(work.next_message().is_none() && work.progress_due().is_none());
+        assert!(work.next_message().is_none() && work.next_due().is_none());
+    }
+
+    #[test]
+    fn of_many_results_one_waits_for_others_until_they_are_enough_and_of_few_none_waits() {
+        let work = Work::default();
+        let end = |n| Ended::not_run(id(n), Outcome::Cancelled, Timestamp::from_micros(1));
+        let sent = || match work.next_message().and_then(|m| m.message) {
+            Some(pb::agent_message::Message::Results(results)) => results.results.len(),
+            None => 0,
+            other => panic!("{other:?}"),
+        };
+        let many = RESULTS_TO_GO + MANY_IN_FLIGHT as usize;
+        assert!((0..many).all(|n| work.claim(id(n))));
+        let before = Instant::now();
+        work.ended(end(0));
+        assert!(work.next_due().unwrap() >= before + RESULTS_HOLD);
+        (1..RESULTS_TO_GO).for_each(|n| work.ended(end(n)));
+        assert!(work.next_due().unwrap() <= Instant::now(), "they are enough");
+        assert_eq!(sent(), RESULTS_TO_GO);
+        assert_eq!(work.next_due(), None);
+        work.ended(end(RESULTS_TO_GO));
+        assert!(work.next_due().unwrap() <= Instant::now(), "few are under way");
+        assert_eq!((sent(), sent(), work.next_due()), (1, 0, None));
     }
 }

@@ -27,5 +27,8 @@ pub const MAX_PAGE: u32 = 1000;
 /// Identifiers in one message of the link: bounds its size; more go in further messages. The largest job and some more,
 /// for an agent knows no more than one hello can name, and must be able to take a whole job.
 pub const MAX_IDS_PER_MESSAGE: usize = 12_000;
-/// Results in one message of the link, so that inline output stays under the message bound.
-pub const MAX_RESULTS_PER_MESSAGE: usize = 24;
+/// Results in one message of the link: a thousand hosts end within a few, and the message is one piece of a few hundred KiB.
+pub const MAX_RESULTS_PER_MESSAGE: usize = 500;
+/// Bytes of results after which a message takes no further one: with the longest inline output behind it, it is still under
+/// the message bound.
+pub const RESULT_BYTES_PER_MESSAGE: usize = 768 * 1024;

@@ -143,7 +143,7 @@ async fn talk(
     let mut answers = link.witness.answers();
     let mut heartbeat = pin!(sleep_until(Instant::now() + jittered(interval)));
     loop {
-        let progress = link.runner.work.progress_due();
+        let next = link.runner.work.next_due();
         let event = tokio::select! {
             received = inbound.message() => Event::Received(received),
             permit = outbox.reserve(), if due.any() => match permit {
@@ -156,7 +156,7 @@ async fn talk(
                 }
             },
             () = link.runner.work.something_to_send(), if !due.work => Event::SomethingToSend,
-            () = sleep_until(progress.unwrap_or_else(Instant::now)), if progress.is_some() && !due.work => Event::SomethingToSend,
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() && !due.work => Event::SomethingToSend,
             () = &mut heartbeat => Event::HeartbeatDue,
             changed = confirmed.changed() => match changed {
                 Ok(()) => Event::FreezeTaken(*confirmed.borrow_and_update()),

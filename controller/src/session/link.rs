@@ -42,7 +42,7 @@ const MAX_TEXT_BYTES: usize = 64;
 
 /// Results that one commit takes in when an agent sends message after message: large enough to share a sync among many,
 /// and far below what a change may have …
-const RESULTS_AT_ONCE: usize = 20 * MAX_RESULTS_PER_MESSAGE;
+const RESULTS_AT_ONCE: usize = 4 * MAX_RESULTS_PER_MESSAGE;
 /// … unless they have so many bytes, as those with much output do.
 const RESULT_BYTES_AT_ONCE: usize = MAX_MESSAGE_BYTES;
 
