@@ -14,10 +14,10 @@ use lictor_core::{
     grant::{Grant, GrantTarget},
     id::InvocationId,
     job::Limits,
-    limits::{MAX_CLOCK_SKEW, MAX_OUTPUT_BYTES, MAX_TIMEOUT},
+    limits::{MAX_CLOCK_SKEW, MAX_TIMEOUT},
     name::{AgentName, HostAlias, SiteName, TenantName},
     outcome::{Outcome, Unreachable},
-    transfer::Transfer,
+    transfer::{Transfer, most_output},
 };
 use lictor_policy::{Effect, HostFacts, Request, RequestedLimits, check_command, evaluate};
 use lictor_proto::pb;
@@ -194,7 +194,7 @@ fn check_target(
     })?;
     let asked = Limits {
         timeout: target.limits.timeout.min(MAX_TIMEOUT),
-        output_bytes: target.limits.output_bytes.min(MAX_OUTPUT_BYTES),
+        output_bytes: target.limits.output_bytes.min(most_output(&grant.command)),
     };
     let mut limits = asked;
     if let Some(floor) = &site.floor {

@@ -113,6 +113,10 @@ impl SpooledOutput {
             timing: output.timing.clone(),
         }
     }
+    /// Bytes in the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.pieces().iter().map(|(_, _, length)| length).sum()
+    }
     /// The pieces in the order in which they lie in the file: stream, offset in the stream, length.
     pub(crate) fn pieces(&self) -> [(StreamName, u64, u64); 4] {
         let [a, b] = self.stdout.pieces();

@@ -29,7 +29,7 @@ pub(crate) mod wrapper;
 use crate::{
     admit::{self, Admitted, denied, expired},
     content::{Contents, Given},
-    ended::Ended,
+    ended::{Ended, SpooledOutput},
     evidence::{Basis, Witness},
     frozen::Frozen,
     journal::{Journal, Ticket, record::Record, spool::Spool},
@@ -63,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) address: String,
     pub(crate) output: Output,
+    /// In place of the output, where it is in the spool already.
+    pub(crate) spooled: Option<SpooledOutput>,
     /// How many secrets were masked in it.
     pub(crate) redactions: u64,
     pub(crate) guard: Guard,
@@ -348,7 +350,7 @@ impl Runner {
         let (outcome, output, redactions) = drive.run_to_end().await;
         let started_at = (outcome.ran() != lictor_core::outcome::Ran::NotRun).then_some(started_at);
         let (guard, basis) = (Guard::Journal, admitted.basis());
-        Run { outcome, started_at, address, output, redactions, guard, basis }
+        Run { outcome, started_at, address, output, spooled: None, redactions, guard, basis }
     }
 
     /// Writes an end down, then queues its report.
@@ -383,7 +385,7 @@ impl Runner {
 impl Run {
     pub(crate) fn not_run(outcome: Outcome, basis: Basis) -> Self {
         let (address, output, guard) = (String::new(), Output::default(), Guard::Journal);
-        Self { outcome, started_at: None, address, output, redactions: 0, guard, basis }
+        Self { outcome, started_at: None, address, output, spooled: None, redactions: 0, guard, basis }
     }
 }
 

@@ -27,6 +27,10 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 pub const DEFAULT_OUTPUT_BYTES: u64 = 256 * 1024;
 /// Most output that can be kept per invocation. Bounds agent and controller memory per running command.
 pub const MAX_OUTPUT_BYTES: u64 = 4 * 1024 * 1024;
+/// Largest file that a download brings. It goes from disk to disk and takes no memory, but an agent keeps it until the
+/// controller has it, and the controller as long as other output: four of them fill what an agent keeps, eighty what a
+/// controller keeps by default. Larger files belong in a store that hosts write to themselves.
+pub const MAX_DOWNLOAD_BYTES: u64 = 256 * 1024 * 1024;
 /// Most hosts in one job; DESIGN's figure for the largest fan-out.
 pub const MAX_HOSTS_PER_JOB: usize = 10_000;
 /// Targets in one grant: a grant of this size stays well under the wire's message bound.

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::{
     command::{Command, Simple, Word},
     context::{Context, Directory},
+    limits::{MAX_DOWNLOAD_BYTES, MAX_OUTPUT_BYTES},
 };
 
 /// What every program begins with that is no program of a host.
@@ -133,6 +134,14 @@ impl Transfer {
     }
 }
 
+/// Most bytes that can be kept of what a command brings: a file goes from disk to disk, other output through memory.
+pub fn most_output(command: &Command) -> u64 {
+    match Transfer::of(command) {
+        Ok(Some(Transfer::Download { .. })) => MAX_DOWNLOAD_BYTES,
+        Ok(Some(Transfer::Upload { .. }) | None) | Err(_) => MAX_OUTPUT_BYTES,
+    }
+}
+
 /// Whether its program is one of Lictor's own, which is no program of the host.
 pub fn is_reserved(simple: &Simple) -> bool {
     simple.words().first().is_some_and(|program| program.as_str().starts_with(RESERVED))
@@ -210,6 +219,15 @@ mod tests {
             &["lictor:download"],
         ] {
             assert!(of(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_download_brings_more_than_memory_holds() {
+        let most = |words: &[&str]| most_output(&Command::from_argv(words).unwrap());
+        assert_eq!(most(&["lictor:download", "/a"]), MAX_DOWNLOAD_BYTES);
+        for other in [&["lictor:upload", "/a"][..], &["lictor:download"], &["cat", "lictor:download", "/a"]] {
+            assert_eq!(most(other), MAX_OUTPUT_BYTES, "{other:?}");
         }
     }
 

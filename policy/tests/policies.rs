@@ -260,6 +260,33 @@ fn limits_are_the_smallest_of_what_is_asked_and_what_is_given() {
 }
 
 #[test]
+fn only_rules_of_downloads_permit_files_that_no_memory_holds() {
+    let file = |limits: &str, commands: &str, own: &str| {
+        format!(
+            "version: 1\nlimits: {{output: {limits}}}\nrules:\n\
+             - {{id: r, effect: allow, where: all, commands: [{commands}], limits: {{output: {own}}}}}\n"
+        )
+    };
+    let parse = |limits: &str, commands: &str, own: &str| PolicySet::parse(&file(limits, commands, own));
+    let download = "'lictor:download <path:/srv>'";
+    let set = parse("4MiB", download, "256MiB").unwrap();
+    let ops = principal(PrincipalKind::User, "ops");
+    let limits = |requested| decide_as(&set, &ops, Via::Cli, "lictor:download /srv/a", requested).limits;
+    let asked = RequestedLimits { timeout: None, output_bytes: Some(1 << 40) };
+    assert_eq!(limits(asked).output_bytes, 256 << 20);
+    for (limits, commands, own, because) in [
+        ("1MiB", download, "257MiB", "is not between"),
+        ("5MiB", download, "1MiB", "is not between"),
+        ("1MiB", "cat", "5MiB", "`lictor:download`"),
+        ("1MiB", "'lictor:download <path:/srv>', cat", "5MiB", "`lictor:download`"),
+        ("1MiB", "'<one-of:lictor:download|cat> <path:/srv>'", "5MiB", "`lictor:download`"),
+    ] {
+        let problem = parse(limits, commands, own).unwrap_err().to_string();
+        assert!(problem.contains(because), "{commands} {own}: {problem}");
+    }
+}
+
+#[test]
 fn networks_narrow_and_never_open_by_being_combined() {
     let set = PolicySet::parse(
         "version: 1\nnetwork: {allow: [10.0.0.0/8], deny: [10.9.0.0/16]}\nrules:\n\

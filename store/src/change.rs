@@ -1,5 +1,7 @@
 //! A change: what is expected, what is written, and at least one audit event. And the proof that it is durable.
 
+use std::path::PathBuf;
+
 use lictor_core::{
     audit::AuditEvent,
     clock::Timestamp,
@@ -56,6 +58,15 @@ pub enum Write {
     CreateInvocation(Invocation),
     /// An invocation whose kept version is one less than its own.
     UpdateInvocation(Invocation),
+    /// As [`Write::UpdateInvocation`], of one whose whole standard output lies in a file: its output has counts and digests,
+    /// no bytes, and nothing of standard error.
+    UpdateInvocationWithFile {
+        /// The invocation.
+        invocation: Invocation,
+        /// The file. It has the digest that standard output says, stays as it is until the change is done, and is then the
+        /// caller's to remove.
+        file: PathBuf,
+    },
     /// That a job has ended, and how much is kept of it; the kept version is one less, and version 1 must not exist.
     PutEnded(EndedJob),
     /// A job of this version that has ended, and is forgotten. Its invocations go in the same change.

@@ -29,6 +29,7 @@ macro_rules! conformance {
             proofs_hold_for_every_earlier_head,
             the_newest_checkpoint_and_the_last_of_each_hour_are_kept,
             removed_output_leaves_counts_and_digests_and_what_others_share,
+            a_file_is_kept_as_what_was_printed,
             a_removed_job_is_gone_with_its_invocations_and_no_other_is,
             jobs_that_have_ended_are_listed_oldest_first_in_pages,
             a_key_is_removed_only_as_it_was_read,

@@ -205,8 +205,8 @@ impl Store for EmbeddedStore {
         if !planned.files.is_empty() {
             planned.claim = Some(self.outputs.claim(planned.files.keys().copied()));
         }
-        for (digest, bytes) in std::mem::take(&mut planned.files) {
-            self.outputs.write(digest, bytes).await?;
+        for (digest, source) in std::mem::take(&mut planned.files) {
+            self.outputs.write(digest, source).await?;
         }
         let recorded = self.committer.commit(planned).await?;
         if !let_go.is_empty() {

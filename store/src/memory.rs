@@ -112,6 +112,10 @@ impl State {
                 })?;
                 self.put_invocation(invocation);
             }
+            Write::UpdateInvocationWithFile { mut invocation, file } => {
+                invocation.output.stdout.head = std::fs::read(file).map_err(|e| StoreError::Unavailable(e.to_string()))?;
+                self.apply(Write::UpdateInvocation(invocation), at)?;
+            }
             Write::PutEnded(ended) => {
                 let kept = self.ended.get(&ended.job).map_or(0, |e| e.version);
                 expect(kept + 1 == ended.version, || format!("the end of job {}", ended.job))?;

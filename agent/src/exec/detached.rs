@@ -89,7 +89,7 @@ impl Runner {
                 let Followed { outcome, output, redactions, address, guard } = *followed;
                 self.remains.note(&held);
                 let started_at = (outcome.ran() != Ran::NotRun).then_some(started_at);
-                Run { outcome, started_at, address, output, redactions, guard, basis }
+                Run { outcome, started_at, address, output, spooled: None, redactions, guard, basis }
             }
         }
     }

@@ -10,8 +10,13 @@ use crate::ended::{Ended, Kept, SpooledOutput};
 
 impl Runner {
     pub(super) async fn keep(&self, id: InvocationId, run: Run) -> Ended {
-        let Run { outcome, started_at, address, output, redactions, guard, basis: _ } = run;
-        self.kept(id, started_at, Followed { outcome, output, redactions, address, guard }).await
+        let Run { outcome, started_at, address, output, spooled, redactions, guard, basis: _ } = run;
+        let followed = Followed { outcome, output, redactions, address, guard };
+        let ended = self.kept(id, started_at, followed).await;
+        match spooled {
+            Some(spooled) => Ended { output: Kept::Spooled(spooled), ..ended },
+            None => ended,
+        }
     }
 
     /// Masks what its host said of its end, and decides where the output is kept: in memory and journal, or in the spool.

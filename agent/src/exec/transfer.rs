@@ -1,6 +1,8 @@
 //! A file to or from a host. An upload goes to a file beside its place, which then takes its name in one step: whoever
 //! reads it there sees the old file or the new one, whole.
 
+mod download;
+
 use lictor_core::{
     guard::Guard,
     id::InvocationId,
@@ -15,6 +17,7 @@ use super::{Run, Runner};
 use crate::{
     admit::Admitted,
     content::Given,
+    ended::SpooledOutput,
     frozen::Look,
     ssh::{
         session::Session,
@@ -48,6 +51,8 @@ struct Told {
     outcome: Outcome,
     stdout: StreamSummary,
     stderr: String,
+    /// In place of both, where a file came that is too large for memory.
+    spooled: Option<SpooledOutput>,
 }
 
 // === impl Runner ===
@@ -87,7 +92,7 @@ impl Runner {
         };
         let started_at = self.clock.now();
         let step = Step { runner: self, admitted, sftp, stop, deadline };
-        let Told { outcome, stdout, stderr } = match (transfer, given) {
+        let Told { outcome, stdout, stderr, spooled } = match (transfer, given) {
             (Transfer::Upload { path, mode }, Some(given)) => {
                 step.upload(path.as_str(), mode, &given, look).await
             }
@@ -104,6 +109,7 @@ impl Runner {
             started_at: Some(started_at),
             address,
             output,
+            spooled,
             redactions,
             guard: Guard::Journal,
             basis: admitted.basis(),
@@ -154,7 +160,7 @@ impl Step<'_> {
             Ok(Ok(())) => {
                 let content = given.content();
                 let line = format!("{}  {path}\n", content.digest());
-                Told { outcome: Outcome::Succeeded, stdout: whole(line.as_bytes()), stderr: String::new() }
+                done(whole(line.as_bytes()))
             }
             Ok(Err(Fault::Refused(why))) => {
                 let left = self.tidy(beside).await;
@@ -168,48 +174,9 @@ impl Step<'_> {
                 stderr: format!(
                     "{path}: the host did not say whether the new file took its place; it is the old file or the new one, whole\n"
                 ),
+                spooled: None,
             },
         }
-    }
-
-    async fn download(&self, path: &str, look: Look) -> Told {
-        let cap = self.admitted.limits().output_bytes;
-        let too_large = |bytes: u64| {
-            failed(format!(
-                "{path}: the file has {bytes} bytes or more, and at most {cap} may be kept of this job: policy says how many (limits.output)"
-            ))
-        };
-        match self.within(first_request(self.sftp.size(path), look)).await {
-            Ok(Some(bytes)) if bytes > cap => return too_large(bytes),
-            Ok(_) => {}
-            Err(broken) => return self.unread(broken, path).await,
-        }
-        let handle = match self.within(self.sftp.open(path)).await {
-            Ok(handle) => handle,
-            Err(broken) => return self.unread(broken, path).await,
-        };
-        let (mut kept, mut charge) = (Capture::new(cap), self.runner.budget.charge());
-        loop {
-            let data = match self.within(self.sftp.read(&handle, kept.total())).await {
-                Ok(data) => data,
-                Err(broken) => return self.unread(broken, path).await,
-            };
-            if data.is_empty() {
-                break;
-            }
-            kept.push(&data);
-            if kept.total() > cap {
-                return too_large(kept.total());
-            }
-            if !charge.cover(kept.kept()) {
-                return failed(format!(
-                    "{path}: the agent has no memory for it now; try again when less runs"
-                ));
-            }
-        }
-        // It was only read, and is closed with the channel at the latest.
-        let _ = self.within(self.sftp.close(handle)).await;
-        Told { outcome: Outcome::Succeeded, stdout: kept.finish(), stderr: String::new() }
     }
 
     /// Does `work`, unless the time is up or it is told to stop before.
@@ -218,13 +185,6 @@ impl Step<'_> {
             done = work => done.map_err(Broken::Fault),
             () = self.stop.cancelled() => Err(Broken::Told),
             () = tokio::time::sleep_until(self.deadline) => Err(Broken::TimeUp),
-        }
-    }
-
-    async fn unread(&self, broken: Broken, path: &str) -> Told {
-        match broken {
-            Broken::Fault(Fault::Refused(why)) => failed(format!("{path}: the file cannot be read: {why}")),
-            other => self.stopped(other, path, None).await,
         }
     }
 
@@ -245,6 +205,7 @@ impl Step<'_> {
             outcome,
             stdout: StreamSummary::default(),
             stderr: format!("{path}: {why}; the file is as it was{left}\n"),
+            spooled: None,
         }
     }
 
@@ -277,7 +238,11 @@ fn beside(path: &str, id: InvocationId) -> String {
 
 fn failed(why: String) -> Told {
     let outcome = Outcome::Failed(Exit::Code(FAILED));
-    Told { outcome, stdout: StreamSummary::default(), stderr: format!("{why}\n") }
+    Told { outcome, stdout: StreamSummary::default(), stderr: format!("{why}\n"), spooled: None }
+}
+
+const fn done(stdout: StreamSummary) -> Told {
+    Told { outcome: Outcome::Succeeded, stdout, stderr: String::new(), spooled: None }
 }
 
 /// A stream that is kept whole.

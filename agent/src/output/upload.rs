@@ -3,12 +3,18 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use lictor_core::id::InvocationId;
+use lictor_core::{id::InvocationId, limits::MAX_OUTPUT_BYTES};
 use lictor_proto::{
-    limits::{MAX_CHUNK_BYTES, MAX_UPLOADS},
+    limits::{MAX_CHUNK_BYTES, MAX_FILE_UPLOADS, MAX_UPLOADS},
     pb::{self, agent_link_client::AgentLinkClient},
 };
-use tokio::{fs::File, io::AsyncReadExt as _, sync::mpsc, task::JoinSet, time::sleep};
+use tokio::{
+    fs::File,
+    io::AsyncReadExt as _,
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::sleep,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
@@ -27,7 +33,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Uploads for one session; ends with it by being dropped.
 pub(crate) async fn run(work: Arc<Work>, spool: Spool, client: AgentLinkClient<Channel>) {
-    let mut uploads = JoinSet::new();
+    let (mut uploads, mut files) = (JoinSet::new(), JoinSet::new());
+    let turns = Arc::new(Semaphore::new(MAX_FILE_UPLOADS as usize));
     loop {
         if uploads.len() >= MAX_UPLOADS as usize {
             let _ = uploads.join_next().await;
@@ -35,15 +42,21 @@ pub(crate) async fn run(work: Arc<Work>, spool: Spool, client: AgentLinkClient<C
         }
         let ended = work.next_upload().await;
         if let Kept::Spooled(output) = &ended.output {
-            uploads.spawn(one(
-                Arc::clone(&work),
-                spool.path(ended.invocation),
-                client.clone(),
-                ended.invocation,
-                output.clone(),
-            ));
+            let (id, path) = (ended.invocation, spool.path(ended.invocation));
+            let upload = one(Arc::clone(&work), path, client.clone(), id, output.clone());
+            if output.bytes() > MAX_OUTPUT_BYTES {
+                // A file of a host takes its time: what commands printed does not wait for it.
+                let turns = Arc::clone(&turns);
+                files.spawn(async move {
+                    let _turn = turns.acquire_owned().await;
+                    upload.await;
+                });
+            } else {
+                uploads.spawn(upload);
+            }
         }
         while uploads.try_join_next().is_some() {}
+        while files.try_join_next().is_some() {}
     }
 }
 

@@ -12,8 +12,9 @@ use std::{
 use ipnet::IpNet;
 use lictor_core::{
     job::Limits,
-    limits::{DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT},
+    limits::{DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT, MAX_OUTPUT_BYTES},
     name::{GroupName, RuleId, WindowName},
+    transfer::DOWNLOAD,
 };
 use serde_saphyr::Spanned;
 
@@ -44,6 +45,9 @@ const VERSION: u64 = 1;
 /// Why an example does not hold for a rule; `None` when it does.
 type ExampleCheck = fn(&Rule, &str) -> Option<String>;
 
+/// How an amount of output is read, with its bound.
+type ReadSize = fn(&str) -> Result<u64, String>;
+
 /// Collects problems about one place.
 pub(super) struct Problems {
     found: Vec<PolicyError>,
@@ -68,7 +72,7 @@ pub(crate) fn check(file: &PolicyFile) -> Result<Contents, PolicyErrors> {
     }
     let mut problems = Problems { found: Vec::new(), line: None, rule: None };
     problems.keep(lint::programs::check());
-    let limits = problems.limits(file.limits.as_ref());
+    let limits = problems.limits(file.limits.as_ref(), units::size);
     let network = problems.network(file.network.as_ref());
     let groups = problems.groups(&file.groups);
     let windows = problems.windows(&file.windows);
@@ -145,6 +149,16 @@ fn classes(file: &CommandsFile) -> Vec<ClassName> {
     files.iter().filter_map(class).collect()
 }
 
+/// Whether a rule permits nothing but downloads.
+fn only_downloads(rule: &Rule) -> bool {
+    match &rule.commands {
+        Commands::Any => false,
+        Commands::Patterns(patterns) => {
+            rule.classes.is_empty() && patterns.iter().all(|pattern| deny::programs(pattern) == [DOWNLOAD])
+        }
+    }
+}
+
 // === impl Problems ===
 
 impl Problems {
@@ -202,15 +216,27 @@ impl Problems {
                 matching: file.matching.iter().map(|line| line.value.clone()).collect(),
                 not_matching: file.not_match.iter().map(|line| line.value.clone()).collect(),
             },
-            limits: self.limits(file.limits.as_ref()),
+            limits: self.limits(file.limits.as_ref(), units::file_size),
             network: self.network(file.network.as_ref()),
             description: file.description.clone(),
             notes: notes(spanned),
             effect,
             id: id?,
         };
+        self.only_files_are_large(&rule);
         self.examples(file, &rule);
         Some(rule)
+    }
+
+    /// What a command prints goes through memory; a limit that would not hold is a misunderstanding.
+    fn only_files_are_large(&mut self, rule: &Rule) {
+        let large = rule.limits.output_bytes.is_some_and(|bytes| bytes > MAX_OUTPUT_BYTES);
+        if large && !only_downloads(rule) {
+            let most = MAX_OUTPUT_BYTES / 1024;
+            self.add(format!(
+                "`limits.output` is above {most}KiB, the most that is kept of what a command prints; more is only for a rule of which every pattern is one of `{DOWNLOAD}`"
+            ));
+        }
     }
 
     /// A key that would do nothing is a misunderstanding.
@@ -351,14 +377,14 @@ impl Problems {
         }
     }
 
-    pub(super) fn limits(&mut self, file: Option<&LimitsFile>) -> PartialLimits {
+    pub(super) fn limits(&mut self, file: Option<&LimitsFile>, size: ReadSize) -> PartialLimits {
         let Some(file) = file else { return PartialLimits::default() };
         if file.timeout.is_none() && file.output.is_none() {
             self.add("`limits` is empty; leave it out, or give `timeout` or `output`");
         }
         PartialLimits {
             timeout: file.timeout.as_deref().and_then(|text| self.keep(units::duration(text))),
-            output_bytes: file.output.as_deref().and_then(|text| self.keep(units::size(text))),
+            output_bytes: file.output.as_deref().and_then(|text| self.keep(size(text))),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
-use lictor_core::limits::{MAX_OUTPUT_BYTES, MAX_TIMEOUT};
+use lictor_core::limits::{MAX_DOWNLOAD_BYTES, MAX_OUTPUT_BYTES, MAX_TIMEOUT};
 
 const DURATION_UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
 const SIZE_UNITS: [(&str, u64); 3] = [("KiB", 1024), ("MiB", 1024 * 1024), ("B", 1)];
@@ -24,10 +24,19 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// `1000B`, `256KiB`, `1MiB`: more than nothing, at most [`MAX_OUTPUT_BYTES`].
 pub(crate) fn size(text: &str) -> Result<u64, String> {
+    size_up_to(text, MAX_OUTPUT_BYTES)
+}
+
+/// As [`size`], of a file that a download brings: at most [`MAX_DOWNLOAD_BYTES`].
+pub(crate) fn file_size(text: &str) -> Result<u64, String> {
+    size_up_to(text, MAX_DOWNLOAD_BYTES)
+}
+
+fn size_up_to(text: &str, most: u64) -> Result<u64, String> {
     let bytes = number_with_unit(text, &SIZE_UNITS)
         .ok_or_else(|| format!("`{text}` is not a size; write e.g. `256KiB` or `1MiB`"))?;
-    if bytes == 0 || bytes > MAX_OUTPUT_BYTES {
-        return Err(format!("`{text}` is not between 1B and {}KiB", MAX_OUTPUT_BYTES / 1024));
+    if bytes == 0 || bytes > most {
+        return Err(format!("`{text}` is not between 1B and {}KiB", most / 1024));
     }
     Ok(bytes)
 }
@@ -89,6 +98,8 @@ mod tests {
         for bad in ["", "1", "1kb", "1GiB", "0B", "5MiB", "+1B"] {
             assert!(size(bad).is_err(), "{bad}");
         }
+        assert_eq!(file_size("256MiB"), Ok(MAX_DOWNLOAD_BYTES));
+        assert!(file_size("257MiB").is_err() && file_size("0B").is_err());
     }
 
     #[test]

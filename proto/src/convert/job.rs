@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lictor_core::{
     job::{CommandInput, Counts, IdempotencyKey, Job, JobSpec, JobState, Limits, Target},
-    limits::{MAX_HOSTS_PER_JOB, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_TIMEOUT, MAX_WORD_BYTES, MAX_WORDS},
+    limits::{MAX_DOWNLOAD_BYTES, MAX_HOSTS_PER_JOB, MAX_LINE_BYTES, MAX_TIMEOUT, MAX_WORD_BYTES, MAX_WORDS},
 };
 
 use super::{
@@ -29,10 +29,11 @@ impl TryFrom<pb::Limits> for Limits {
         if limits.timeout.is_zero() || limits.timeout > MAX_TIMEOUT {
             return Err(Invalid::new("limits.timeout_ms", "it must be above 0 and at most a day"));
         }
-        if limits.output_bytes > MAX_OUTPUT_BYTES {
+        // What is no download is held to less by whoever runs it, and knows what it is.
+        if limits.output_bytes > MAX_DOWNLOAD_BYTES {
             return Err(Invalid::new(
                 "limits.output_bytes",
-                format_args!("at most {MAX_OUTPUT_BYTES} are allowed"),
+                format_args!("at most {MAX_DOWNLOAD_BYTES} are allowed"),
             ));
         }
         Ok(limits)

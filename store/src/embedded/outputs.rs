@@ -44,6 +44,20 @@ pub(super) struct Claim {
     claims: Arc<Claims>,
 }
 
+/// Where the content of a file comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Memory.
+    Bytes(Vec<u8>),
+    /// Another file, of so many bytes, which stays where it is.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
+}
+
 /// The name of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileName {
@@ -199,10 +213,10 @@ impl OutputFiles {
     }
 
     /// Writes and syncs the file with this content, unless it is there.
-    pub(super) async fn write(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), StoreError> {
+    pub(super) async fn write(&self, digest: Digest, source: Source) -> Result<(), StoreError> {
         let path = self.path(FileName::Content(digest));
         let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        let written = tokio::task::spawn_blocking(move || write_synced(&path, &bytes, number)).await;
+        let written = tokio::task::spawn_blocking(move || write_synced(&path, &source, number)).await;
         written.map_err(interrupted)?.map_err(unavailable)
     }
 
@@ -244,24 +258,49 @@ fn sync_name(directory: &Path) -> io::Result<()> {
     File::open(directory.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn write_synced(path: &Path, bytes: &[u8], number: u64) -> io::Result<()> {
+fn write_synced(path: &Path, source: &Source, number: u64) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     if !folder.is_dir() {
         fs::create_dir_all(folder)?;
         sync_name(folder)?;
     }
     // A file has its name only once its content is synced; its name may not be, so the folder always is.
-    if fs::metadata(path).is_ok_and(|file| file.len() == bytes.len() as u64) {
+    if fs::metadata(path).is_ok_and(|file| file.len() == source.bytes()) {
         return File::open(folder)?.sync_all();
     }
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!("{UNFINISHED}{number}"));
     let temporary = PathBuf::from(temporary);
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    match source {
+        Source::Bytes(bytes) => {
+            let mut file = File::create(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+        }
+        Source::File { path, bytes } => {
+            // Its bytes are not written again, unless it lies on another disk.
+            if fs::hard_link(path, &temporary).is_err() {
+                fs::copy(path, &temporary)?;
+            }
+            let file = File::open(&temporary)?;
+            if file.metadata()?.len() != *bytes {
+                let _ = fs::remove_file(&temporary);
+                return Err(io::Error::other("a file of output has another length than was said"));
+            }
+            file.sync_all()?;
+        }
+    }
     fs::rename(&temporary, path)?;
     File::open(folder)?.sync_all()
+}
+
+impl Source {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { bytes, .. } => *bytes,
+        }
+    }
 }
 
 #[cfg(test)]

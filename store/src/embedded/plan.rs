@@ -1,13 +1,16 @@
 //! A change made ready outside the committer: expectations and operations on keys, encoded and hashed.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+};
 
 use lictor_core::{clock::Timestamp, digest::Digest, invocation::Invocation, merkle::leaf_hash};
 
 use super::{
     batch::{self, Op, value},
     index, keys,
-    outputs::Claim,
+    outputs::{Claim, Source},
     table::entry,
 };
 use crate::{
@@ -15,7 +18,7 @@ use crate::{
     record::{
         AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
         KeyRecord, OutputPlace, PolicyRecord, RetentionRecord, SettingsRecord, ShadowRecord, TokenRecord,
-        encode, outputs_to_bytes, seal_event,
+        corrupt, encode, outputs_to_bytes, seal_event,
     },
 };
 
@@ -49,7 +52,7 @@ pub(super) struct Planned {
     /// Values of audit records with their leaf hashes; their indices are the committer's to give.
     pub(super) leaves: Vec<(Vec<u8>, Digest)>,
     /// Kept output that goes to files before the commit.
-    pub(super) files: HashMap<Digest, Vec<u8>>,
+    pub(super) files: HashMap<Digest, Source>,
     /// Keeps those files from being removed until the records that name them can be seen.
     pub(super) claim: Option<Claim>,
     /// Keys that this change removes: they are absent for its later writes.
@@ -101,6 +104,7 @@ impl Planned {
                 self.invocation(&invocation, Expected::Absent)
             }
             Write::UpdateInvocation(invocation) => self.invocation(&invocation, replaces(invocation.version)),
+            Write::UpdateInvocationWithFile { invocation, file } => self.with_file(&invocation, file),
             Write::PutEnded(ended) => {
                 let expected = if ended.version == 1 { Expected::Absent } else { replaces(ended.version) };
                 self.expect(keys::ended(ended.job), expected, || format!("the end of job {}", ended.job));
@@ -241,11 +245,25 @@ impl Planned {
             OutputPlace::Record
         } else {
             let digest = Digest::of(&kept);
-            self.files.insert(digest, kept);
+            self.files.insert(digest, Source::Bytes(kept));
             self.ops.push(Op { key: keys::file_use(digest, invocation.id), value: Some(Vec::new()) });
             OutputPlace::SharedFile(digest)
         };
         let record = InvocationRecord::new(invocation, place);
+        self.put(keys::invocation(invocation.id), expected, invocation.version, &record, || {
+            format!("invocation {}", invocation.id)
+        })
+    }
+
+    fn with_file(&mut self, invocation: &Invocation, file: PathBuf) -> Result<(), StoreError> {
+        let stdout = &invocation.output.stdout;
+        let digest = stdout.digest.ok_or_else(|| corrupt("a file of output without its digest"))?;
+        let open = invocation.state.outcome().is_none();
+        self.ops.push(Op { key: keys::open(invocation.id), value: open.then(Vec::new) });
+        self.files.insert(digest, Source::File { path: file, bytes: stdout.bytes_total });
+        self.ops.push(Op { key: keys::file_use(digest, invocation.id), value: Some(Vec::new()) });
+        let record = InvocationRecord::with_file(invocation, digest);
+        let expected = replaces(invocation.version);
         self.put(keys::invocation(invocation.id), expected, invocation.version, &record, || {
             format!("invocation {}", invocation.id)
         })

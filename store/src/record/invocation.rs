@@ -196,6 +196,14 @@ impl InvocationRecord {
         }))
     }
 
+    /// Of one whose whole standard output is in the file of this digest, and not in the invocation.
+    pub(crate) fn with_file(invocation: &Invocation, file: Digest) -> Self {
+        let mut record = Self::new(invocation, OutputPlace::SharedFile(file));
+        let Self::V1(v1) = &mut record;
+        v1.stdout.head_bytes = usize::try_from(v1.stdout.total).unwrap_or(usize::MAX);
+        record
+    }
+
     /// Where the kept bytes are.
     pub(crate) fn place(&self) -> Result<OutputPlace, StoreError> {
         let Self::V1(v1) = self;

@@ -59,7 +59,7 @@ impl Problems {
             let file = &spanned.value;
             self.at(line_of(spanned), |p| Override {
                 hosts: p.hosts(&file.hosts),
-                limits: p.limits(Some(&file.limits)),
+                limits: p.limits(Some(&file.limits), units::size),
             })
         };
         files.iter().map(parse).collect()

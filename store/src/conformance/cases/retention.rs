@@ -1,6 +1,6 @@
 //! What is removed is gone, what it shared with others is not, and what expected otherwise does nothing.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use lictor_core::{
     digest::Digest,
@@ -174,4 +174,53 @@ pub async fn a_key_is_removed_only_as_it_was_read(mut fixture: impl Fixture) {
     assert_eq!(store.bound_keys(None, 9).await.unwrap().len(), 2);
     let known = async |name| store.idempotency_key(&principal(), &IdempotencyKey::new(name).unwrap()).await;
     assert!(known("a").await.unwrap().is_none() && known("b").await.unwrap().is_some());
+}
+
+pub async fn a_file_is_kept_as_what_was_printed(mut fixture: impl Fixture) {
+    let store = fixture.open();
+    let job = job(1);
+    let name = format!("lictor-conformance-{}-{:?}", std::process::id(), std::thread::current().id());
+    let file = std::env::temp_dir().join(name);
+    let queued = [invocation(&job, "a"), invocation(&job, "b")];
+    let mut all = change().write(Write::CreateJob(job.clone()));
+    for invocation in &queued {
+        all = all.write(Write::CreateInvocation(invocation.clone()));
+    }
+    let _ = store.commit(all).await.unwrap();
+    let bytes: Vec<u8> = (0..LARGE).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    fs::write(&file, &bytes).unwrap();
+    let stdout = StreamSummary {
+        bytes_total: LARGE as u64,
+        digest: Some(Digest::of(&bytes)),
+        head: Vec::new(),
+        tail: Vec::new(),
+    };
+    let whole = StreamSummary { head: bytes.clone(), ..stdout.clone() };
+    let end = |invocation: &Invocation, stdout: &StreamSummary| Invocation {
+        state: InvocationState::Ended(Outcome::Succeeded),
+        version: 2,
+        output: Output { stdout: stdout.clone(), ..Output::default() },
+        ..invocation.clone()
+    };
+    // One came as a file, and one that is the same was printed.
+    let write =
+        Write::UpdateInvocationWithFile { invocation: end(&queued[0], &stdout), file: file.clone() };
+    let again = change().write(write.clone());
+    let _ = store.commit(change().write(write)).await.unwrap();
+    assert!(is_conflict(&store.commit(again).await));
+    let _ = store.commit(change().write(Write::UpdateInvocation(end(&queued[1], &whole)))).await.unwrap();
+    fs::remove_file(file).unwrap();
+    for queued in &queued {
+        let ended = end(queued, &whole);
+        assert_eq!(store.invocation(ended.id).await.unwrap(), Some(ended.clone()));
+        let kept = store.outline(ended.id).await.unwrap().unwrap().kept;
+        assert_eq!((kept.stdout.head, kept.stdout.tail, kept.bytes()), (LARGE as u64, 0, LARGE as u64));
+        let part = store.output(ended.id, StreamName::Stdout, 9_000, 10_000).await.unwrap().unwrap();
+        assert_eq!(part, bytes[9_000..]);
+    }
+    assert!(store.open_invocations().await.unwrap().is_empty());
+    let (one, other) = (end(&queued[0], &whole), end(&queued[1], &whole));
+    let _ = store.commit(change().write(Write::UpdateInvocation(without_output(&one)))).await.unwrap();
+    assert_eq!(store.output(one.id, StreamName::Stdout, 0, 10).await.unwrap(), None);
+    assert_eq!(store.invocation(other.id).await.unwrap(), Some(other));
 }

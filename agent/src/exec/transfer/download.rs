@@ -1,0 +1,124 @@
+//! A download: a small file travels with its result, a larger one goes to the spool as it comes, and takes no memory.
+
+use lictor_core::{
+    digest::{Digest, Sha256Stream},
+    id::InvocationId,
+    limits::MAX_DOWNLOAD_BYTES,
+    output::timing::Timing,
+};
+use lictor_proto::limits::INLINE_OUTPUT_BYTES;
+
+use super::{Broken, Fault, Look, Step, Told, done, failed, first_request, whole};
+use crate::{
+    ended::{SpooledOutput, SpooledStream},
+    journal::spool::{Spool, Spooling, Unkept},
+};
+
+/// A file on its way. Dropped before its end it leaves nothing.
+struct Coming {
+    spool: Spool,
+    invocation: InvocationId,
+    /// All of it, until it is too large to travel with its result.
+    few: Vec<u8>,
+    /// All of it since then.
+    spooling: Option<Spooling>,
+    hash: Sha256Stream,
+    bytes: u64,
+}
+
+impl Step<'_> {
+    pub(super) async fn download(&self, path: &str, look: Look) -> Told {
+        let cap = self.admitted.limits().output_bytes;
+        match self.within(first_request(self.sftp.size(path), look)).await {
+            Ok(Some(bytes)) if bytes > cap => return too_large(path, bytes, cap),
+            Ok(_) => {}
+            Err(broken) => return self.unread(broken, path).await,
+        }
+        let handle = match self.within(self.sftp.open(path)).await {
+            Ok(handle) => handle,
+            Err(broken) => return self.unread(broken, path).await,
+        };
+        let mut coming = Coming::new(self.runner.spool.clone(), self.admitted.invocation());
+        loop {
+            let data = match self.within(self.sftp.read(&handle, coming.bytes)).await {
+                Ok(data) => data,
+                Err(broken) => return self.unread(broken, path).await,
+            };
+            if data.is_empty() {
+                break;
+            }
+            // One that says how large it is can grow, and one that does not is read to see.
+            let bytes = coming.bytes.saturating_add(data.len() as u64);
+            if bytes > cap {
+                return too_large(path, bytes, cap);
+            }
+            if let Err(why) = coming.push(&data) {
+                return failed(format!("{path}: {why}"));
+            }
+        }
+        // It was only read, and is closed with the channel at the latest.
+        let _ = self.within(self.sftp.close(handle)).await;
+        coming.finish().await.unwrap_or_else(|why| failed(format!("{path}: {why}")))
+    }
+
+    async fn unread(&self, broken: Broken, path: &str) -> Told {
+        match broken {
+            Broken::Fault(Fault::Refused(why)) => failed(format!("{path}: the file cannot be read: {why}")),
+            other => self.stopped(other, path, None).await,
+        }
+    }
+}
+
+fn too_large(path: &str, bytes: u64, cap: u64) -> Told {
+    let advice = if cap < MAX_DOWNLOAD_BYTES {
+        format!("policy says how many (limits.output of a rule for downloads, up to {MAX_DOWNLOAD_BYTES})")
+    } else {
+        "no download brings more: split it on the host, or let the host put it into a store".to_owned()
+    };
+    failed(format!(
+        "{path}: the file has {bytes} bytes or more, and at most {cap} may be kept of this job: {advice}"
+    ))
+}
+
+// === impl Coming ===
+
+impl Coming {
+    fn new(spool: Spool, invocation: InvocationId) -> Self {
+        Self { spool, invocation, few: Vec::new(), spooling: None, hash: Sha256Stream::default(), bytes: 0 }
+    }
+
+    fn push(&mut self, data: &[u8]) -> Result<(), Unkept> {
+        self.hash.update(data);
+        self.bytes += data.len() as u64;
+        if self.spooling.is_none() {
+            if self.bytes <= INLINE_OUTPUT_BYTES {
+                self.few.extend_from_slice(data);
+                return Ok(());
+            }
+            let mut spooling = self.spool.begin(self.invocation)?;
+            spooling.push(&std::mem::take(&mut self.few))?;
+            self.spooling = Some(spooling);
+        }
+        match &mut self.spooling {
+            Some(spooling) => spooling.push(data),
+            None => Ok(()),
+        }
+    }
+
+    /// What is reported of it once all of it is safe here.
+    async fn finish(self) -> Result<Told, Unkept> {
+        let Some(spooling) = self.spooling else { return Ok(done(whole(&self.few))) };
+        // So much may be written that it would hold up others.
+        let synced = tokio::task::spawn_blocking(move || spooling.finish()).await;
+        synced.unwrap_or_else(|error| Err(Unkept::Disk(std::io::Error::other(error))))?;
+        let stream = |bytes_total, digest| SpooledStream {
+            bytes_total,
+            digest: Some(digest),
+            head_bytes: bytes_total,
+            tail_bytes: 0,
+        };
+        let stdout = stream(self.bytes, self.hash.finish());
+        let spooled = SpooledOutput { stdout, stderr: stream(0, Digest::of(&[])), timing: Timing::default() };
+        Ok(Told { spooled: Some(spooled), ..done(whole(&[])) })
+    }
+}
