@@ -5,6 +5,7 @@
 pub mod acting;
 pub mod api;
 pub mod approval;
+pub mod arrivals;
 pub mod audit;
 pub mod authn;
 pub mod authz;
@@ -67,6 +68,7 @@ use self::{
         jobs::Jobs,
         policies::PolicyApi,
     },
+    arrivals::Arrivals,
     checkpoint::{Checkpoints, LogOwner},
     contents::Contents,
     dispatch::Dispatcher,
@@ -178,6 +180,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         quotas: Arc::default(),
         shadow: Arc::clone(&shadow),
         contents: Arc::clone(&contents),
+        arrivals: Arc::new(Arrivals::open(&config.state).context("the folder for files of hosts")?),
         served: ServedTime::new(Arc::clone(&clock)),
         dispatcher: Dispatcher::new(keys.grants, ids),
     });

@@ -30,6 +30,7 @@ pub use self::{
 };
 use crate::{
     approval::{Approved, Verdict},
+    arrivals::Arrivals,
     audit::{self, Intended},
     authn::Authenticated,
     authz::{self, Permit, Refused},
@@ -83,6 +84,8 @@ pub struct Lifecycle {
     pub shadow: Arc<Shadow>,
     /// The bytes that jobs are given.
     pub contents: Arc<Contents>,
+    /// The files that downloads bring.
+    pub arrivals: Arc<Arrivals>,
     /// The time in which what waits is measured.
     pub served: ServedTime,
     /// Signs and sends.

@@ -3,6 +3,7 @@
 //! The store is the truth; this is what the controller works on between commits. It knows neither sessions nor policy.
 
 mod assembly;
+mod closing;
 mod held;
 mod invocation;
 mod job;
@@ -30,8 +31,9 @@ pub(crate) use self::invocation::longest_silence;
 use self::room::Pool;
 pub use self::{
     assembly::{Assembly, Claim},
+    closing::{Closing, Ending},
     invocation::{LiveInvocation, Pending, Report},
-    job::{Closing, LiveJob},
+    job::LiveJob,
     part::{Part, part},
     turn::Turn,
     watch::{View, replay, watch},

@@ -113,7 +113,8 @@ impl State {
                 self.put_invocation(invocation);
             }
             Write::UpdateInvocationWithFile { mut invocation, file } => {
-                invocation.output.stdout.head = std::fs::read(file).map_err(|e| StoreError::Unavailable(e.to_string()))?;
+                invocation.output.stdout.head =
+                    std::fs::read(file).map_err(|e| StoreError::Unavailable(e.to_string()))?;
                 self.apply(Write::UpdateInvocation(invocation), at)?;
             }
             Write::PutEnded(ended) => {

@@ -128,9 +128,10 @@ impl Lifecycle {
                 });
             }
             let closing = job.closing(turn, list);
-            for (index, ended) in &closing.ended {
-                let (agent, beside) = agents.remove(index).unwrap_or_default();
-                let event = AuditEvent::InvocationEnded { invocation: Box::new(ended.clone()), agent };
+            for ending in &closing.ended {
+                let (agent, beside) = agents.remove(&ending.index).unwrap_or_default();
+                let invocation = Box::new(ending.invocation.clone());
+                let event = AuditEvent::InvocationEnded { invocation, agent };
                 let so_far = match change {
                     Some(change) => change.event(event),
                     None => Change::new(now, event),
@@ -139,7 +140,7 @@ impl Lifecycle {
                     Some(event) => so_far.event(*event),
                     None => so_far,
                 };
-                change = Some(so_far.write(Write::UpdateInvocation(ended.clone())));
+                change = Some(so_far.write(ending.write()));
             }
             if let Some((record, version, counts)) = closing.job.clone() {
                 let output_bytes = closing.output_bytes;
@@ -155,6 +156,7 @@ impl Lifecycle {
         for (job, closing) in closings {
             let (principal, via) = job.asked_by();
             self.quotas.ended(&principal, via, closing.ended.len());
+            self.arrivals.forget(closing.ended.iter().map(|ending| ending.invocation.id));
             job.closed(turn, closing);
             if job.has_ended() {
                 self.jobs.remove(&job);

@@ -15,7 +15,6 @@ use lictor_store::StoreError;
 use super::{
     Lifecycle,
     close::{End, to_its_end},
-    take_back::complete,
 };
 use crate::{
     live::{LiveInvocation, Slot, Turn},
@@ -84,7 +83,9 @@ impl Lifecycle {
             job.for_each_mut(|invocation| {
                 let overdue = invocation.lost_at.is_some_and(|lost_at| now > lost_at);
                 let Some(agent) = invocation.kept.state.agent().filter(|_| overdue) else { return };
-                if let Some(session) = self.sessions.of(&invocation.kept.site, agent) {
+                if self.arrivals.come_from(&invocation.kept.site, agent, now) {
+                    invocation.lost_at = Some(now.plus(AGENT_LOST_GRACE));
+                } else if let Some(session) = self.sessions.of(&invocation.kept.site, agent) {
                     invocation.lost_at = Some(now.plus(AGENT_LOST_GRACE));
                     silent.insert((invocation.kept.site.clone(), agent.clone()), session);
                 }
@@ -124,7 +125,7 @@ impl Lifecycle {
             slot.job.with(slot.index, |i, _| (i.kept.id, i.kept.site.clone(), i.kept.state.agent().cloned()))
         };
         let agents: Vec<_> = slots.iter().filter_map(of).collect();
-        self.close(slots.iter().filter_map(|slot| complete(slot, true)).collect()).await?;
+        self.close(slots.iter().filter_map(|slot| self.complete(slot, true)).collect()).await?;
         for (id, site, agent) in agents {
             if let Some(session) = agent.and_then(|agent| self.sessions.of(&site, &agent)) {
                 session.committed(vec![id.to_string()]);

@@ -1,6 +1,6 @@
 //! Taken back: what an agent says became of its invocations. Results are facts, whatever the epoch they come under.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use lictor_core::{
@@ -12,10 +12,11 @@ use lictor_core::{
     output::{Output, StreamName, StreamSummary},
 };
 use lictor_proto::{convert::Invalid, pb};
-use lictor_store::{Change, EndedJob, KeptOutput, StoreError, Write};
+use lictor_store::{Change, EndedJob, KeptOutput, Outline, StoreError, Write};
 
 use super::{Lifecycle, close::End};
 use crate::{
+    arrivals::Piece,
     live::{Claim, Pending, Report, Slot, Turn},
     session::{Session, evidence},
 };
@@ -102,10 +103,46 @@ impl Lifecycle {
         let Some(slot) = self.jobs.invocation(id).filter(|slot| is_of(slot, session)) else {
             return Ok(None);
         };
-        slot.job.output(slot.index, stream, offset, data);
-        let Some(end) = complete(&slot, false) else { return Ok(None) };
+        let most = slot.job.with(slot.index, |invocation, _| {
+            let comes = invocation.brings_a_file() && invocation.kept.state.outcome().is_none();
+            comes.then_some(invocation.kept.limits.output_bytes)
+        });
+        match (most.flatten(), stream) {
+            (Some(most), StreamName::Stdout) => {
+                self.take_file(session, &slot, id, offset, data, most).await?
+            }
+            // A transfer says little beside its file, and that comes with its result.
+            (Some(_), StreamName::Stderr) => {}
+            (None, StreamName::Stdout | StreamName::Stderr) => {
+                slot.job.output(slot.index, stream, offset, data);
+            }
+        }
+        let Some(end) = self.complete(&slot, false) else { return Ok(None) };
         self.close(vec![end]).await?;
         Ok(Some(id))
+    }
+
+    /// Writes a piece of a file, apart from what answers others.
+    async fn take_file(
+        &self,
+        session: &Session,
+        slot: &Slot,
+        id: InvocationId,
+        offset: u64,
+        data: &Bytes,
+        most: u64,
+    ) -> Result<(), StoreError> {
+        let (arrivals, at) = (Arc::clone(&self.arrivals), self.served.now().served);
+        let (from, data) = ((session.site().clone(), session.agent().clone()), data.clone());
+        let taking = tokio::task::spawn_blocking(move || {
+            arrivals.take(from, id, &Piece { offset, data: &data, most, at })
+        });
+        let taken = taking.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        if has_ended(slot) {
+            // It ended while this was written: nobody else will tidy it up.
+            self.arrivals.forget(std::iter::once(id));
+        }
+        taken.map_err(|error| StoreError::Unavailable(format!("a file of a host: {error}")))
     }
 
     async fn place(&self, session: &Session, reported: Reported) -> Result<Placed, StoreError> {
@@ -129,10 +166,27 @@ impl Lifecycle {
                 slot.job.with(slot.index, |invocation, _| {
                     invocation.pending = Some(Pending { outcome, report, claims, since });
                 });
-                complete(&slot, false)
+                self.complete(&slot, false)
             }
         };
         Ok(end.map_or(Placed::Waits, |end| Placed::Ends(Box::new(end))))
+    }
+
+    /// The end of an invocation whose result waits for output, if all of it is there; or with what is there, if `anyway`.
+    pub(super) fn complete(&self, slot: &Slot, anyway: bool) -> Option<End> {
+        let (outcome, report) = slot.job.with(slot.index, |invocation, _| {
+            let pending = invocation.pending.as_ref()?;
+            let (output, file, whole) = if invocation.brings_a_file() {
+                self.arrivals.finish(invocation.kept.id, &pending.claims)
+            } else {
+                let (output, whole) = invocation.assembly.finish(&pending.claims);
+                (output, None, whole)
+            };
+            let output = Output { timing: pending.report.output.timing.clone(), ..output };
+            let report = Report { output, file, ..pending.report.clone() };
+            (whole || anyway).then(|| (pending.outcome.clone(), report))
+        })??;
+        Some(End { slot: slot.clone(), outcome, report: Some(report) })
     }
 
     /// A result for an invocation that has ended: the same again, evidence for an UNKNOWN, or a contradiction.
@@ -144,7 +198,7 @@ impl Lifecycle {
             Some(slot) => Some(Turn::of([&slot.job]).await),
             None => None,
         };
-        let Some(kept) = self.store.invocation(reported.id).await? else {
+        let Some(Outline { invocation: kept, .. }) = self.store.outline(reported.id).await? else {
             self.conflict(session, reported, "no such invocation is recorded").await?;
             return Ok(true);
         };
@@ -163,6 +217,8 @@ impl Lifecycle {
             return Ok(true);
         }
         if matches!(recorded, Outcome::Unknown(_)) && kept.resolution.is_none() {
+            // Only here are the bytes wanted, and nothing that ended so has a file's worth of them.
+            let Some(kept) = self.store.invocation(reported.id).await? else { return Ok(false) };
             let event = AuditEvent::InvocationResolved {
                 invocation: kept.id,
                 agent: session.agent().clone(),
@@ -231,17 +287,6 @@ enum Placed {
     Settled,
     /// Its output is still on its way.
     Waits,
-}
-
-/// The end of an invocation whose result waits for output, if all of it is there; or with what is there, if `anyway`.
-pub(super) fn complete(slot: &Slot, anyway: bool) -> Option<End> {
-    let (outcome, report) = slot.job.with(slot.index, |invocation, _| {
-        let pending = invocation.pending.as_ref()?;
-        let (output, whole) = invocation.assembly.finish(&pending.claims);
-        let output = Output { timing: pending.report.output.timing.clone(), ..output };
-        (whole || anyway).then(|| (pending.outcome.clone(), Report { output, ..pending.report.clone() }))
-    })??;
-    Some(End { slot: slot.clone(), outcome, report: Some(report) })
 }
 
 fn has_ended(slot: &Slot) -> bool {

@@ -1,6 +1,6 @@
 //! One invocation of a live job: what is recorded of it, and what is known beside that.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use lictor_core::{
     audit::AuditEvent,
@@ -8,7 +8,7 @@ use lictor_core::{
     guard::Guard,
     invocation::Invocation,
     job::Job,
-    limits::{AGENT_LOST_GRACE, GRANT_VALIDITY, KILL_CONFIRM, TERM_GRACE},
+    limits::{AGENT_LOST_GRACE, GRANT_VALIDITY, KILL_CONFIRM, MAX_OUTPUT_BYTES, TERM_GRACE},
     outcome::Outcome,
     output::{Output, StreamName},
     rollout::MAX_ROLLOUT,
@@ -19,7 +19,10 @@ use super::{
     assembly::{Assembly, Claim},
     shown::Shown,
 };
-use crate::served::{Moment, Now};
+use crate::{
+    arrivals::Arriving,
+    served::{Moment, Now},
+};
 
 /// One invocation of a live job.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub struct Report {
     pub address: Option<String>,
     /// What it printed.
     pub output: Output,
+    /// Its whole standard output, where that came as a file and is not in `output`.
+    pub file: Option<Arc<Arriving>>,
     /// What kept it from starting twice.
     pub guard: Guard,
     /// How many secrets were masked in what its host said.
@@ -94,6 +99,11 @@ pub(super) fn held_until(job: &Job, now: Now) -> Moment {
 // === impl LiveInvocation ===
 
 impl LiveInvocation {
+    /// Whether its output comes as a file: more may be kept of it than goes through memory, so it is a download.
+    pub(crate) const fn brings_a_file(&self) -> bool {
+        self.kept.limits.output_bytes > MAX_OUTPUT_BYTES
+    }
+
     /// How many bytes are kept of what it printed, once it has ended.
     pub(super) fn kept_bytes(&self) -> u64 {
         self.in_store.unwrap_or_else(|| KeptOutput::of(&self.kept.output)).bytes()

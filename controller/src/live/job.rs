@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use super::{
     assembly::Assembly,
+    closing::{Closing, Ending},
     held::Held,
     invocation::{LiveInvocation, Report, held_until, longest_silence, waits_until},
     log::{Entry, Log},
@@ -43,17 +44,6 @@ pub struct LiveJob {
     length: watch::Sender<u64>,
     /// What its live output takes of the memory for it.
     room: Arc<Pool>,
-}
-
-/// The ends that one commit records for one job.
-#[derive(Debug, Default)]
-pub struct Closing {
-    /// The invocations as they will be, with their places.
-    pub ended: Vec<(usize, Invocation)>,
-    /// The job as it will be, if this ends it.
-    pub job: Option<(Job, u64, Counts)>,
-    /// Bytes of output that are then kept of the job; of one that goes on, nothing.
-    pub output_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -343,7 +333,9 @@ impl LiveJob {
                 last_agent: invocation.kept.state.agent().cloned(),
                 ..invocation.kept.clone()
             };
+            let mut file = None;
             if let Some(report) = report {
+                file = report.file;
                 ended.started_at = report.started_at;
                 ended.ended_at = report.ended_at;
                 ended.address = report.address;
@@ -351,12 +343,12 @@ impl LiveJob {
                 ended.guard = report.guard;
                 ended.redactions = report.redactions;
             }
-            closing.ended.push((index, ended));
+            closing.ended.push(Ending { index, invocation: ended, file });
         }
         if counts.ended() && !closing.ended.is_empty() {
             closing.job = Some((state.job.clone(), state.version + 1, counts));
             let before = state.invocations.iter().map(|invocation| invocation.kept_bytes());
-            let now = closing.ended.iter().map(|(_, ended)| KeptOutput::of(&ended.output).bytes());
+            let now = closing.ended.iter().map(|ending| ending.kept().bytes());
             closing.output_bytes = before.chain(now).sum();
         }
         closing
@@ -382,8 +374,8 @@ impl LiveJob {
 
     /// Takes over what was recorded.
     pub fn closed(&self, turn: &Turn, closing: Closing) {
-        for (index, ended) in closing.ended {
-            self.ended(turn, index, ended);
+        for ending in closing.ended {
+            self.ended(turn, ending);
         }
         if let Some((_, version, _)) = closing.job {
             self.state().version = version;
@@ -391,12 +383,13 @@ impl LiveJob {
     }
 
     /// Tells watchers of an invocation whose end is durable, and of the end of the job if that is one.
-    fn ended(&self, turn: &Turn, index: usize, ended: Invocation) {
+    fn ended(&self, turn: &Turn, ending: Ending) {
         debug_assert!(turn.is_of(self.id), "a job is moved only in its turn");
+        let (index, kept) = (ending.index, ending.kept());
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         let was_queued = invocation.kept.state == InvocationState::Queued;
-        let mut entries = taken_over(invocation, index, ended);
+        let mut entries = taken_over(invocation, index, ending.invocation, kept);
         invocation.held = false;
         invocation.pending = None;
         invocation.assembly = Assembly::default();
@@ -421,7 +414,8 @@ impl LiveJob {
     pub(crate) fn resolved(&self, _turn: &Turn, index: usize, now: Invocation) {
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
-        let entries = taken_over(invocation, index, now);
+        let kept = KeptOutput::of(&now.output);
+        let entries = taken_over(invocation, index, now, kept);
         self.tell(&mut state, entries);
     }
 
@@ -433,15 +427,22 @@ impl LiveJob {
     }
 }
 
-/// Takes over what was recorded of one that has ended, and says what there is to tell of it.
-fn taken_over(invocation: &mut LiveInvocation, index: usize, now: Invocation) -> Vec<Entry> {
-    let kept = KeptOutput::of(&now.output);
+/// Takes over what was recorded of one that has ended, with what is kept of it, and says what there is to tell of it.
+fn taken_over(
+    invocation: &mut LiveInvocation,
+    index: usize,
+    now: Invocation,
+    kept: KeptOutput,
+) -> Vec<Entry> {
     let printed = [StreamName::Stdout, StreamName::Stderr].into_iter();
     let printed = printed.filter(|stream| kept.stream(*stream).next(0, 1).is_some());
     let mut entries: Vec<Entry> = printed.map(|stream| Entry::Output { index, stream }).collect();
     entries.push(Entry::Phase { index });
     invocation.kept = now;
-    invocation.in_store =
-        (kept.bytes() > KEEP_IN_MEMORY_BYTES).then(|| KeptOutput::take_from(&mut invocation.kept.output));
+    let in_store = kept.bytes() > KEEP_IN_MEMORY_BYTES;
+    if in_store {
+        KeptOutput::take_from(&mut invocation.kept.output);
+    }
+    invocation.in_store = in_store.then_some(kept);
     entries
 }

@@ -47,7 +47,8 @@ pub use self::{
     payloads::an_erased_payload_is_gone_and_the_log_is_what_it_was,
     proofs::{proofs_hold_for_every_earlier_head, the_newest_checkpoint_and_the_last_of_each_hour_are_kept},
     retention::{
-        a_file_is_kept_as_what_was_printed, a_key_is_removed_only_as_it_was_read, a_removed_job_is_gone_with_its_invocations_and_no_other_is,
+        a_file_is_kept_as_what_was_printed, a_key_is_removed_only_as_it_was_read,
+        a_removed_job_is_gone_with_its_invocations_and_no_other_is,
         jobs_that_have_ended_are_listed_oldest_first_in_pages,
         removed_output_leaves_counts_and_digests_and_what_others_share,
     },

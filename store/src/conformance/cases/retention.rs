@@ -203,8 +203,7 @@ pub async fn a_file_is_kept_as_what_was_printed(mut fixture: impl Fixture) {
         ..invocation.clone()
     };
     // One came as a file, and one that is the same was printed.
-    let write =
-        Write::UpdateInvocationWithFile { invocation: end(&queued[0], &stdout), file: file.clone() };
+    let write = Write::UpdateInvocationWithFile { invocation: end(&queued[0], &stdout), file: file.clone() };
     let again = change().write(write.clone());
     let _ = store.commit(change().write(write)).await.unwrap();
     assert!(is_conflict(&store.commit(again).await));
