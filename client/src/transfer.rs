@@ -6,7 +6,7 @@ use lictor_core::{
     digest::Digest,
     error::Failure,
     job::{CommandInput, JobSpec, Origin, Target},
-    limits::MAX_OUTPUT_BYTES,
+    limits::MAX_DOWNLOAD_BYTES,
     transfer::{DOWNLOAD, UPLOAD},
 };
 
@@ -56,10 +56,11 @@ impl Client {
     }
 }
 
-/// The job that reads a file of hosts: each one's standard output is its file; see [`file_of`].
+/// The job that reads a file of hosts: each one's standard output is its file, as large as policy lets it be. Whoever has room
+/// for a large one only on disk takes it as it comes; see [`file_of`] for others, who ask for less.
 pub fn download(target: Target, path: &Directory, origin: Origin) -> JobSpec {
     let command = CommandInput::Argv(vec![DOWNLOAD.to_owned(), path.as_str().to_owned()]);
-    JobSpec { output_bytes: Some(MAX_OUTPUT_BYTES), ..JobSpec::new(target, command, origin) }
+    JobSpec { output_bytes: Some(MAX_DOWNLOAD_BYTES), ..JobSpec::new(target, command, origin) }
 }
 
 /// The file that an invocation of a download brought, whole and with the digest that the agent found.

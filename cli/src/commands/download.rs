@@ -1,20 +1,21 @@
 //! `lictor download`: reads a file of hosts.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+mod receiving;
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lictor_client::{
     collect::{Collected, Collector, Keep},
-    transfer::{download, file_of},
+    run::JobUpdate,
+    transfer::download,
     views::InvocationView,
 };
-use lictor_core::{error::ErrorCode, outcome::Outcome};
+use lictor_core::{error::ErrorCode, outcome::Outcome, output::StreamName};
 use lictor_runtime::exit::Exit;
 use serde::Serialize;
 
+use self::receiving::Receiving;
 use crate::{
     Done,
     context::{Context, origin},
@@ -29,8 +30,9 @@ use crate::{
 /// Read a file of hosts
 ///
 /// It is a job whose command is `lictor:download PATH`: policy has to permit that. The file comes whole,
-/// with the digest that the agent found, or not at all; its size is bounded by the output that policy
-/// keeps of a job (at most 4 MiB). It takes its place here in one step.
+/// with the digest that the agent found, or not at all. The rule that permits it says how large it may
+/// be (limits.output: 256 KiB if it says nothing, at most 256 MiB). It takes its place here in one step;
+/// what breaks off leaves what was there.
 ///
 ///   lictor download web-1:/etc/app/app.conf app.conf
 ///   lictor download --tag web :/var/log/app.log logs
@@ -53,6 +55,9 @@ pub(crate) struct Arguments {
     many: ManyHosts,
 }
 
+/// Most that is kept of why there is no file: a transfer says a line.
+const MAX_SAID_BYTES: usize = 64 * 1024;
+
 /// What came of one host.
 #[derive(Debug, Serialize)]
 struct FileDocument {
@@ -74,17 +79,31 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let connected = context.connect()?;
     let client = connected.client();
     let mut stream = client.run(&download(target, &path, origin())).await?;
-    let mut collector = Collector::new(Keep::ALL);
+    let mut collector = Collector::new(Keep::at_most(MAX_SAID_BYTES));
+    let mut receiving = Receiving::beside(&local);
     let mut stop = Stop::listen()?;
-    while let Some(update) = stop.next(context, client, &mut stream).await? {
-        collector.take(update);
+    loop {
+        let job = stream.job();
+        match stop.next(context, client, &mut stream).await {
+            Ok(Some(JobUpdate::Output(piece))) if piece.stream == StreamName::Stdout => {
+                receiving.take(&piece)
+            }
+            Ok(Some(update)) => collector.take(update),
+            Ok(None) => break,
+            Err(trouble) => {
+                context.note(&format!(
+                    "nothing was put in place; once {job} has ended, lictor output {job} --host HOST > FILE has what it brought"
+                ));
+                return Err(trouble);
+            }
+        }
     }
     let all = collector.invocations();
     let several = all.len() > 1;
     let mut exit = ending::of_all(all.iter().map(|(view, _)| *view));
     let mut documents = Vec::with_capacity(all.len());
     for (view, collected) in &all {
-        let document = one(view, collected, &place(&local, &name, view, several));
+        let document = one(view, collected, &mut receiving, &place(&local, &name, view, several));
         if document.file.is_none() && exit == Exit::Ok {
             exit = Exit::CommandFailed;
         }
@@ -109,13 +128,14 @@ fn place(local: &Path, name: &str, view: &InvocationView, several: bool) -> Path
     }
 }
 
-fn one(view: &InvocationView, collected: &Collected, place: &Path) -> FileDocument {
+fn one(
+    view: &InvocationView,
+    collected: &Collected,
+    receiving: &mut Receiving,
+    place: &Path,
+) -> FileDocument {
     let kept = match &view.outcome {
-        Some(Outcome::Succeeded) => {
-            file_of(view, collected).map_err(|why| why.to_string()).and_then(|bytes| {
-                write(place, &bytes).map_err(|e| format!("cannot write {}: {e}", place.display()))
-            })
-        }
+        Some(Outcome::Succeeded) => receiving.place(view, place).map_err(|why| why.to_string()),
         outcome => Err(said(outcome.as_ref(), collected)),
     };
     let counts = view.stdout;
@@ -135,17 +155,6 @@ fn said(outcome: Option<&Outcome>, collected: &Collected) -> String {
     let words = String::from_utf8_lossy(collected.stderr.head()).trim().to_owned();
     let ended = outcome.map_or_else(|| ErrorCode::Unavailable.as_str().to_owned(), ToString::to_string);
     if words.is_empty() { ended } else { format!("{ended}: {words}") }
-}
-
-/// The whole file in one step: what was there stays until then. For its owner only, as nobody said otherwise.
-fn write(place: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(place).map_err(|e| e.error)?;
-    Ok(())
 }
 
 // === impl FileDocument ===

@@ -39,6 +39,8 @@ use crate::{
 const MAX_PATTERN_BYTES: usize = 4 * 1024 * 1024;
 /// Most of a line that a match shows.
 const MAX_LINE_BYTES: usize = 4 * 1024;
+/// Most of an output that is held at once where it goes into a file or a pipe: that may be a file of a host.
+const MAX_HELD_BYTES: u64 = 1024 * 1024;
 /// Most lines around a match.
 const MAX_CONTEXT: i64 = 100;
 
@@ -158,6 +160,15 @@ async fn one_host(arguments: &Arguments, context: &Context, client: &Client, vie
     let page = arguments.from.is_some() || arguments.bytes.is_some();
     let stream = if arguments.stderr { StreamName::Stderr } else { StreamName::Stdout };
     let most = arguments.bytes.as_ref().map_or(u64::MAX, |bytes| bytes.get());
+    if arguments.bytes.is_none() && !context.is_json() && !context.out.is_terminal() {
+        let from = arguments.from.unwrap_or(0);
+        print_in_parts(context, client, view, stream, from).await?;
+        if !page && !arguments.stderr {
+            let errors = client.kept_output(view.id, StreamName::Stderr, 0, u64::MAX).await?;
+            show::print(context, &errors, Place::Stderr)?;
+        }
+        return Ok(Exit::Ok.into());
+    }
     let kept = client.kept_output(view.id, stream, arguments.from.unwrap_or(0), most).await?;
     if context.is_json() {
         let stream = StreamDocument::new(stream, &kept);
@@ -175,6 +186,25 @@ async fn one_host(arguments: &Arguments, context: &Context, client: &Client, vie
         show::print(context, &errors, Place::Stderr)?;
     }
     Ok(Exit::Ok.into())
+}
+
+/// Prints a stream to standard output, holding a part of it at a time.
+async fn print_in_parts(
+    context: &Context,
+    client: &Client,
+    view: &InvocationView,
+    stream: StreamName,
+    from: u64,
+) -> Result<(), Trouble> {
+    let mut from = from;
+    loop {
+        let kept = client.kept_output(view.id, stream, from, MAX_HELD_BYTES).await?;
+        show::print(context, &kept, Place::Stdout)?;
+        if !kept.has_more() || kept.next() <= from {
+            return Ok(());
+        }
+        from = kept.next();
+    }
 }
 
 async fn many_hosts(
