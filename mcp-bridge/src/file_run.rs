@@ -88,6 +88,11 @@ impl FileRun {
         Self { bytes: Some(bytes), sha256: Some(digest.to_string()), ..self }
     }
 
+    /// With what to do next.
+    pub(crate) fn with_step(self, next_step: &'static str) -> Self {
+        Self { next_step: Some(next_step), ..self }
+    }
+
     fn new(job_id: String, run: HostRun) -> Self {
         Self {
             job_id,

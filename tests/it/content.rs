@@ -21,7 +21,7 @@ fn rules(folder: &str) -> String {
         "  - {{id: sum, effect: allow, where: all, commands: [sha256sum], stdin: {{max_bytes: 6000000}}}}\n\
          \u{20} - {{id: plain, effect: allow, where: all, commands: [cat]}}\n\
          \u{20} - {{id: up, effect: allow, where: all, commands: ['lictor:upload [--mode=0600] <path:{folder}>'], stdin: true}}\n\
-         \u{20} - {{id: down, effect: allow, where: all, commands: ['lictor:download <path:{folder}>'], limits: {{output: 4MiB}}}}\n"
+         \u{20} - {{id: down, effect: allow, where: all, commands: ['lictor:download <path:{folder}>'], limits: {{output: 24MiB}}}}\n"
     )
 }
 
@@ -60,11 +60,20 @@ async fn what_a_person_gives_is_what_a_host_gets_where_policy_says_so() {
     let (code, _, err) = said(&world.lictor(&["upload", local, &format!("h1:{}", at("no/file"))]).unwrap());
     assert!(code == Some(1) && err.contains("No such file"), "{err}");
 
-    // Too large to be kept as output: nothing of it comes.
+    // Above what the rule gives: nothing of it comes.
     let here = world.file("here");
     let download = |from: &str, to: &str| said(&world.lictor(&["download", from, to]).unwrap());
+    let most = 24 * 1024 * 1024;
+    fs::write(at("file"), bytes(most + 1)).unwrap();
     let (code, _, err) = download(&remote, here.to_str().unwrap());
-    assert!(code == Some(1) && err.contains("at most 4194304") && !here.exists(), "{err}");
+    assert!(code == Some(1) && err.contains("at most 25165824") && !here.exists(), "{err}");
+    // Far above what goes through memory, and whole.
+    let large = bytes(most);
+    fs::write(at("file"), &large).unwrap();
+    let (code, out, err) = download(&remote, here.to_str().unwrap());
+    assert_eq!(code, Some(0), "{err}");
+    let large_digest = Digest::of(&large).to_string();
+    assert!(out.starts_with(&large_digest) && fs::read(&here).unwrap() == large, "{out}");
     let three = bytes(3 * 1024 * 1024);
     fs::write(at("file"), &three).unwrap();
     let (code, out, err) = download(&remote, here.to_str().unwrap());
@@ -80,8 +89,16 @@ async fn what_a_person_gives_is_what_a_host_gets_where_policy_says_so() {
     let (code, _, err) = download("h1:/etc/hostname", here.to_str().unwrap());
     assert_eq!(code, Some(3), "{err}");
     assert_eq!(fs::read(&here).unwrap(), three, "what was here stays");
+    // What cannot take its place leaves no part of itself beside it.
+    let taken = tempfile::tempdir().unwrap();
+    fs::create_dir_all(taken.path().join("file/inner")).unwrap();
+    let (code, _, err) = download(&remote, taken.path().to_str().unwrap());
+    assert!(code == Some(1) && err.contains("lictor output job_"), "{err}");
+    assert_eq!(fs::read_dir(taken.path()).unwrap().count(), 1);
 
     let audit = world.audit().await.unwrap();
     let named = audit.iter().filter(|record| record["stdin_sha256"] == digest.as_str()).count();
+    let ended = audit.iter().filter(|record| record["stdout_digest"] == large_digest.as_str());
+    assert_eq!(ended.filter(|record| record["stdout_bytes"] == most).count(), 1);
     assert!(named >= 3, "each request that gives something names it, also one that was denied: {audit:?}");
 }

@@ -3,6 +3,7 @@
 mod clocks;
 mod detached;
 mod disks;
+mod downloads;
 mod fan_out;
 mod gone;
 mod hosts;

@@ -2,7 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use lictor_core::{content::Content, context::Context, digest::Digest, grant::Grant};
+use lictor_core::{
+    content::Content, context::Context, digest::Digest, grant::Grant, limits::MAX_DOWNLOAD_BYTES,
+};
 use lictor_proto::pb::{self, OutcomeKind, StreamName};
 
 use crate::{
@@ -30,6 +32,14 @@ impl World {
     async fn upload(&self, session: &mut Session, words: &[&str], bytes: &[u8]) -> pb::InvocationResult {
         let argv: Vec<&str> = ["lictor:upload"].iter().chain(words).copied().collect();
         self.run_given(session, &argv, bytes, bytes).await
+    }
+
+    /// Asks for a file of which `most` bytes may be kept.
+    async fn download(&self, session: &mut Session, path: &str, most: u64) -> pb::InvocationResult {
+        let mut grant = self.grant(session, "web-1", &["lictor:download", path]);
+        grant.targets.iter_mut().for_each(|target| target.limits.output_bytes = most);
+        let id = self.offer(session, &grant).await;
+        session.result(&id).await
     }
 
     fn full_output(&self, result: &pb::InvocationResult) -> Vec<u8> {
@@ -178,6 +188,59 @@ async fn a_file_is_read_whole_or_not_at_all() {
     // One that says it is empty and is not.
     let result = world.run(&mut session, &["lictor:download", "/proc/version"]).await;
     assert_eq!(text(&result).0, fs::read_to_string("/proc/version").unwrap());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_no_memory_holds_is_read_whole_up_to_its_bound() {
+    const MOST: usize = 12 * 1024 * 1024;
+    let mut world = World::with_sshd(SFTP).await;
+    let agent = world.start();
+    let mut session = world.controller.session().await;
+    let file = world.path("file");
+    let path = file.to_str().unwrap();
+    let large = bytes(MOST);
+    fs::write(&file, &large).unwrap();
+    let result = world.download(&mut session, path, MOST as u64).await;
+    assert_eq!(kind(&result), OutcomeKind::Succeeded, "{}", text(&result).1);
+    assert!(world.full_output(&result) == large);
+    let stdout = result.output.unwrap().stdout.unwrap();
+    assert_eq!((stdout.bytes_total, stdout.head_bytes, stdout.tail_bytes), (MOST as u64, MOST as u64, 0));
+    assert_eq!(stdout.digest, Digest::of(&large).as_bytes());
+    fs::write(&file, bytes(MOST + 1)).unwrap();
+    let result = world.download(&mut session, path, MOST as u64).await;
+    assert_eq!(kind(&result), OutcomeKind::Failed);
+    assert!(text(&result).1.contains("at most 12582912 may be kept"), "{}", text(&result).1);
+    // Above the largest of all, policy is no advice.
+    fs::File::create(&file).unwrap().set_len(MAX_DOWNLOAD_BYTES + 1).unwrap();
+    let result = world.download(&mut session, path, MAX_DOWNLOAD_BYTES).await;
+    assert_eq!(kind(&result), OutcomeKind::Failed);
+    let said = text(&result).1;
+    assert!(
+        said.contains("at most 268435456 may be kept") && said.contains("split it on the host"),
+        "{said}"
+    );
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_leaves_nothing_at_the_agent() {
+    // Hands on two megabytes of the file, and ends.
+    let script = tempfile::NamedTempFile::new().unwrap();
+    let cut = "#!/bin/sh\n/usr/lib/openssh/sftp-server | python3 -c '\nimport os\nleft = 2000000\nwhile left > 0:\n  part = os.read(0, left)\n  if not part: break\n  os.write(1, part)\n  left -= len(part)'\n";
+    fs::write(script.path(), cut).unwrap();
+    fs::set_permissions(script.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let script = script.into_temp_path();
+    let mut world = World::with_sshd(&format!("Subsystem sftp {}", script.display())).await;
+    let agent = world.start();
+    let mut session = world.controller.session().await;
+    let file = world.path("file");
+    fs::write(&file, bytes(8 * 1024 * 1024)).unwrap();
+    let result = world.download(&mut session, file.to_str().unwrap(), 16 * 1024 * 1024).await;
+    assert_eq!(kind(&result), OutcomeKind::Failed, "{}", text(&result).1);
+    let (out, err) = text(&result);
+    assert!(out.is_empty() && err.contains("the connection to the host ended"), "{err}");
+    assert_eq!(names(&world.config().state_dir.join("spool")), [] as [String; 0]);
     agent.stop().await;
 }
 

@@ -25,6 +25,9 @@ use crate::{
     inline,
 };
 
+/// What to do when no file came. Why it did not is in the host's words, which are no place to look for advice.
+const FAILED_STEP: &str = "stderr says why; of a file above 256 KiB read parts with ssh_run (head, tail, grep), or tell the user to run `lictor download HOST:PATH FILE`, which brings as much as policy allows, up to 256 MiB";
+
 /// The tool.
 #[derive(Debug)]
 pub(super) enum DownloadFile {}
@@ -35,7 +38,8 @@ pub(super) enum DownloadFile {}
 pub(super) struct Parameters {
     /// Alias of the host.
     alias: String,
-    /// Absolute path there; a file of at most 256 KiB.
+    /// Absolute path there; a file of at most 256 KiB. Read parts of a larger one with ssh_run; the user gets it whole with
+    /// `lictor download`.
     path: String,
     /// Repeated with this key, it never runs twice.
     #[serde(default)]
@@ -82,6 +86,9 @@ impl BridgeTool for DownloadFile {
                 let bytes = file_of(invocation, collected).map_err(|why| incomplete(&why, invocation))?;
                 let (text, base64) = shown(&bytes);
                 (run.with_file(bytes.len() as u64, Digest::of(&bytes)), text, base64)
+            }
+            Some((invocation, _)) if matches!(invocation.outcome, Some(Outcome::Failed(_))) => {
+                (run.with_step(FAILED_STEP), None, None)
             }
             _ => (run, None, None),
         };
