@@ -1,8 +1,8 @@
 //! Memory stays bounded, whatever a command prints or does not print.
 
-use std::time::Duration;
+use std::{fs, io::Write as _, time::Duration};
 
-use lictor_core::{job::JobSpec, outcome::Outcome};
+use lictor_core::{digest::Sha256Stream, job::JobSpec, outcome::Outcome};
 use lictor_tests::{World, process::resident_kib, world::spec};
 use serde_json::json;
 
@@ -61,6 +61,53 @@ async fn a_gibibyte_of_output_and_a_silent_command_leave_every_process_small() {
     for ((name, _), (idle, most)) in ids.iter().zip(idle.iter().zip(most)) {
         eprintln!("{name}: {idle} KiB idle, {most} KiB at most");
         assert!(most < idle + GROWTH_KIB, "{name} grew from {idle} to {most} KiB");
+    }
+}
+
+/// The most that a process has had so far.
+fn peak_kib(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_200_mib_comes_whole_and_leaves_agent_and_controller_small() {
+    /// Bytes written at once.
+    const PIECE: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    let mut hash = Sha256Stream::default();
+    let mut writing = fs::File::create(&file).unwrap();
+    for number in 0..200u8 {
+        let piece = vec![number; PIECE];
+        hash.update(&piece);
+        writing.write_all(&piece).unwrap();
+    }
+    // A host that logs what it executes has no file transfer.
+    let world = World::prepare_unlogged(&["web-1"]).unwrap();
+    let rule = format!(
+        "version: 1\nrules:\n  - {{id: down, effect: allow, where: all, commands: ['lictor:download <path:{}>'], limits: {{timeout: 600s, output: 256MiB}}}}\n",
+        folder.path().display()
+    );
+    fs::write(world.home().join("policy.yml"), rule).unwrap();
+    let world = world.set_up().await.unwrap();
+    let ids = [
+        ("controller", world.controller.as_ref().unwrap().id()),
+        ("agent", world.agent.as_ref().unwrap().id()),
+    ];
+    let before = ids.map(|(_, id)| peak_kib(id));
+    let here = world.file("here");
+    let remote = format!("web-1:{}", file.display());
+    let told = world.lictor(&["download", &remote, here.to_str().unwrap()]).unwrap();
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert_eq!(told.status.code(), Some(0), "{}\n{}", String::from_utf8_lossy(&told.stderr), world.logs());
+    assert!(said.starts_with(&hash.finish().to_string()), "{said}");
+    assert!(fs::read(&here).unwrap() == fs::read(&file).unwrap());
+    for ((name, id), before) in ids.into_iter().zip(before) {
+        let most = peak_kib(id);
+        eprintln!("{name}: {before} KiB before, {most} KiB at most");
+        assert!(most < before + GROWTH_KIB, "{name} grew from {before} to {most} KiB");
     }
 }
 
