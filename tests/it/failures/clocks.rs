@@ -7,7 +7,7 @@ use lictor_tests::{binaries, process::Process};
 use super::*;
 
 /// Where Debian has the library, by architecture.
-fn faketime() -> PathBuf {
+pub(super) fn faketime() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok).map(|e| e.path());
     let mut found = folders.map(|dir| dir.join("faketime/libfaketimeMT.so.1"));
     found.find(|path| path.is_file()).expect("this test needs the package faketime: scripts/test installs it")

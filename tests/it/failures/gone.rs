@@ -1,7 +1,9 @@
 //! An agent that never comes back: what it may have begun is UNKNOWN, what nobody has is EXPIRED, and nothing is run for it.
 
+use std::process::Command;
+
 use lictor_core::limits::{AGENT_LOST_GRACE, GRANT_VALIDITY, KILL_CONFIRM, TERM_GRACE};
-use lictor_tests::record::Seen;
+use lictor_tests::{binaries, process::Process, record::Seen};
 
 use super::*;
 
@@ -9,6 +11,9 @@ use super::*;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long what comes after the agent has gone waits for it.
 const SHORT_WAIT: Duration = Duration::from_secs(3);
+
+/// How much faster time goes by for the controller while it waits for the agent: what takes it minutes is not waited for.
+const FASTER: &str = "+0s x20";
 
 /// After which an agent is given up, and then a slow machine's patience.
 fn given_up() -> Duration {
@@ -48,6 +53,12 @@ async fn of_an_agent_that_never_comes_back_nothing_is_guessed_and_nothing_is_run
     // The command itself has come to its end, and there is nobody to tell.
     finish(&world, &running, &go).await;
 
+    world.controller.as_mut().unwrap().kill();
+    let mut controller = Command::new(binaries::path("lictor-controller").unwrap());
+    controller.arg("--config").arg(world.home().join("controller.yml"));
+    controller.env("LD_PRELOAD", clocks::faketime()).env("FAKETIME", FASTER);
+    world.controller = Some(Process::spawn(&mut controller, &world.file("controller.log")).unwrap());
+    world.controller_answers().await.unwrap();
     let lost = Outcome::Unknown(Unknown::AgentLost);
     let ended = world.settle(&[runs, has], given_up()).await.unwrap_or_else(|e| panic!("{e:#}"));
     assert_eq!(ended, BTreeMap::from([(lost.to_string(), 2)]), "{}", world.logs());
