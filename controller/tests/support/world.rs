@@ -13,6 +13,7 @@ use std::{
 use async_trait::async_trait;
 use lictor_certs::{peer::Peer, signer::SigningKey};
 use lictor_controller::{
+    arrivals::Arrivals,
     authn::{Authenticated, Caller},
     contents::Contents,
     dispatch::Dispatcher,
@@ -288,6 +289,7 @@ impl World {
             shadow: Arc::new(shadow),
             served: ServedTime::new(clock.clone()),
             contents: Arc::new(Contents::open(&tempfile::tempdir().unwrap().keep()).unwrap()),
+            arrivals: Arc::new(Arrivals::open(dir.path()).unwrap()),
             dispatcher: Dispatcher::new(SigningKey::generate().unwrap(), ids),
         });
         Self { lifecycle, store, clock, epoch: AtomicU64::new(0), dir }

@@ -295,7 +295,7 @@ async fn files_that_nobody_needs_go_again_once_every_record_can_be_read_again() 
     assert!(store.table.tree().remove(keys::file_use(file, invocation.id)).unwrap().is_some());
     assert!(store.table.tree().remove(keys::INDEXED).unwrap().is_some());
     let nobodys = b"nobody needs this".to_vec();
-    store.outputs.write(Digest::of(&nobodys), nobodys).await.unwrap();
+    store.outputs.write(Digest::of(&nobodys), outputs::Source::Bytes(nobodys)).await.unwrap();
 
     // The second start finds indexes that are whole but for that record.
     let mut store = reopen(dir.path(), store).await;
