@@ -38,8 +38,7 @@ pub(super) enum DownloadFile {}
 pub(super) struct Parameters {
     /// Alias of the host.
     alias: String,
-    /// Absolute path there; a file of at most 256 KiB. Read parts of a larger one with ssh_run; the user gets it whole with
-    /// `lictor download`.
+    /// Absolute path there; a file of at most 256 KiB.
     path: String,
     /// Repeated with this key, it never runs twice.
     #[serde(default)]
