@@ -156,12 +156,11 @@ impl Gate {
         if now > grant.not_after.plus(MAX_CLOCK_SKEW) {
             return Err(expired(grant.not_after, now));
         }
-        // It would run without them, though the floor judges it with them.
-        if grant.detached && !grant.context.is_empty() {
+        // It would run as the site's own login, though the floor judges it as another.
+        if grant.detached && grant.context.run_as.is_some() {
             return Err(denied(
                 "GRANT_CONTEXT",
-                "a detached command with an environment, a working directory, another login or standard input is not run here"
-                    .into(),
+                "a detached command is not run as another login here: leave out one of the two".into(),
             ));
         }
         // What the controller should have refused is refused here, too.

@@ -60,8 +60,8 @@ pub(crate) struct Given(Arc<Shared>);
 // === impl Contents ===
 
 impl Contents {
-    /// Uses `content` under the state directory. What the last run left there nobody needs any more: nothing that was given
-    /// content goes on after a restart.
+    /// Uses `content` under the state directory. What the last run left there nobody needs any more: what goes on after a
+    /// restart has what it was given on its host.
     pub(crate) fn open(state: &Path, uplink: Uplink) -> io::Result<Self> {
         let dir = state.join("content");
         create_private_dir(&dir)?;

@@ -311,7 +311,7 @@ impl Runner {
             return self.exec_transfer(&admitted, transfer, session, given, stop).await;
         }
         if admitted.detached() {
-            return Box::pin(self.exec_detached(admitted, session, stop)).await;
+            return Box::pin(self.exec_detached(admitted, session, given, stop)).await;
         }
         self.exec_attached(&admitted, session, given, stop).await
     }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use lictor_certs::signer::SigningKey;
 use lictor_core::{
     command::Command,
+    content::Content,
     id::{GrantId, JobId},
     job::CommandInput,
     label::Labels,
@@ -250,16 +251,19 @@ fn a_refusal_rests_on_the_exact_bytes_of_the_grant_and_on_the_floor_that_judged_
 }
 
 #[test]
-fn a_detached_command_is_not_run_without_the_context_that_it_was_judged_with() {
+fn a_detached_command_is_not_run_as_another_login_than_it_was_judged_with() {
     let bench = Bench::new();
-    let site = site("rules: [{id: r, effect: allow, where: all, commands: [uptime], run_as: [deploy]}]");
+    let site = site(
+        "rules: [{id: r, effect: allow, where: all, commands: [uptime], run_as: [deploy], working_directory: [/srv], stdin: true}]",
+    );
     let plain = bench.grant(Via::Cli, Command::from_argv(&["uptime"]).unwrap());
     let asked = Context { run_as: Some("deploy".parse().unwrap()), ..Context::default() };
     for (context, detached, runs) in [
         (Context::default(), true, true),
         (asked.clone(), false, true),
         (asked, true, false),
-        (Context { working_directory: Some("/srv".parse().unwrap()), ..Context::default() }, true, false),
+        (Context { working_directory: Some("/srv".parse().unwrap()), ..Context::default() }, true, true),
+        (Context { stdin: Some(Content::of(b"given").unwrap()), ..Context::default() }, true, true),
     ] {
         let grant = Grant { context, detached, ..plain.clone() };
         match bench.judge(&bench.sign(&grant), &site, TEN) {

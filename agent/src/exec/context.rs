@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use lictor_core::{
     command::quoted,
-    context::{Context, LoginName},
+    context::{Context, Environment, LoginName},
     id::InvocationId,
 };
 
@@ -34,6 +34,15 @@ pub(crate) fn as_login(login: Option<&LoginName>) -> String {
     login.map(|login| format!("sudo -n -H -u {login} -- ")).unwrap_or_default()
 }
 
+/// The variables as a shell reads them behind `env`, each after a blank.
+pub(crate) fn variables(environment: &Environment) -> String {
+    let mut text = String::new();
+    for (name, value) in environment.iter() {
+        let _ = write!(text, " {name}={}", quoted(value.as_str()));
+    }
+    text
+}
+
 fn in_context(id: InvocationId, context: &Context, command: &str) -> String {
     if !context.shapes_process() {
         return command.to_owned();
@@ -47,9 +56,7 @@ fn in_context(id: InvocationId, context: &Context, command: &str) -> String {
     let script =
         format!("{}echo {marker}{STARTED} >&2 || exit {NOT_STARTED}; {command}", enter.unwrap_or_default());
     let mut text = format!("exec {}{ENV} LICTOR_INVOCATION={id}", as_login(run_as.as_ref()));
-    for (name, value) in environment.iter() {
-        let _ = write!(text, " {name}={}", quoted(value.as_str()));
-    }
+    text += &variables(environment);
     let _ = write!(text, " /bin/sh -c {}", quoted(&script));
     text
 }
@@ -58,7 +65,6 @@ fn in_context(id: InvocationId, context: &Context, command: &str) -> String {
 mod tests {
     use std::process::Command as Process;
 
-    use lictor_core::context::Environment;
     use proptest::prelude::*;
 
     use super::*;

@@ -1,8 +1,8 @@
 //! A command that its host guards against a second start, and that outlives the SSH connection and this agent.
 //!
 //! The host gets a directory named after the invocation, in which the command's output and its status end up
-//! ([`script`]); [`follow`] reads them from there, over as many connections as it takes. A host without a place for that
-//! runs the command in the ordinary way, and the result says so.
+//! ([`script`]); [`follow`] reads them from there, over as many connections as it takes. What the command is [`given`] is
+//! there before it starts. A host without a place for that runs the command in the ordinary way, and the result says so.
 
 use std::{
     collections::HashMap,
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 mod answer;
 mod begin;
 mod follow;
+mod given;
 mod intake;
 mod look;
 mod script;
@@ -34,6 +35,7 @@ mod tests;
 use super::{Run, Runner, wrapper};
 use crate::{
     admit::Admitted,
+    content::Given,
     journal::{held::Held, record::Record},
     ssh::{
         address::Networks,
@@ -43,7 +45,8 @@ use crate::{
 };
 pub(super) use follow::Followed;
 use follow::{Follow, Went};
-use script::Ask;
+use given::Handed;
+use script::{Ask, Launch, Parcel};
 
 /// Time for a host to clean up; what is left stays.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,7 +68,39 @@ impl Runner {
     pub(super) async fn exec_detached(
         &self,
         admitted: Admitted,
+        mut session: Session,
+        given: Option<Given>,
+        stop: CancellationToken,
+    ) -> Run {
+        if !given::is_given(&admitted, given.as_ref()) {
+            return self.exec_guarded(admitted, session, None, stop).await;
+        }
+        // What the host is handed is cleaned away there, too, where nothing is started in the end.
+        self.remains.note(&held(&admitted, self.clock.now()));
+        let handed = self.hand_over(&admitted, &mut session, given.as_ref(), &stop).await;
+        session.close().await;
+        let address = session.peer().to_string();
+        drop(session);
+        match handed {
+            Handed::Kept(parcel) => {
+                // The host has it now: what follows may take days.
+                drop(given);
+                match self.open_again(admitted, &stop).await {
+                    Ok((admitted, session)) => self.exec_guarded(admitted, session, Some(parcel), stop).await,
+                    Err(not_run) => *not_run,
+                }
+            }
+            Handed::Nowhere => self.exec_without_guard(admitted, given, stop).await,
+            Handed::Not(outcome) => Run { address, ..Run::not_run(outcome, admitted.basis()) },
+        }
+    }
+
+    /// As [`Self::exec_detached`], with what it is given on its host already.
+    async fn exec_guarded(
+        &self,
+        admitted: Admitted,
         session: Session,
+        parcel: Option<Parcel>,
         stop: CancellationToken,
     ) -> Run {
         let (address, started_at) = (session.peer().to_string(), self.clock.now());
@@ -76,15 +111,36 @@ impl Runner {
             Run { address: address.clone(), ..Run::not_run(outcome, basis) }
         };
         let follow = Follow::new(self, held.clone(), deadline, stop.clone(), Unknown::ConnectionLost);
-        match follow.start(session, wrapper::command(&admitted)).await {
+        let directory = admitted.context().working_directory.as_ref().map(|directory| directory.as_str());
+        let launch = Launch {
+            command: wrapper::command(&admitted),
+            shaped: admitted.context().shapes_process(),
+            directory,
+            parcel: parcel.as_ref(),
+        };
+        let went = follow.start(session, launch).await;
+        match went {
             Went::NotSent => {
                 not_run(Unreachable::ConnectFailed, "the connection ended before the command was sent")
             }
             Went::Refused => {
                 not_run(Unreachable::SessionRefused, "the host refused to run a command (see its sshd log)")
             }
+            Went::NoDirectory(said) => {
+                let directory = directory.unwrap_or_default();
+                let detail = format!("the working directory {directory} cannot be entered: {said}");
+                not_run(Unreachable::WorkingDirectory, &detail)
+            }
+            Went::NotGiven => not_run(
+                Unreachable::SessionRefused,
+                "the host does not have what the command was given any more; nothing was started",
+            ),
             Went::Frozen(frozen) => Run { address, ..Run::not_run(frozen, basis) },
-            Went::Nowhere => self.exec_without_guard(admitted, stop).await,
+            Went::Nowhere if parcel.is_some() => not_run(
+                Unreachable::SessionRefused,
+                "the host kept what the command is given, and has no place for its guard (see its disk); nothing was started",
+            ),
+            Went::Nowhere => self.exec_without_guard(admitted, None, stop).await,
             Went::Ended(followed) => {
                 let Followed { outcome, output, redactions, address, guard } = *followed;
                 self.remains.note(&held);
@@ -95,24 +151,39 @@ impl Runner {
     }
 
     /// Nothing was started yet, so this is a first start all the same.
-    async fn exec_without_guard(&self, admitted: Admitted, stop: CancellationToken) -> Run {
+    async fn exec_without_guard(
+        &self,
+        admitted: Admitted,
+        given: Option<Given>,
+        stop: CancellationToken,
+    ) -> Run {
         tracing::warn!(
             invocation = %admitted.invocation(),
             host = %admitted.host(),
             "the host has no place for a guard; the journal alone guards this one"
         );
+        match self.open_again(admitted, &stop).await {
+            Ok((admitted, session)) => self.exec_attached(&admitted, session, given, stop).await,
+            Err(not_run) => *not_run,
+        }
+    }
+
+    /// Another channel, on which what nothing was started of yet may still start.
+    async fn open_again(
+        &self,
+        admitted: Admitted,
+        stop: &CancellationToken,
+    ) -> Result<(Admitted, Session), Box<Run>> {
         let session = match self.pool.open(admitted.host(), admitted.networks()).await {
             Ok(session) => session,
             Err(refused) => {
                 let outcome = Outcome::Unreachable { reason: refused.reason, detail: refused.detail };
-                return Run::not_run(outcome, admitted.basis());
+                return Err(Box::new(Run::not_run(outcome, admitted.basis())));
             }
         };
         // Asking the host took time: what was narrowed meanwhile holds.
-        match self.last_look(admitted, &session, &stop).await {
-            Ok(admitted) => self.exec_attached(&admitted, session, None, stop).await,
-            Err(not_run) => *not_run,
-        }
+        let admitted = self.last_look(admitted, &session, stop).await?;
+        Ok((admitted, session))
     }
 
     /// Finds again what an earlier run of this agent started. Returns at once.

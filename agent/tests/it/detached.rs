@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A site whose host keeps its guards in a directory of the test.
-async fn world() -> (World, TempDir) {
+pub(crate) async fn world() -> (World, TempDir) {
     let state = tempfile::tempdir().unwrap();
     let world = World::with_sshd(&format!("SetEnv XDG_STATE_HOME={}", state.path().display())).await;
     (world, state)
@@ -28,11 +28,11 @@ fn detached(world: &World, session: &Session, script: &str) -> Grant {
     Grant { detached: true, ..world.grant(session, "web-1", &["sh", "-c", script]) }
 }
 
-fn place(state: &TempDir, id: &str) -> PathBuf {
+pub(crate) fn place(state: &TempDir, id: &str) -> PathBuf {
     state.path().join("lictor").join(id)
 }
 
-async fn until(what: impl Fn() -> bool) {
+pub(crate) async fn until(what: impl Fn() -> bool) {
     let waiting = async {
         while !what() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -42,7 +42,7 @@ async fn until(what: impl Fn() -> bool) {
 }
 
 /// An agent in a process of its own, which can be killed.
-fn process(world: &World) -> Child {
+pub(crate) fn process(world: &World) -> Child {
     Command::new(env!("CARGO_BIN_EXE_lictor-agent"))
         .args(["run", "--config"])
         .arg(world.path("agent.yml"))

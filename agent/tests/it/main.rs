@@ -14,6 +14,7 @@ mod world;
 mod admission;
 mod context;
 mod detached;
+mod detached_context;
 mod enrolment;
 mod floor;
 mod freezing;

@@ -161,10 +161,11 @@ impl TryFrom<pb::SubmitRequest> for JobSpec {
             return Err(Invalid::new("timeout_ms", "it must be above 0"));
         }
         let context = context_from_wire(context)?;
-        if detached && !context.is_empty() {
+        // Its guard is the site's own login's, which could neither prove that another's began nor stop it alone.
+        if detached && context.run_as.is_some() {
             return Err(Invalid::new(
                 "detached",
-                "a detached command cannot have an environment, a working directory, another login or standard input yet",
+                "a detached command cannot run as another login: leave out run_as, or run it without detached",
             ));
         }
         Ok(Self {
@@ -263,7 +264,14 @@ pub fn job_state_from_wire(wire: i32) -> Result<JobState, Invalid> {
 
 #[cfg(test)]
 mod tests {
-    use lictor_core::{digest::Digest, job::Origin, name::Tag, principal::Via};
+    use lictor_core::{
+        content::Content,
+        context::{Context, Environment},
+        digest::Digest,
+        job::Origin,
+        name::Tag,
+        principal::Via,
+    };
 
     use super::*;
 
@@ -275,6 +283,27 @@ mod tests {
         assert_eq!(Target::try_from(wire), Ok(target));
         let broken = pb::Target { kind: Some(pb::target::Kind::Expression("tag:web and".into())) };
         assert_eq!(Target::try_from(broken).map_err(|e| e.field()), Err("target.expression"));
+    }
+
+    #[test]
+    fn a_detached_request_may_have_all_of_a_context_but_another_login() {
+        let context = Context {
+            environment: Environment::from_pairs([("LANG", "C")]).unwrap(),
+            working_directory: Some("/srv".parse().unwrap()),
+            run_as: None,
+            stdin: Some(Content::of(b"given").unwrap()),
+        };
+        let target = Target::Tag(Tag::new("web").unwrap());
+        let origin = Origin::new(Via::Cli, "test");
+        let plain = JobSpec::new(target, CommandInput::Line("uptime".into()), origin);
+        let spec = JobSpec { detached: true, context, ..plain };
+        assert_eq!(JobSpec::try_from(pb::SubmitRequest::from(&spec)), Ok(spec.clone()));
+        let context = Context { run_as: Some("deploy".parse().unwrap()), ..spec.context.clone() };
+        let as_another = JobSpec { context, ..spec };
+        let refused = JobSpec::try_from(pb::SubmitRequest::from(&as_another)).map_err(|e| e.field());
+        assert_eq!(refused, Err("detached"));
+        let attached = JobSpec { detached: false, ..as_another };
+        assert_eq!(JobSpec::try_from(pb::SubmitRequest::from(&attached)), Ok(attached));
     }
 
     #[test]

@@ -1,8 +1,14 @@
 //! Agent, controller or the connection to the host fail under a detached command: its real end is told, and it ran once. Where the
 //! host itself fails, that is told.
 
+use bytes::Bytes;
 use lictor_cli::demo::processes;
-use lictor_core::{guard::Guard, outcome::Exit};
+use lictor_core::{
+    context::{Context, Environment},
+    digest::Digest,
+    guard::Guard,
+    outcome::Exit,
+};
 use lictor_tests::{
     record::Seen,
     signals::{self, Signal},
@@ -109,6 +115,83 @@ async fn a_detached_command_whose_agent_and_controller_are_killed_ends_as_it_rea
         finish(&world, &id, &go).await;
         ends_as_it_ended(&world, job, &id).await;
     }
+}
+
+/// As [`patient`], with a policy that lets commands be given something, start in this directory, and set `NOTE`.
+async fn giving() -> (World, PathBuf) {
+    let world = World::prepare(&["web-1"]).unwrap();
+    world.allow_ten_minutes().unwrap();
+    let directory = world.file("work");
+    fs::create_dir(&directory).unwrap();
+    let (policy, rule) = (world.home().join("policy.yml"), "    where: all\n");
+    let text = fs::read_to_string(&policy).unwrap();
+    let place = directory.display();
+    let more =
+        format!("{rule}    environment: [NOTE]\n    working_directory: ['{place}']\n    stdin: true\n");
+    assert!(text.contains(rule));
+    fs::write(&policy, text.replacen(rule, &more, 1)).unwrap();
+    (world.set_up().await.unwrap(), directory)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_command_with_a_context_whose_agent_is_killed_starts_once_and_keeps_all_of_it() {
+    let (mut world, directory) = giving().await;
+    let (client, go) = (world.client().unwrap(), world.file("go"));
+    let (note, input) = ("it's $HOME; `id`", "line of what it is given\n".repeat(100_000));
+    let stdin = client.put_content(Bytes::from(input.clone())).await.unwrap();
+    let body =
+        format!("pwd; echo \"$NOTE\"; while ! test -e {}; do sleep 0.02; done; sha256sum", go.display());
+    let [shell, option, script] = effect(&body);
+    let script = format!("{script}; exit {STATUS}");
+    let asked = JobSpec {
+        detached: true,
+        context: Context {
+            environment: Environment::from_pairs([("NOTE", note)]).unwrap(),
+            working_directory: Some(directory.to_str().unwrap().parse().unwrap()),
+            run_as: None,
+            stdin: Some(stdin),
+        },
+        queue_wait: Some(QUEUE_WAIT),
+        timeout: Some(Duration::from_secs(600)),
+        ..spec(&["web-1"], &[&shell, &option, &script]).unwrap()
+    };
+    let job = client.submit(&asked).await.unwrap().job.id;
+    let id = look(&world, job).await.id.to_string();
+    let begun = async || world.seen_of(&id).begun == 1 && look(&world, job).await.phase == Phase::Running;
+    eventually("it runs", begun).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
+    world.agent.as_mut().unwrap().kill();
+    world.start_agent().await.unwrap();
+    finish(&world, &id, &go).await;
+    let ended = world.settle(&[job], LONG).await.unwrap_or_else(|e| panic!("{e:#}"));
+    let told = look(&world, job).await;
+    let really = Outcome::Failed(Exit::Code(STATUS));
+    assert_eq!((told.outcome, told.guard), (Some(really), Guard::Host), "{ended:?}\n{}", world.logs());
+    let printed = format!("{}\n{note}\n{}  -\n", directory.display(), Digest::of(input.as_bytes()));
+    assert_eq!(told.stdout.digest, Some(Digest::of(printed.as_bytes())));
+    assert_eq!(world.seen_of(&id), Seen { starts: 1, begun: 1, done: 1 });
+    let (audit, given) = (world.audit().await.unwrap(), Digest::of(input.as_bytes()).to_string());
+    assert!(audit.iter().any(|record| record["stdin_sha256"] == given.as_str()), "the intent names it");
+    // Once its end is committed, its guard is all that the host keeps of it.
+    let place = world.host("web-1").file(".local/state/lictor");
+    let names = |directory: &Path| -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let cleaned = async || !names(&place.join(&id)).contains(&"out".to_owned());
+    eventually("its host is cleaned up", cleaned).await.unwrap();
+    assert_eq!(names(&place), [id.as_str()], "and nothing beside it");
+    let left = names(&place.join(&id));
+    assert!(!left.iter().any(|name| ["env", "in"].contains(&name.as_str())), "{left:?}");
+    assert!(!world.host("web-1").exec_log().contains(note), "no request has it in its text");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_command_as_another_login_is_refused_and_the_refusal_says_what_to_do() {
+    let world = patient().await;
+    let out = world.lictor(&["run", "--detached", "--run-as", "nobody", "web-1", "--", "true"]).unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(!out.status.success() && said.contains("leave out run_as, or run it without detached"), "{said}");
+    assert_eq!(world.seen(), BTreeMap::new(), "nothing was sent");
 }
 
 /// Ends everything on the host at once, with what has left its session there, and starts it as another boot of it.

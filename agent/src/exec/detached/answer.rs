@@ -1,10 +1,10 @@
 //! The answer to one request for output: its streams, from where the script's own line says that they begin.
 
-use bytes::Bytes;
 use lictor_core::output::StreamName;
 
 use super::{
     begin::{Opened, Opening},
+    given::Said,
     intake::Intake,
     script::{self, Begin},
 };
@@ -18,6 +18,8 @@ pub(super) struct Answer {
     stderr: Opening,
     /// What the first line said.
     pub(super) begin: Option<Begin>,
+    /// The host's words on why a directory cannot be entered.
+    pub(super) said: Said,
     pub(super) refused: bool,
     pub(super) closed: bool,
 }
@@ -26,37 +28,39 @@ impl Answer {
     /// To a request that was sent over `session`.
     pub(super) fn new(session: Session, nonce: &str) -> Self {
         let (stdout, stderr) = (Opening::new(nonce), Opening::new(nonce));
-        Self { session, stdout, stderr, begin: None, refused: false, closed: false }
+        let said = Said::default();
+        Self { session, stdout, stderr, begin: None, said, refused: false, closed: false }
     }
 
     /// Takes what the channel said.
     pub(super) fn take(&mut self, event: Event, intake: &mut Intake) {
         match event {
-            Event::Stdout(bytes) => {
-                if let Some(line) = pour(&mut self.stdout, &bytes, StreamName::Stdout, intake) {
+            Event::Stdout(bytes) => match self.stdout.push(&bytes) {
+                Opened::NotYet => {}
+                Opened::Before => self.give(&bytes, intake),
+                Opened::Now(line, after) => {
                     self.begin = script::read_begin(&line);
+                    self.give(&after, intake);
                 }
-            }
-            Event::Stderr(bytes) => drop(pour(&mut self.stderr, &bytes, StreamName::Stderr, intake)),
+            },
+            Event::Stderr(bytes) => match self.stderr.push(&bytes) {
+                Opened::NotYet => {}
+                Opened::Before => intake.push(StreamName::Stderr, &bytes),
+                Opened::Now(_, after) => intake.push(StreamName::Stderr, &after),
+            },
             // The script's own: how the command ended is asked for apart.
             Event::Exited(_) | Event::Signalled(_) => {}
             Event::Refused => self.refused = true,
             Event::Closed { .. } => self.closed = true,
         }
     }
-}
 
-/// Takes the command's part of `bytes`; gives the rest of the first line when it came.
-fn pour(opening: &mut Opening, bytes: &Bytes, stream: StreamName, intake: &mut Intake) -> Option<String> {
-    match opening.push(bytes) {
-        Opened::NotYet => None,
-        Opened::Before => {
-            intake.push(stream, bytes);
-            None
-        }
-        Opened::Now(line, after) => {
-            intake.push(stream, &after);
-            Some(line)
+    /// Takes what followed the first line on standard output: the command's, unless none was started.
+    fn give(&mut self, bytes: &[u8], intake: &mut Intake) {
+        if self.begin == Some(Begin::NoDirectory) {
+            self.said.push(bytes);
+        } else {
+            intake.push(StreamName::Stdout, bytes);
         }
     }
 }

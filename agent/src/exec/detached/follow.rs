@@ -17,7 +17,7 @@ use super::{
     intake::Intake,
     look::look,
     nonce,
-    script::{self, Ask, Begin, Stand, State},
+    script::{self, Ask, Begin, Launch, Stand, State},
 };
 use crate::{
     exec::{
@@ -80,6 +80,10 @@ pub(super) enum Went {
     Refused,
     /// The host has no place for a guard; nothing was started.
     Nowhere,
+    /// The host could not enter the working directory, in its words; nothing was started.
+    NoDirectory(String),
+    /// The host does not have what the command was given; nothing was started.
+    NotGiven,
     /// It was frozen before anything was sent.
     Frozen(Outcome),
     Ended(Box<Followed>),
@@ -107,8 +111,8 @@ impl<'a> Follow<'a> {
         Self { runner, held, deadline, stop, doubt, intake, found, address, backoff, retakes, judged_at }
     }
 
-    /// Starts `command` over `session`, and follows it.
-    pub(super) async fn start(mut self, session: Session, command: &str) -> Went {
+    /// Starts `launch` over `session`, and follows it.
+    pub(super) async fn start(mut self, session: Session, launch: Launch<'_>) -> Went {
         let nonce = nonce();
         // Nothing comes between this look and the request, so a freeze that is confirmed has missed nothing.
         let look = match self.runner.frozen.look(&self.held.host) {
@@ -118,7 +122,7 @@ impl<'a> Follow<'a> {
                 return Went::Frozen(frozen);
             }
         };
-        let sent = session.exec(script::render(self.id(), &nonce, Ask::Start(command))).await;
+        let sent = session.exec(script::render(self.id(), &nonce, Ask::Start(launch))).await;
         drop(look);
         if sent.is_err() {
             return Went::NotSent;
@@ -130,6 +134,14 @@ impl<'a> Follow<'a> {
             (_, Some(Begin::Nowhere)) => {
                 answer.session.close().await;
                 Went::Nowhere
+            }
+            (_, Some(Begin::NoDirectory)) => {
+                answer.session.close().await;
+                Went::NoDirectory(answer.said.words())
+            }
+            (_, Some(Begin::NotGiven)) => {
+                answer.session.close().await;
+                Went::NotGiven
             }
             (Attended::Closed, None) if answer.refused => {
                 answer.session.close().await;

@@ -5,6 +5,10 @@
 //! no single quotes, and their line ends are blanks. In the directory: `boot` (the host's boot), `pid` (leader and its start
 //! time), `out`, `err`, `exit` (put there whole, when both streams have ended), `whole.*` (gone when a stream was cut),
 //! `lost.*` (bytes that were let go), `never` (taken so that it never starts), `done` (the rest was cleaned away).
+//!
+//! What a command is given comes before it, over the input of a request of its own, into a directory beside the guards that
+//! is named after the invocation and that request: `env` (variables, as words behind `env`), `in` (standard input). The
+//! start moves both behind the guard, and the leader removes their names before the command begins.
 
 use lictor_core::id::InvocationId;
 
@@ -24,14 +28,51 @@ const PREFIX: &str = "lictor-detached";
 /// What a script is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ask<'a> {
-    /// Start this command if nobody has, then print its output.
-    Start(&'a str),
+    /// Keep what comes as input for a start that follows: so many bytes of variables, then standard input up to its end.
+    /// Starts nothing.
+    Keep { environment: u64, input: Option<u64> },
+    /// Start this if nobody has, then print its output.
+    Start(Launch<'a>),
     /// Print its output from these offsets on; if it never started, see to it that it never does.
     Follow { stdout: u64, stderr: u64 },
     /// Say how it stands.
     Look,
     /// Keep the guard, remove the rest, and the guards that are older than a week of what is settled.
     Clean,
+}
+
+/// What is to be started, and in what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Launch<'a> {
+    pub(super) command: &'a str,
+    /// Run by `/bin/sh`, as every command is that has variables or a directory; otherwise by the login shell.
+    pub(super) shaped: bool,
+    /// Where it starts.
+    pub(super) directory: Option<&'a str>,
+    /// What the host was given for it.
+    pub(super) parcel: Option<&'a Parcel>,
+}
+
+/// What a host keeps for one start.
+#[derive(Debug, Clone)]
+pub(super) struct Parcel {
+    /// The nonce of the request that brought it.
+    pub(super) nonce: String,
+    /// Variables are among it.
+    pub(super) environment: bool,
+    /// Standard input is among it.
+    pub(super) input: bool,
+}
+
+/// What the first line of an answer to [`Ask::Keep`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// All of it is there.
+    Kept,
+    /// Not all of it is there, and what was is removed; the host's words follow.
+    Unkept,
+    /// The host has no place for it.
+    Nowhere,
 }
 
 /// What the first line says.
@@ -45,6 +86,10 @@ pub(super) enum Begin {
     Absent,
     /// The host has no place for a guard: nothing was started.
     Nowhere,
+    /// The working directory cannot be entered: no guard was taken and nothing was started. The host's words follow.
+    NoDirectory,
+    /// What it is to be given is not there any more: no guard was taken and nothing was started.
+    NotGiven,
 }
 
 /// How it stands on the host.
@@ -93,20 +138,47 @@ pub(super) fn render_for(
     ask: Ask<'_>,
 ) -> String {
     let one_line = |script: &str| script.trim_end().replace('\n', " ");
-    let (verb, stdout, stderr) = match ask {
-        Ask::Start(_) => ("start", 0, 0),
-        Ask::Follow { stdout, stderr } => ("follow", stdout, stderr),
-        Ask::Look => ("look", 0, 0),
-        Ask::Clean => ("clean", 0, 0),
+    let input = |input: Option<u64>| input.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+    let (verb, first, second) = match ask {
+        Ask::Keep { environment, input: bytes } => ("keep", environment, input(bytes)),
+        Ask::Start(_) => ("start", 0, "0".to_owned()),
+        Ask::Follow { stdout, stderr } => ("follow", stdout, stderr.to_string()),
+        Ask::Look => ("look", 0, "0".to_owned()),
+        Ask::Clean => ("clean", 0, "0".to_owned()),
     };
     let serve = one_line(SERVE);
     let mut text = format!(
-        "{POSIX_ONLY}exec {shell} -c '{serve}' {PREFIX} {verb} {invocation} {nonce} {stdout} {stderr} {shell}"
+        "{POSIX_ONLY}exec {shell} -c '{serve}' {PREFIX} {verb} {invocation} {nonce} {first} {second} {shell}"
     );
-    if let Ask::Start(command) = ask {
-        text += &format!(" {blocks} '{}' '{}'", one_line(LEAD), command.replace('\'', r"'\''"));
+    if let Ask::Start(launch) = ask {
+        let Launch { command, directory, parcel, .. } = launch;
+        let kept = parcel.map_or("-", |parcel| parcel.nonce.as_str());
+        text += &format!(
+            " {blocks} '{}' {} {} {} {kept}",
+            one_line(LEAD),
+            word(command),
+            launch.marks(),
+            word(directory.unwrap_or_default())
+        );
     }
     text
+}
+
+/// `text` as one word in single quotes.
+fn word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+// === impl Launch ===
+
+impl Launch<'_> {
+    /// What the scripts are told of it, a letter for each: `c` shaped, `e` variables, `i` standard input; `-`: nothing.
+    fn marks(&self) -> String {
+        let given = self.parcel.map_or((false, false), |parcel| (parcel.environment, parcel.input));
+        let marks = [(self.shaped, 'c'), (given.0, 'e'), (given.1, 'i')];
+        let marks: String = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect();
+        if marks.is_empty() { "-".to_owned() } else { marks }
+    }
 }
 
 /// What an answer's first line starts with.
@@ -121,6 +193,18 @@ pub(super) fn read_begin(rest: &str) -> Option<Begin> {
         "attached" => Some(Begin::Attached),
         "absent" => Some(Begin::Absent),
         "nowhere" => Some(Begin::Nowhere),
+        "closed" => Some(Begin::NoDirectory),
+        "ungiven" => Some(Begin::NotGiven),
+        _ => None,
+    }
+}
+
+/// Reads the rest of the first line of an answer to [`Ask::Keep`].
+pub(super) fn read_keeping(rest: &str) -> Option<Keeping> {
+    match rest.trim() {
+        "kept" => Some(Keeping::Kept),
+        "unkept" => Some(Keeping::Unkept),
+        "nowhere" => Some(Keeping::Nowhere),
         _ => None,
     }
 }

@@ -1,19 +1,20 @@
-m=$1 i=$2 n=$3 o=$4 e=$5 s=$6 c=$7 L=$8 T=$9; k=$(umask); umask 077; u=$(id -u); d= v= f= g=20 t=0;
+m=$1 i=$2 n=$3 o=$4 e=$5 s=$6 c=${7:-} L=${8:-} T=${9:-} W=${10:-} D=${11:-} G=${12:-} P=; k=$(umask); umask 077; u=$(id -u); d= v= f= g=20 t=0;
 h=${XDG_STATE_HOME:-}; case $h in /*) ;; *) h=${HOME:-}; case $h in /*) h=$h/.local/state;; *) h=;; esac;; esac;
 a=${h:+$h/lictor} b=/var/tmp/lictor-$u;
 mine() { [ -d "$1" ] && [ ! -L "$1" ] || return 1; set -- $(LC_ALL=C ls -ldn "$1" 2>/dev/null); case $1 in drwx------*) [ "$3" = "$u" ];; *) return 1;; esac; };
 boot() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo; };
 held() { [ -n "$1" ] && mine "$1" && { [ -e "$1/$i" ] || [ -L "$1/$i" ]; }; };
 known() { for q in "$a" "$b"; do held "$q" && { d=$q/$i; return 0; }; done; return 1; };
-fill() { boot >"$d/boot.new" && mv "$d/boot.new" "$d/boot" && true >"$d/out" && true >"$d/err" && true >"$d/whole.out" && true >"$d/whole.err" && echo "          " >"$d/exit.new"; };
-take() { known && return 1; for q in "$a" "$b"; do [ -n "$q" ] || continue;
- [ "$q" = "$b" ] || mkdir -p "${q%/*}" 2>/dev/null; mkdir "$q" 2>/dev/null; mine "$q" || continue;
+fill() { boot >"$d/boot.new" && mv "$d/boot.new" "$d/boot" && true >"$d/out" && true >"$d/err" && true >"$d/whole.out" && true >"$d/whole.err" && echo "          " >"$d/exit.new" && move env e && move in i; };
+move() { case $W in *$2*) mv "$P/$1" "$d/$1";; esac; };
+ready() { [ -n "$1" ] || return 1; [ "$1" = "$b" ] || mkdir -p "${1%/*}" 2>/dev/null; mkdir "$1" 2>/dev/null; mine "$1"; };
+take() { known && return 1; for q in "$a" "$b"; do ready "$q" || continue;
  if mkdir "$q/$i" 2>/dev/null; then d=$q/$i; if ( fill ) 2>/dev/null; then r=$a; [ "$q" = "$a" ] && r=$b; if held "$r"; then d=$r/$i; return 1; fi; return 0; fi; rm -rf "$d"; d=;
  elif [ -e "$q/$i" ]; then d=$q/$i; return 1; fi; done; return 2; };
 lead() ( LICTOR_INVOCATION=$i; export LICTOR_INVOCATION;
- if setsid -f true 2>/dev/null; then setsid -f "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" </dev/null >/dev/null 2>&1;
- elif command -v setsid >/dev/null; then setsid "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" </dev/null >/dev/null 2>&1 &
- else "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" </dev/null >/dev/null 2>&1 & fi; );
+ if setsid -f true 2>/dev/null; then setsid -f "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" "$W" </dev/null >/dev/null 2>&1;
+ elif command -v setsid >/dev/null; then setsid "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" "$W" </dev/null >/dev/null 2>&1 &
+ else "$s" -c "$L" lictor-lead "$d" "$k" "$c" "$T" "$W" </dev/null >/dev/null 2>&1 & fi; );
 marked() { [ -r /proc/self/environ ] && grep -qsF "LICTOR_INVOCATION=$i" /proc/[0-9]*/environ 2>/dev/null; };
 lives() { p= y=; [ -e "$d/pid" ] && read -r p y <"$d/pid"; if [ -z "$p" ]; then t=$((t+1)); [ $t -le $g ] || marked; return; fi;
  if [ -r /proc/self/stat ]; then l=; { read -r l <"/proc/$p/stat"; } 2>/dev/null; set -- ${l##*) };
@@ -31,11 +32,23 @@ follow() { j=0; until [ -e "$d/exit.new" ] || ended || [ $j -ge 30 ]; do sleep 0
  h=; [ -d "/proc/$PPID" ] && h=1; z=0.1; j=0;
  while true; do if [ -n "$v" ] || ended || ! lives; then f=1; fi; cat <&3 || exit 9; cat <&4 >&2 || exit 9; [ -z "$f" ] || exit 0;
  [ -z "$h" ] || [ -d "/proc/$PPID" ] || exit 9; sleep $z 2>/dev/null || sleep 1; j=$((j+1)); case $j in 10) z=0.2;; 20) z=0.5;; 30) z=1;; esac; done; };
-clean() { ended || anew || ! lives || return; true >"$d/done"; for q in out err exit.new pid boot whole.out whole.err lost.out lost.err; do rm -f "$d/$q"; done;
+clean() { ended || anew || ! lives || return; true >"$d/done"; for q in out err exit.new pid boot whole.out whole.err lost.out lost.err env in; do rm -f "$d/$q"; done;
  cd "${d%/*}" && for q in $(find . -type d -name "inv_*" -mtime +7 -prune); do if [ -e "$q/done" ] || [ -e "$q/never" ]; then rm -rf "$q"; fi; done; };
+drop() { cd /; [ -z "$P" ] || rm -rf "$P"; };
+left() { drop; exit 9; };
+keep() { for q in "$a" "$b"; do if ready "$q" && mkdir "$q/new_$i.$n" 2>/dev/null; then P=$q/new_$i.$n; break; fi; done; [ -n "$P" ] || { say nowhere; return; };
+ [ "$o" = 0 ] || [ -x /usr/bin/env ] || { drop; say unkept; echo "it has no /usr/bin/env"; return; };
+ d=$P; trap left HUP INT PIPE TERM; w=$( { [ "$o" = 0 ] || dd bs=1 count="$o" >"$d/env" 2>/dev/null; [ "$e" = - ] || cat >"$d/in"; } 2>&1 );
+ if { [ "$o" = 0 ] || [ "$(size env)" = "$o" ]; } && [ "$(size in)" = "$e" ]; then say kept; else drop; say unkept; echo "$w"; fi; };
+here() { [ "$G" != - ] || return 0; for q in "$a" "$b"; do if [ -n "$q" ] && mine "$q" && [ -d "$q/new_$i.$G" ]; then P=$q/new_$i.$G; return 0; fi; done; return 1; };
+sweep() { for q in "$a" "$b"; do if [ -n "$q" ] && mine "$q"; then rm -rf "$q/new_$i".*; find "$q" -type d -name "new_*" -mtime +0 -prune -exec rm -rf {} +; fi; done; };
+start() { if [ "$W" != - ] && known; then say attached; follow; elif ! here; then say ungiven;
+ elif [ -n "$D" ] && ! cd -- "$D" 2>/dev/null; then say closed; ( cd -- "$D" ) 2>&1; drop;
+ else take; case $? in 0) lead; drop; say started; follow;; 1) drop; say attached; follow;; *) drop; say nowhere;; esac; fi; };
 case $m in
- start) take; case $? in 0) lead; say started; follow;; 1) say attached; follow;; *) say nowhere;; esac;;
+ keep) keep;;
+ start) start;;
  follow) take; case $? in 0) true >"$d/never"; say absent;; 1) say attached; follow;; *) say absent;; esac;;
  look) g=0; if known; then look; else say absent - - - - -; fi;;
- clean) g=0; if known; then clean; fi;;
+ clean) g=0; sweep; if known; then clean; fi;;
 esac

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -11,7 +12,8 @@ use lictor_core::id::InvocationId;
 use tempfile::TempDir;
 
 use super::script::{
-    Ask, SHELL, STREAM_BLOCKS, Stand, State, mark, read_begin, read_stand, render, render_for,
+    Ask, Begin, Keeping, Launch, Parcel, SHELL, STREAM_BLOCKS, Stand, State, mark, read_begin, read_keeping,
+    read_stand, render, render_for,
 };
 
 const NONCE: &str = "0123456789abcdef";
@@ -50,6 +52,10 @@ impl Host {
     }
 
     fn spawn(&self, id: InvocationId, ask: Ask<'_>) -> Child {
+        self.spawn_reading(id, ask, Stdio::null())
+    }
+
+    fn spawn_reading(&self, id: InvocationId, ask: Ask<'_>, input: Stdio) -> Child {
         let text = render_for(&self.shell.display().to_string(), self.blocks, id, NONCE, ask);
         // The place that all share is this host's own.
         let text = text.replace("/var/tmp/", &format!("{}/var/", self.dir.path().display()));
@@ -58,7 +64,7 @@ impl Host {
             .env("HOME", self.dir.path().join("home"))
             .env_remove("XDG_STATE_HOME")
             .env("SHELL", self.login_shell)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -69,10 +75,36 @@ impl Host {
         self.spawn(id, ask).wait_with_output().unwrap()
     }
 
+    /// Hands over `sent` where so much of each is announced; the first line's word, and what follows it.
+    fn give(
+        &self,
+        id: InvocationId,
+        environment: u64,
+        input: Option<u64>,
+        sent: &[u8],
+    ) -> (Keeping, Vec<u8>) {
+        let mut child = self.spawn_reading(id, Ask::Keep { environment, input }, Stdio::piped());
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(sent).unwrap();
+        drop(pipe);
+        let (word, rest) = split(&child.wait_with_output().unwrap().stdout);
+        (read_keeping(&word).unwrap(), rest)
+    }
+
+    /// What a host keeps beside its guards.
+    fn parcels(&self) -> Vec<String> {
+        let names = fs::read_dir(self.root()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.starts_with("inv_")).collect()
+    }
+
     fn look(&self, id: InvocationId) -> Stand {
         let text = String::from_utf8(self.ask(id, Ask::Look).stdout).unwrap();
         read_stand(NONCE, &text).unwrap_or_else(|| panic!("{}: {text:?}", self.shell.display()))
     }
+}
+
+fn plain(command: &str) -> Launch<'_> {
+    Launch { command, shaped: false, directory: None, parcel: None }
 }
 
 fn id() -> InvocationId {
@@ -88,7 +120,7 @@ fn split(stdout: &[u8]) -> (String, Vec<u8>) {
 
 #[test]
 fn a_command_may_hold_any_quote_and_the_scripts_hold_none() {
-    let text = render(id(), NONCE, Ask::Start("echo 'it'\\''s'"));
+    let text = render(id(), NONCE, Ask::Start(plain("echo 'it'\\''s'")));
     assert!(!text.contains('\n') && text.contains(&format!(" esac; exec {SHELL} -c '")));
     for host in Host::all() {
         let command = "printf '%s|' 'it'\\''s' \"a  b\"; echo err >&2; exit 7";
@@ -106,7 +138,7 @@ fn a_command_may_hold_any_quote_and_the_scripts_hold_none() {
 
 impl Host {
     fn ask_start(&self, command: &str) -> Output {
-        self.ask(id(), Ask::Start(command))
+        self.ask(id(), Ask::Start(plain(command)))
     }
 }
 
@@ -115,7 +147,7 @@ fn of_many_who_start_the_same_invocation_at_once_one_starts_it_and_all_see_what_
     for host in Host::all() {
         let (one, effect) = (id(), host.dir.path().join("effect"));
         let command = format!("echo x >> {}; sleep 0.3; echo done; exit 3", effect.display());
-        let children: Vec<Child> = (0..6).map(|_| host.spawn(one, Ask::Start(&command))).collect();
+        let children: Vec<Child> = (0..6).map(|_| host.spawn(one, Ask::Start(plain(&command)))).collect();
         let mut words = Vec::new();
         for child in children {
             let (word, out) = split(&child.wait_with_output().unwrap().stdout);
@@ -134,7 +166,7 @@ fn streams_go_on_where_they_are_asked_to_to_the_byte() {
     for host in Host::all() {
         let one = id();
         let bytes = "head -c 300000 /dev/zero | tr '\\0' '\\377'; printf 'e\\000\\001' >&2";
-        let all = split(&host.ask(one, Ask::Start(bytes)).stdout).1;
+        let all = split(&host.ask(one, Ask::Start(plain(bytes))).stdout).1;
         assert!(all.len() == 300_000 && all.iter().all(|b| *b == 255));
         let rest = host.ask(one, Ask::Follow { stdout: 299_990, stderr: 1 });
         assert_eq!(split(&rest.stdout), ("attached".into(), vec![255; 10]), "{}", host.shell.display());
@@ -157,7 +189,7 @@ fn what_is_printed_beyond_the_limit_is_let_go_and_counted_and_the_command_goes_o
             "head -c 1000000 /dev/zero > {}; head -c 500000 /dev/zero; echo end >&2; exit 4",
             other_file.display()
         );
-        let seen = split(&host.ask(one, Ask::Start(&command)).stdout).1.len() as u64;
+        let seen = split(&host.ask(one, Ask::Start(plain(&command))).stdout).1.len() as u64;
         let stand = host.look(one);
         assert_eq!((stand.state, stand.stdout.bytes, stand.stderr.lost), (State::Ended(4), Some(seen), 0));
         // Shells count blocks of 512 or of 1,024 bytes.
@@ -172,7 +204,7 @@ fn what_never_started_is_taken_so_that_it_never_does() {
     for host in Host::all() {
         let (one, effect) = (id(), host.dir.path().join("effect"));
         assert_eq!(split(&host.ask(one, Ask::Follow { stdout: 0, stderr: 0 }).stdout).0, "absent");
-        let late = host.ask(one, Ask::Start(&format!("echo x >> {}", effect.display())));
+        let late = host.ask(one, Ask::Start(plain(&format!("echo x >> {}", effect.display()))));
         assert_eq!(split(&late.stdout).0, "attached");
         assert_eq!(host.look(one).state, State::Never);
         assert!(!effect.exists());
@@ -183,7 +215,7 @@ fn what_never_started_is_taken_so_that_it_never_does() {
 fn a_leader_that_is_gone_without_a_status_has_vanished_and_after_a_reboot_that_is_why() {
     for host in Host::all() {
         let one = id();
-        let mut child = host.spawn(one, Ask::Start("sleep 61.25"));
+        let mut child = host.spawn(one, Ask::Start(plain("sleep 61.25")));
         let place = host.root().join(one.to_string());
         while !place.join("pid").exists() {
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -206,7 +238,7 @@ fn a_leader_that_is_gone_without_a_status_has_vanished_and_after_a_reboot_that_i
 fn cleaning_keeps_the_guard_and_removes_the_rest_and_what_is_old_and_settled() {
     for host in Host::all() {
         let one = id();
-        host.ask(one, Ask::Start("echo x; exit 5"));
+        host.ask(one, Ask::Start(plain("echo x; exit 5")));
         let old = [("inv_cleaned", "done"), ("inv_taken", "never"), ("inv_unsettled", "out")];
         for (name, file) in old {
             let old = host.root().join(name);
@@ -219,7 +251,10 @@ fn cleaning_keeps_the_guard_and_removes_the_rest_and_what_is_old_and_settled() {
         assert!(place.join("done").exists() && !place.join("out").exists());
         let left = old.map(|(name, _)| host.root().join(name).exists());
         assert_eq!(left, [false, false, true], "{}", host.shell.display());
-        assert_eq!(split(&host.ask(one, Ask::Start("echo again")).stdout), ("attached".into(), vec![]));
+        assert_eq!(
+            split(&host.ask(one, Ask::Start(plain("echo again"))).stdout),
+            ("attached".into(), vec![])
+        );
         let stand = host.look(one);
         assert_eq!((stand.state, stand.stdout.bytes), (State::Ended(5), None));
         assert!(stand.stdout.lost > 0, "what is not here any more is not said to be all");
@@ -253,13 +288,13 @@ fn a_place_that_is_not_ours_alone_is_not_used() {
             }
             fs::create_dir_all(host.root().parent().unwrap()).unwrap();
             spoil(&host.root());
-            let output = host.ask(one, Ask::Start("echo second"));
+            let output = host.ask(one, Ask::Start(plain("echo second")));
             assert_eq!(split(&output.stdout), ("started".into(), b"second\n".to_vec()), "{n}");
             assert!(other.join(one.to_string()).is_dir(), "the second place was taken");
             fs::remove_dir_all(&other).unwrap();
             spoil(&other);
             let (third, command) = (id(), format!("echo x > {}", effect.display()));
-            let output = host.ask(third, Ask::Start(&command));
+            let output = host.ask(third, Ask::Start(plain(&command)));
             assert_eq!(split(&output.stdout).0, "nowhere", "{n} {}", host.shell.display());
             assert!(!effect.exists(), "nothing was started");
         }
@@ -289,5 +324,110 @@ fn shells_with_a_syntax_of_their_own_refuse_the_whole_request() {
     for shell in ["/usr/bin/fish", "/bin/tcsh", "/bin/csh"].into_iter().filter(|s| Path::new(s).exists()) {
         let output = Command::new(shell).args(["-c", &text]).stdin(Stdio::null()).output().unwrap();
         assert!(!output.status.success() && output.stdout.is_empty(), "{shell}: {output:?}");
+    }
+}
+
+/// Variables as they are sent, and standard input with every byte in it.
+fn gifts() -> (&'static str, Vec<u8>) {
+    (r" A='it'\''s $HOME; `id`' B='' LANG=C", (0..=255).cycle().take(200_000).collect())
+}
+
+#[test]
+fn what_a_command_is_given_reaches_it_to_the_byte_and_nothing_of_it_is_left() {
+    let (variables, input) = gifts();
+    for host in Host::all() {
+        let (one, directory) = (id(), host.dir.path().join("it's"));
+        fs::create_dir(&directory).unwrap();
+        let sent = [variables.as_bytes(), &input].concat();
+        let sizes = (variables.len() as u64, Some(input.len() as u64));
+        assert_eq!(host.give(one, sizes.0, sizes.1, &sent), (Keeping::Kept, Vec::new()));
+        let name = format!("new_{one}.{NONCE}");
+        assert_eq!(host.parcels(), [name.as_str()], "{}", host.shell.display());
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let at = host.root().join(&name);
+        assert_eq!([mode(at.clone()), mode(at.join("env")), mode(at.join("in"))], [0o700, 0o600, 0o600]);
+        let place = host.root().join(one.to_string());
+        let command = format!(
+            "ls {} >&2; pwd; printenv A; printenv B; printenv LANG; printenv LICTOR_INVOCATION; cat; exit 4",
+            place.display()
+        );
+        let parcel = Parcel { nonce: NONCE.into(), environment: true, input: true };
+        let launch =
+            Launch { command: &command, shaped: true, directory: directory.to_str(), parcel: Some(&parcel) };
+        let output = host.ask(one, Ask::Start(launch));
+        let (word, printed) = split(&output.stdout);
+        let head = format!("{}\nit's $HOME; `id`\n\nC\n{one}\n", directory.display());
+        assert_eq!(word, "started", "{}", host.shell.display());
+        assert!(printed == [head.as_bytes(), &input].concat(), "{}", host.shell.display());
+        let seen = String::from_utf8(split(&output.stderr).1).unwrap();
+        assert!(!seen.lines().any(|file| ["env", "in"].contains(&file)), "gone before it began: {seen}");
+        assert_eq!((host.look(one).state, host.parcels()), (State::Ended(4), Vec::new()));
+        // Whoever comes again is attached to it, and gives it nothing.
+        assert_eq!(split(&host.ask(one, Ask::Start(launch)).stdout).0, "attached");
+    }
+}
+
+#[test]
+fn what_came_in_part_is_not_kept_and_starts_nothing() {
+    let (variables, input) = gifts();
+    let sizes = (variables.len() as u64, Some(input.len() as u64));
+    for host in Host::all() {
+        let (one, effect) = (id(), host.dir.path().join("effect"));
+        let whole = [variables.as_bytes(), &input].concat();
+        let more = [&whole[..], &b"x"[..]].concat();
+        for sent in
+            [&whole[..0], &whole[..5], &whole[..variables.len()], &whole[..whole.len() - 1], &more[..]]
+        {
+            assert_eq!(host.give(one, sizes.0, sizes.1, sent).0, Keeping::Unkept, "{}", host.shell.display());
+            assert_eq!(host.parcels(), Vec::<String>::new());
+        }
+        let parcel = Parcel { nonce: NONCE.into(), environment: true, input: true };
+        let command = format!("echo x >> {}", effect.display());
+        let launch = Launch { command: &command, shaped: true, directory: None, parcel: Some(&parcel) };
+        let word = split(&host.ask(one, Ask::Start(launch)).stdout).0;
+        assert_eq!(read_begin(&word), Some(Begin::NotGiven), "{}", host.shell.display());
+        assert_eq!((host.look(one).state, effect.exists()), (State::Absent, false));
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_entered_takes_no_guard_starts_nothing_and_leaves_nothing() {
+    let (variables, _) = gifts();
+    for host in Host::all() {
+        let (one, effect) = (id(), host.dir.path().join("effect"));
+        let kept = host.give(one, variables.len() as u64, None, variables.as_bytes());
+        assert_eq!(kept.0, Keeping::Kept);
+        let parcel = Parcel { nonce: NONCE.into(), environment: true, input: false };
+        let command = format!("echo x >> {}", effect.display());
+        let directory = Some("/nonexistent/it's");
+        let launch = Launch { command: &command, shaped: true, directory, parcel: Some(&parcel) };
+        let (word, words) = split(&host.ask(one, Ask::Start(launch)).stdout);
+        assert_eq!(read_begin(&word), Some(Begin::NoDirectory), "{}", host.shell.display());
+        assert!(String::from_utf8(words).unwrap().contains("/nonexistent/it's"));
+        assert_eq!((host.look(one).state, effect.exists()), (State::Absent, false));
+        assert_eq!(host.parcels(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_was_given_for_a_start_that_never_came_is_cleaned_away() {
+    for host in Host::all() {
+        let one = id();
+        assert_eq!(host.give(one, 0, Some(5), b"given").0, Keeping::Kept);
+        let (old, fresh) = (host.root().join("new_inv_old.x"), host.root().join("new_inv_fresh.x"));
+        for place in [&old, &fresh] {
+            fs::create_dir(place).unwrap();
+            fs::write(place.join("in"), "given").unwrap();
+        }
+        assert!(Command::new("touch").args(["-d", "10 days ago"]).arg(&old).status().unwrap().success());
+        host.ask(one, Ask::Clean);
+        assert_eq!(host.parcels(), ["new_inv_fresh.x"], "{}", host.shell.display());
+        // Taken so that it never starts: a start that comes late gives it nothing.
+        host.ask(one, Ask::Follow { stdout: 0, stderr: 0 });
+        assert_eq!(host.give(one, 0, Some(5), b"given").0, Keeping::Kept);
+        let parcel = Parcel { nonce: NONCE.into(), environment: false, input: true };
+        let launch = Launch { command: "cat", shaped: false, directory: None, parcel: Some(&parcel) };
+        assert_eq!(split(&host.ask(one, Ask::Start(launch)).stdout), ("attached".into(), Vec::new()));
+        assert_eq!(host.look(one).state, State::Never);
     }
 }
