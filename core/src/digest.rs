@@ -39,7 +39,12 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        let mut text = [0_u8; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
+        }
+        // At once: digests are written several times for each host of a job.
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -62,6 +67,13 @@ impl FromStr for Digest {
             *slot = nibble(*high)? << 4 | nibble(*low)?;
         }
         Ok(Self(out))
+    }
+}
+
+const fn hex_digit(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'a' + nibble - 10,
     }
 }
 
@@ -124,6 +136,15 @@ impl Sha256Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_text_of_a_digest_is_what_everybody_writes() {
+        let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Digest::of(b"abc").to_string(), text);
+        let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at * 8 + at % 8).unwrap());
+        let each: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(Digest::from_bytes(bytes).to_string(), each);
+    }
 
     #[test]
     fn moving_a_boundary_between_parts_changes_the_digest() {

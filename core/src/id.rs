@@ -21,14 +21,20 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 128 bits in base 32.
 const ENCODED_LEN: usize = 26;
 
-fn encode(bytes: &[u8; 16]) -> String {
+fn encode(bytes: &[u8; 16]) -> [u8; ENCODED_LEN] {
     let mut value = u128::from_be_bytes(*bytes);
     let mut out = [b'0'; ENCODED_LEN];
     for slot in out.iter_mut().rev() {
         *slot = ALPHABET.get((value & 31) as usize).copied().unwrap_or(b'0');
         value >>= 5;
     }
-    out.iter().map(|b| char::from(*b)).collect()
+    out
+}
+
+fn write_id(f: &mut fmt::Formatter<'_>, prefix: &str, bytes: &[u8; 16]) -> fmt::Result {
+    f.write_str(prefix)?;
+    f.write_str("_")?;
+    f.write_str(std::str::from_utf8(&encode(bytes)).map_err(|_| fmt::Error)?)
 }
 
 fn decode(text: &str) -> Option<[u8; 16]> {
@@ -70,7 +76,7 @@ macro_rules! ids {
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}_{}", $prefix, encode(&self.0))
+                write_id(f, $prefix, &self.0)
             }
         }
         impl fmt::Debug for $name {

@@ -274,7 +274,7 @@ impl Store for EmbeddedStore {
 
     async fn invocation(&self, id: InvocationId) -> Result<Option<Invocation>, StoreError> {
         let mut failed = None;
-        while let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? {
+        while let Some(record) = self.record::<InvocationRecord<'static>>(&keys::invocation(id))? {
             let place = record.place()?;
             match self.whole(id, &record).await {
                 // Its file may have been removed since; then the record says something else by now.
@@ -286,7 +286,9 @@ impl Store for EmbeddedStore {
     }
 
     async fn outline(&self, id: InvocationId) -> Result<Option<Outline>, StoreError> {
-        let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? else { return Ok(None) };
+        let Some(record) = self.record::<InvocationRecord<'static>>(&keys::invocation(id))? else {
+            return Ok(None);
+        };
         let kept = record.kept();
         Ok(Some(Outline { kept, ..Outline::of(record.to_invocation()?) }))
     }
@@ -299,7 +301,7 @@ impl Store for EmbeddedStore {
         to: u64,
     ) -> Result<Option<Bytes>, StoreError> {
         let mut failed = None;
-        while let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? {
+        while let Some(record) = self.record::<InvocationRecord<'static>>(&keys::invocation(id))? {
             let place = record.place()?;
             match self.part(id, &record, stream, (from, to)).await {
                 Err(StoreError::Corrupt(_)) if failed != Some(place) => failed = Some(place),

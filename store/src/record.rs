@@ -34,7 +34,7 @@ pub(crate) use self::{
     erasure::{ErasureRecord, HoldRecord},
     fleet::{AgentRecord, HostRecord, TokenRecord},
     freeze::FreezeRecord,
-    invocation::{InvocationRecord, OutputPlace, outputs_from_bytes, outputs_to_bytes},
+    invocation::{InvocationRecord, OutputPlace, outputs_bytes, outputs_from_bytes, outputs_to_bytes},
     job::{JobRecord, KeyRecord},
     limits::RetentionRecord,
     payload::mentions_payload,

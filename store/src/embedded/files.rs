@@ -19,7 +19,7 @@ impl EmbeddedStore {
     pub(super) async fn whole(
         &self,
         id: InvocationId,
-        record: &InvocationRecord,
+        record: &InvocationRecord<'_>,
     ) -> Result<Invocation, StoreError> {
         let mut invocation = record.to_invocation()?;
         if let Some(name) = FileName::of(id, record.place()?) {
@@ -32,7 +32,7 @@ impl EmbeddedStore {
     pub(super) async fn part(
         &self,
         id: InvocationId,
-        record: &InvocationRecord,
+        record: &InvocationRecord<'_>,
         stream: StreamName,
         (from, to): (u64, u64),
     ) -> Result<Bytes, StoreError> {
@@ -53,7 +53,7 @@ impl EmbeddedStore {
         });
         let mut files = Vec::new();
         for id in replaced {
-            if let Some(record) = self.record::<InvocationRecord>(&keys::invocation(id))? {
+            if let Some(record) = self.record::<InvocationRecord<'static>>(&keys::invocation(id))? {
                 files.extend(FileName::of(id, record.place()?).map(|file| (id, file)));
             }
         }

@@ -83,7 +83,7 @@ fn index_job(table: &Table, kept: &KeptJob, was_whole: bool) -> Result<bool, Sto
         let Some(value) = table.get(&keys::invocation(lictor_core::id::InvocationId::from_bytes(id)))? else {
             continue;
         };
-        let read = decode::<InvocationRecord>(batch::record_of(&value)?);
+        let read = decode::<InvocationRecord<'static>>(batch::record_of(&value)?);
         let read = read.and_then(|record| Ok((record.place()?, record.kept(), record.to_invocation()?)));
         let (place, bytes, invocation) = match read {
             Ok((place, kept, invocation)) => (place, kept.bytes(), invocation),

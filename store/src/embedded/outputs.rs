@@ -97,7 +97,7 @@ impl FileName {
             }
             Self::Invocation(id) => {
                 let Some(value) = table.get(&keys::invocation(id))? else { return Ok(false) };
-                let record: InvocationRecord = decode(batch::record_of(&value)?)?;
+                let record: InvocationRecord<'static> = decode(batch::record_of(&value)?)?;
                 Ok(record.place()? == OutputPlace::OwnFile)
             }
         }

@@ -18,7 +18,7 @@ use crate::{
     record::{
         AgentRecord, ErasureRecord, FreezeRecord, HoldRecord, HostRecord, InvocationRecord, JobRecord,
         KeyRecord, OutputPlace, PolicyRecord, RetentionRecord, SettingsRecord, ShadowRecord, TokenRecord,
-        corrupt, encode, outputs_to_bytes, seal_event,
+        corrupt, encode, outputs_bytes, outputs_to_bytes, seal_event,
     },
 };
 
@@ -240,10 +240,10 @@ impl Planned {
     fn invocation(&mut self, invocation: &Invocation, expected: Expected) -> Result<(), StoreError> {
         let open = invocation.state.outcome().is_none();
         self.ops.push(Op { key: keys::open(invocation.id), value: open.then(Vec::new) });
-        let kept = outputs_to_bytes(&invocation.output);
-        let place = if kept.len() <= INLINE_OUTPUT_BYTES {
+        let place = if outputs_bytes(&invocation.output) <= INLINE_OUTPUT_BYTES {
             OutputPlace::Record
         } else {
+            let kept = outputs_to_bytes(&invocation.output);
             let digest = Digest::of(&kept);
             self.files.insert(digest, Source::Bytes(kept));
             self.ops.push(Op { key: keys::file_use(digest, invocation.id), value: Some(Vec::new()) });

@@ -1,6 +1,8 @@
 //! Audit records as they are hashed: one JSON object, `{"v":…,"at":…,"kind":…, fields…}`, of bounded length; and beside it
 //! the payload that it commits to.
 
+mod whole;
+
 use lictor_core::{
     audit::{AuditEvent, Field, Fields, payload::is_payload},
     clock::Timestamp,
@@ -52,7 +54,8 @@ const CUTS: [Cut; 2] = [
 /// - a list by its first entries and `{"more": number of the others, "sha256": of their compact JSON array}`.
 pub fn seal_event(at: Timestamp, event: &AuditEvent, salt: [u8; SALT_BYTES]) -> SealedEvent {
     let fields = event.fields();
-    let mut sealed = seal(at, event.kind(), &fields, salt, None);
+    let mut sealed = whole::write(at, event.kind(), &fields, salt)
+        .unwrap_or_else(|| seal(at, event.kind(), &fields, salt, None));
     for cut in &CUTS {
         if sealed.content.len().max(sealed.payload.len()) < MAX_RECORD_BYTES {
             break;
@@ -62,6 +65,7 @@ pub fn seal_event(at: Timestamp, event: &AuditEvent, salt: [u8; SALT_BYTES]) -> 
     sealed
 }
 
+/// The general way, by maps of values; cut or whole.
 fn seal(
     at: Timestamp,
     kind: &str,
@@ -71,9 +75,7 @@ fn seal(
 ) -> SealedEvent {
     let (mut record, mut payload) = (Map::new(), Map::new());
     for (name, field) in fields {
-        // That something is absent is nothing to erase.
-        let is_payload = *field != Field::Absent && is_payload(kind, name);
-        let place = if is_payload { &mut payload } else { &mut record };
+        let place = if is_erasable(kind, name, field) { &mut payload } else { &mut record };
         place.insert((*name).into(), value(field, cut));
     }
     record.insert("at".into(), at.to_string().into());
@@ -91,6 +93,11 @@ fn seal(
     };
     record.insert("v".into(), version.into());
     SealedEvent { content: Value::Object(record).to_string().into_bytes(), payload: bytes }
+}
+
+/// Whether a field stands in the payload. That something is absent is nothing to erase.
+fn is_erasable(kind: &str, name: &str, field: &Field) -> bool {
+    *field != Field::Absent && is_payload(kind, name)
 }
 
 fn hex(bytes: [u8; SALT_BYTES]) -> String {

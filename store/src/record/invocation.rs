@@ -1,6 +1,6 @@
 //! Invocations as they are stored; small output inside the record, large output in a file beside the store.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use lictor_core::{
@@ -19,35 +19,36 @@ use crate::{KeptOutput, KeptStream, StoreError};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "v")]
-pub(crate) enum InvocationRecord {
+pub(crate) enum InvocationRecord<'a> {
     #[serde(rename = "1")]
-    V1(Box<InvocationV1>),
+    V1(Box<InvocationV1<'a>>),
 }
 
+/// Texts that an invocation has are borrowed from it: each invocation is written at least twice.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct InvocationV1 {
+pub(crate) struct InvocationV1<'a> {
     id: String,
     job: String,
-    host: String,
-    site: String,
+    host: Cow<'a, str>,
+    site: Cow<'a, str>,
     attempt: u32,
-    state: StateV1,
+    state: StateV1<'a>,
     version: u64,
     timeout_ms: u64,
     output_bytes: u64,
-    rule: Option<String>,
+    rule: Option<Cow<'a, str>>,
     started_at: Option<u64>,
     ended_at: Option<u64>,
-    address: Option<String>,
+    address: Option<Cow<'a, str>>,
     stdout: StreamV1,
     stderr: StreamV1,
-    resolution: Option<OutcomeV1>,
+    resolution: Option<OutcomeV1<'a>>,
     /// 1 where it is absent: every invocation began in the first wave before there were others.
     #[serde(default = "first_wave", skip_serializing_if = "is_first_wave")]
     wave: u32,
     /// Absent: the journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    guard: Option<String>,
+    guard: Option<Cow<'a, str>>,
     /// Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     redactions: Option<u64>,
@@ -63,7 +64,7 @@ pub(crate) struct InvocationV1 {
     timing: Option<String>,
     /// The agent that had it when it ended. Absent: none had it, it has not ended, or it was written before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_agent: Option<String>,
+    last_agent: Option<Cow<'a, str>>,
 }
 
 const fn first_wave() -> u32 {
@@ -77,28 +78,28 @@ const fn is_first_wave(wave: &u32) -> bool {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum StateV1 {
+enum StateV1<'a> {
     Queued,
-    Offered { agent: String, epoch: u64 },
-    Accepted { agent: String },
-    Running { agent: String },
-    Ended(OutcomeV1),
+    Offered { agent: Cow<'a, str>, epoch: u64 },
+    Accepted { agent: Cow<'a, str> },
+    Running { agent: Cow<'a, str> },
+    Ended(OutcomeV1<'a>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum OutcomeV1 {
-    Denied { code: String, reason: String },
+enum OutcomeV1<'a> {
+    Denied { code: Cow<'a, str>, reason: Cow<'a, str> },
     Expired,
     Skipped,
     Cancelled,
-    Unreachable { reason: String, detail: String },
+    Unreachable { reason: Cow<'a, str>, detail: Cow<'a, str> },
     Succeeded,
     Exited(u32),
-    Signalled(String),
+    Signalled(Cow<'a, str>),
     TimedOut,
     Killed,
-    Unknown(String),
+    Unknown(Cow<'a, str>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -125,16 +126,21 @@ pub(crate) enum OutputPlace {
 
 /// The kept bytes of both streams, one after the other, as they are in a file.
 pub(crate) fn outputs_to_bytes(output: &Output) -> Vec<u8> {
+    pieces_of(output).concat()
+}
+
+/// How many bytes these are.
+pub(crate) fn outputs_bytes(output: &Output) -> usize {
+    pieces_of(output).iter().map(|piece| piece.len()).sum()
+}
+
+fn pieces_of(output: &Output) -> [&[u8]; 4] {
     [&output.stdout.head, &output.stdout.tail, &output.stderr.head, &output.stderr.tail]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
 }
 
 /// Puts the bytes of a file back into an invocation that was read without them.
 pub(crate) fn outputs_from_bytes(
-    record: &InvocationRecord,
+    record: &InvocationRecord<'_>,
     bytes: &[u8],
     output: &mut Output,
 ) -> Result<(), StoreError> {
@@ -153,36 +159,36 @@ pub(crate) fn outputs_from_bytes(
 
 // === impl InvocationRecord ===
 
-impl InvocationRecord {
-    pub(crate) fn new(invocation: &Invocation, place: OutputPlace) -> Self {
+impl<'a> InvocationRecord<'a> {
+    pub(crate) fn new(invocation: &'a Invocation, place: OutputPlace) -> Self {
         let state = match &invocation.state {
             InvocationState::Queued => StateV1::Queued,
             InvocationState::Offered { agent, epoch } => {
-                StateV1::Offered { agent: agent.to_string(), epoch: *epoch }
+                StateV1::Offered { agent: agent.as_str().into(), epoch: *epoch }
             }
-            InvocationState::Accepted { agent } => StateV1::Accepted { agent: agent.to_string() },
-            InvocationState::Running { agent } => StateV1::Running { agent: agent.to_string() },
+            InvocationState::Accepted { agent } => StateV1::Accepted { agent: agent.as_str().into() },
+            InvocationState::Running { agent } => StateV1::Running { agent: agent.as_str().into() },
             InvocationState::Ended(outcome) => StateV1::Ended(outcome.into()),
         };
         Self::V1(Box::new(InvocationV1 {
             id: invocation.id.to_string(),
             job: invocation.job.to_string(),
-            host: invocation.host.to_string(),
-            site: invocation.site.to_string(),
+            host: invocation.host.as_str().into(),
+            site: invocation.site.as_str().into(),
             attempt: invocation.attempt,
             state,
             version: invocation.version,
             timeout_ms: u64::try_from(invocation.limits.timeout.as_millis()).unwrap_or(u64::MAX),
             output_bytes: invocation.limits.output_bytes,
-            rule: invocation.rule.as_ref().map(ToString::to_string),
+            rule: invocation.rule.as_ref().map(|rule| rule.as_str().into()),
             started_at: invocation.started_at.map(Timestamp::as_micros),
             ended_at: invocation.ended_at.map(Timestamp::as_micros),
-            address: invocation.address.clone(),
+            address: invocation.address.as_deref().map(Into::into),
             stdout: StreamV1::new(&invocation.output.stdout, place),
             stderr: StreamV1::new(&invocation.output.stderr, place),
             resolution: invocation.resolution.as_ref().map(Into::into),
             wave: invocation.wave,
-            guard: (invocation.guard != Guard::Journal).then(|| invocation.guard.as_str().to_owned()),
+            guard: (invocation.guard != Guard::Journal).then(|| invocation.guard.as_str().into()),
             redactions: (invocation.redactions > 0).then_some(invocation.redactions),
             output_file: match place {
                 OutputPlace::SharedFile(digest) => Some(digest.to_string()),
@@ -192,12 +198,12 @@ impl InvocationRecord {
             timing: Some(&invocation.output.timing)
                 .filter(|t| !t.is_empty())
                 .map(|t| BASE64.encode(t.encode())),
-            last_agent: invocation.last_agent.as_ref().map(ToString::to_string),
+            last_agent: invocation.last_agent.as_ref().map(|agent| agent.as_str().into()),
         }))
     }
 
     /// Of one whose whole standard output is in the file of this digest, and not in the invocation.
-    pub(crate) fn with_file(invocation: &Invocation, file: Digest) -> Self {
+    pub(crate) fn with_file(invocation: &'a Invocation, file: Digest) -> Self {
         let mut record = Self::new(invocation, OutputPlace::SharedFile(file));
         let Self::V1(v1) = &mut record;
         v1.stdout.head_bytes = usize::try_from(v1.stdout.total).unwrap_or(usize::MAX);
@@ -248,7 +254,7 @@ impl InvocationRecord {
             rule: v1.rule.as_deref().map(parse).transpose()?,
             started_at: v1.started_at.map(Timestamp::from_micros),
             ended_at: v1.ended_at.map(Timestamp::from_micros),
-            address: v1.address.clone(),
+            address: v1.address.as_deref().map(str::to_owned),
             output: Output {
                 stdout: v1.stdout.to_summary()?,
                 stderr: v1.stderr.to_summary()?,
@@ -274,19 +280,19 @@ fn timing_from(text: &str) -> Result<Timing, StoreError> {
 
 // === impl OutcomeV1 ===
 
-impl From<&Outcome> for OutcomeV1 {
-    fn from(outcome: &Outcome) -> Self {
+impl<'a> From<&'a Outcome> for OutcomeV1<'a> {
+    fn from(outcome: &'a Outcome) -> Self {
         match outcome {
-            Outcome::Denied { code, reason } => Self::Denied { code: code.clone(), reason: reason.clone() },
+            Outcome::Denied { code, reason } => Self::Denied { code: code.into(), reason: reason.into() },
             Outcome::Expired => Self::Expired,
             Outcome::Skipped => Self::Skipped,
             Outcome::Cancelled => Self::Cancelled,
             Outcome::Unreachable { reason, detail } => {
-                Self::Unreachable { reason: reason.as_str().into(), detail: detail.clone() }
+                Self::Unreachable { reason: reason.as_str().into(), detail: detail.into() }
             }
             Outcome::Succeeded => Self::Succeeded,
             Outcome::Failed(Exit::Code(code)) => Self::Exited(*code),
-            Outcome::Failed(Exit::Signal(signal)) => Self::Signalled(signal.clone()),
+            Outcome::Failed(Exit::Signal(signal)) => Self::Signalled(signal.into()),
             Outcome::TimedOut => Self::TimedOut,
             Outcome::Killed => Self::Killed,
             Outcome::Unknown(reason) => Self::Unknown(reason.as_str().into()),
@@ -294,27 +300,29 @@ impl From<&Outcome> for OutcomeV1 {
     }
 }
 
-impl OutcomeV1 {
+impl OutcomeV1<'_> {
     fn to_outcome(&self) -> Result<Outcome, StoreError> {
         Ok(match self {
-            Self::Denied { code, reason } => Outcome::Denied { code: code.clone(), reason: reason.clone() },
+            Self::Denied { code, reason } => {
+                Outcome::Denied { code: code.to_string(), reason: reason.to_string() }
+            }
             Self::Expired => Outcome::Expired,
             Self::Skipped => Outcome::Skipped,
             Self::Cancelled => Outcome::Cancelled,
             Self::Unreachable { reason, detail } => {
-                let reason = Unreachable::ALL.into_iter().find(|r| r.as_str() == reason);
+                let reason = Unreachable::ALL.into_iter().find(|r| reason == r.as_str());
                 Outcome::Unreachable {
                     reason: reason.ok_or_else(|| corrupt("unknown reason"))?,
-                    detail: detail.clone(),
+                    detail: detail.to_string(),
                 }
             }
             Self::Succeeded => Outcome::Succeeded,
             Self::Exited(code) => Outcome::Failed(Exit::Code(*code)),
-            Self::Signalled(signal) => Outcome::Failed(Exit::Signal(signal.clone())),
+            Self::Signalled(signal) => Outcome::Failed(Exit::Signal(signal.to_string())),
             Self::TimedOut => Outcome::TimedOut,
             Self::Killed => Outcome::Killed,
             Self::Unknown(reason) => {
-                let reason = Unknown::ALL.into_iter().find(|r| r.as_str() == reason);
+                let reason = Unknown::ALL.into_iter().find(|r| reason == r.as_str());
                 Outcome::Unknown(reason.ok_or_else(|| corrupt("unknown reason"))?)
             }
         })
@@ -353,3 +361,6 @@ impl StreamV1 {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
