@@ -225,7 +225,7 @@ fn denied(job: &Job, host: &DecidedHost, now: Timestamp) -> (AuditEvent, Invocat
         wave: 0,
         ..first_attempt(job, &host.host, host.decision.limits)
     };
-    (AuditEvent::InvocationEnded { invocation: Box::new(invocation.clone()), agent: None }, invocation)
+    (AuditEvent::InvocationEnded { invocation: Arc::new(invocation.clone()), agent: None }, invocation)
 }
 
 fn first_attempt(job: &Job, host: &KeptHost, limits: Limits) -> Invocation {

@@ -266,7 +266,7 @@ impl Retention {
                     ..invocation
                 };
                 bare.output.timing = Timing::default();
-                writes.push(Write::UpdateInvocation(bare));
+                writes.push(Write::UpdateInvocation(bare.into()));
             }
         }
         let invocations = writes.len();

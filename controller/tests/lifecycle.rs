@@ -203,7 +203,7 @@ async fn late_evidence_counts_only_from_the_agent_that_had_the_invocation() {
     assert_eq!(kept.last_agent.as_ref(), Some(agent.session.agent()));
     let as_before = Invocation { last_agent: None, version: kept.version + 1, ..kept };
     let event = AuditEvent::ControllerStarted { name: "c".into() };
-    let change = Change::new(world.clock.now(), event).write(Write::UpdateInvocation(as_before));
+    let change = Change::new(world.clock.now(), event).write(Write::UpdateInvocation(as_before.into()));
     let _ = world.store.commit(change).await.unwrap();
     let _ = world.lifecycle.take_results(&other, vec![result(before, &Outcome::Succeeded)]).await.unwrap();
     assert_eq!(world.store.invocation(before).await.unwrap().unwrap().resolution, Some(Outcome::Succeeded));
@@ -469,7 +469,7 @@ async fn a_record_that_cannot_be_moved_does_not_hold_up_the_others() {
     let moved = Invocation { version: kept.version + 1, ..kept };
     let _ = world
         .store
-        .commit(Change::new(world.clock.now(), event).write(Write::UpdateInvocation(moved)))
+        .commit(Change::new(world.clock.now(), event).write(Write::UpdateInvocation(moved.into())))
         .await
         .unwrap();
     world.pass(Duration::from_secs(31));

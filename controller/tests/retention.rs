@@ -152,7 +152,7 @@ async fn removal(world: &World, id: InvocationId) -> (Change, pb::OutputRemoved)
     let removed = OutputRemoved { at: world.clock.now(), limit: RetentionLimit::Age(DAY) };
     let event = RetentionEvent::OutputsRemoved { job: kept.job, count: 1, bytes: 1, limit: removed.limit };
     let version = kept.version + 1;
-    let write = Write::UpdateInvocation(Invocation { version, output_removed: Some(removed), ..kept });
+    let write = Write::UpdateInvocation(Invocation { version, output_removed: Some(removed), ..kept }.into());
     (Change::new(removed.at, AuditEvent::Retention(Box::new(event))).write(write), (&removed).into())
 }
 

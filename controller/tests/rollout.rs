@@ -354,8 +354,8 @@ async fn a_budget_that_is_used_up_leaves_no_room_before_the_halt_is_recorded() {
     let invocation = world.store.invocation(first[0]).await.unwrap().unwrap();
     let ended =
         Invocation { state: InvocationState::Ended(failed()), version: invocation.version + 1, ..invocation };
-    let event = AuditEvent::InvocationEnded { invocation: Box::new(ended.clone()), agent: None };
-    let change = Change::new(world.clock.now(), event).write(Write::UpdateInvocation(ended));
+    let event = AuditEvent::InvocationEnded { invocation: ended.clone().into(), agent: None };
+    let change = Change::new(world.clock.now(), event).write(Write::UpdateInvocation(ended.into()));
     let _ = world.store.commit(change).await.unwrap();
     let id = job.id();
     let world = world.restarted().await;

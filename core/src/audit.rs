@@ -3,6 +3,8 @@
 //! A log record is the event's kind and fields plus a time and an index; the store encodes it. Adding an event or a
 //! field is allowed; renaming or retyping one needs a new record version.
 
+use std::sync::Arc;
+
 use crate::{
     actor::Actor,
     clock::Timestamp,
@@ -153,7 +155,7 @@ pub enum AuditEvent {
     /// An invocation ended.
     InvocationEnded {
         /// The invocation as it ended.
-        invocation: Box<Invocation>,
+        invocation: Arc<Invocation>,
         /// The agent that reported it.
         agent: Option<AgentName>,
     },

@@ -1,6 +1,6 @@
 //! A change: what is expected, what is written, and at least one audit event. And the proof that it is durable.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use lictor_core::{
     audit::AuditEvent,
@@ -57,7 +57,7 @@ pub enum Write {
     /// An invocation that must not exist; its version is 1.
     CreateInvocation(Invocation),
     /// An invocation whose kept version is one less than its own.
-    UpdateInvocation(Invocation),
+    UpdateInvocation(Arc<Invocation>),
     /// As [`Write::UpdateInvocation`], of one whose whole standard output lies in a file: its output has counts and digests,
     /// no bytes, and nothing of standard error.
     UpdateInvocationWithFile {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -110,12 +110,12 @@ impl State {
                 expect(kept.map(|v| v + 1) == Some(invocation.version), || {
                     format!("invocation {}", invocation.id)
                 })?;
-                self.put_invocation(invocation);
+                self.put_invocation(Arc::unwrap_or_clone(invocation));
             }
             Write::UpdateInvocationWithFile { mut invocation, file } => {
                 invocation.output.stdout.head =
                     std::fs::read(file).map_err(|e| StoreError::Unavailable(e.to_string()))?;
-                self.apply(Write::UpdateInvocation(invocation), at)?;
+                self.apply(Write::UpdateInvocation(invocation.into()), at)?;
             }
             Write::PutEnded(ended) => {
                 let kept = self.ended.get(&ended.job).map_or(0, |e| e.version);

@@ -152,7 +152,7 @@ async fn keep_and_remove(store: &EmbeddedStore, n: u64) {
         invocation.output.stdout.head.clear();
         let limit = RetentionLimit::Bytes(0);
         invocation.output_removed = Some(OutputRemoved { at: AT, limit });
-        remove = remove.write(Write::UpdateInvocation(invocation));
+        remove = remove.write(Write::UpdateInvocation(invocation.into()));
     }
     let _ = store.commit(remove).await.unwrap();
     let mut forget = change().write(Write::RemoveJob { ended: end, version: 2 });

@@ -125,7 +125,7 @@ pub(crate) async fn record_use(store: &dyn Store, used: Use, now: Timestamp) -> 
         let offer = InvocationEvent::Offer { agent: place.agent, epoch: place.epoch };
         let state = kept.state.step(offer).map_err(|_| other())?;
         let kept = Invocation { state, version: kept.version + 1, ..kept };
-        change = change.event(intended_event(&kept)).write(Write::UpdateInvocation(kept.clone()));
+        change = change.event(intended_event(&kept)).write(Write::UpdateInvocation(kept.clone().into()));
         let (_, list) = offered.entry(site.clone()).or_insert_with(|| (Arc::clone(session), Vec::new()));
         list.push(Offered { invocation: kept.id, attempt: kept.attempt, permitted: permitted.clone() });
         changed.push((index, kept));

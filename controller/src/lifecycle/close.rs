@@ -79,42 +79,42 @@ impl Lifecycle {
 
     /// As [`close`](Self::close), by whoever has the turn of the jobs.
     pub(super) async fn close_in(&self, turn: &Turn, ends: Vec<End>) -> Result<(), StoreError> {
-        match self.try_close(turn, ends.clone()).await {
+        match self.try_close(turn, &ends).await {
             Err(StoreError::Conflict { .. } | StoreError::Corrupt(_)) if ends.len() > 1 => {
-                for end in ends {
+                for end in &ends {
                     self.close_alone(turn, end).await?;
                 }
                 Ok(())
             }
             Err(StoreError::Conflict { .. } | StoreError::Corrupt(_)) => {
-                for end in ends {
-                    quarantine(&end);
-                }
+                ends.iter().for_each(quarantine);
                 Ok(())
             }
             done => done,
         }
     }
 
-    async fn close_alone(&self, turn: &Turn, end: End) -> Result<(), StoreError> {
-        match self.try_close(turn, vec![end.clone()]).await {
+    async fn close_alone(&self, turn: &Turn, end: &End) -> Result<(), StoreError> {
+        match self.try_close(turn, std::slice::from_ref(end)).await {
             Err(error @ (StoreError::Conflict { .. } | StoreError::Corrupt(_))) => {
                 tracing::error!(%error, "the end of an invocation cannot be recorded");
-                quarantine(&end);
+                quarantine(end);
                 Ok(())
             }
             done => done,
         }
     }
 
-    async fn try_close(&self, turn: &Turn, ends: Vec<End>) -> Result<(), StoreError> {
+    async fn try_close(&self, turn: &Turn, ends: &[End]) -> Result<(), StoreError> {
         let now = self.clock.now();
         let mut by_job: BTreeMap<_, (Arc<LiveJob>, Vec<_>)> = BTreeMap::new();
         for End { slot, outcome, report } in ends {
             let (_, list) =
                 by_job.entry(slot.job.id()).or_insert_with(|| (Arc::clone(&slot.job), Vec::new()));
-            let report = report.or_else(|| Some(Report { ended_at: Some(now), ..Report::default() }));
-            list.push((slot.index, InvocationEvent::End(outcome), report));
+            // The one copy of what was printed: what is refused together is tried again from `ends`.
+            let report =
+                report.clone().unwrap_or_else(|| Report { ended_at: Some(now), ..Report::default() });
+            list.push((slot.index, InvocationEvent::End(outcome.clone()), Some(report)));
         }
         let mut change: Option<Change> = None;
         let mut closings: Vec<(Arc<LiveJob>, Closing)> = Vec::new();
@@ -130,7 +130,7 @@ impl Lifecycle {
             let closing = job.closing(turn, list);
             for ending in &closing.ended {
                 let (agent, beside) = agents.remove(&ending.index).unwrap_or_default();
-                let invocation = Box::new(ending.invocation.clone());
+                let invocation = Arc::clone(&ending.invocation);
                 let event = AuditEvent::InvocationEnded { invocation, agent };
                 let so_far = match change {
                     Some(change) => change.event(event),
@@ -211,7 +211,7 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
 /// The change that ends a job, with the ends of what cannot be read of it.
 pub(super) fn unread(change: Change, job: &LiveJob, now: Timestamp) -> Change {
     job.unreadable().into_iter().fold(change, |change, invocation| {
-        let invocation = Box::new(Invocation { ended_at: Some(now), ..invocation });
+        let invocation = Arc::new(Invocation { ended_at: Some(now), ..invocation });
         change.event(AuditEvent::InvocationEnded { invocation, agent: None })
     })
 }

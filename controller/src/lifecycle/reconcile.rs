@@ -155,7 +155,7 @@ impl Lifecycle {
                 Some(change) => change.event(event),
                 None => Change::new(now, event),
             };
-            change = Some(so_far.write(Write::UpdateInvocation(kept.clone())));
+            change = Some(so_far.write(Write::UpdateInvocation(kept.clone().into())));
             returned.push((slot, kept));
         }
         self.close_in(turn, forgotten).await?;
@@ -222,7 +222,7 @@ impl Lifecycle {
                         Some(change) => change.event(event),
                         None => Change::new(now, event),
                     };
-                    change = Some(so_far.write(Write::UpdateInvocation(offer.offered.clone())));
+                    change = Some(so_far.write(Write::UpdateInvocation(offer.offered.clone().into())));
                     offers.push(*offer);
                 }
             }

@@ -124,7 +124,7 @@ impl Lifecycle {
             // Its end is in the log already, with that of its job.
             let (job, invocations) = (ended.job, vec![ended.id]);
             let event = AuditEvent::RecordsUnreadable { job, count: 1, invocations };
-            let change = Change::new(now, event).write(Write::UpdateInvocation(ended));
+            let change = Change::new(now, event).write(Write::UpdateInvocation(ended.into()));
             let _recorded = self.store.commit(change).await?;
         }
         Ok(())

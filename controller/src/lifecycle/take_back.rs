@@ -241,7 +241,7 @@ impl Lifecycle {
             };
             let job = resolved.job;
             let mut change =
-                Change::new(self.clock.now(), event).write(Write::UpdateInvocation(resolved.clone()));
+                Change::new(self.clock.now(), event).write(Write::UpdateInvocation(resolved.clone().into()));
             if more > 0
                 && let Some(ended) = self.store.ended_job(job).await?
             {

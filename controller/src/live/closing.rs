@@ -26,8 +26,8 @@ pub struct Closing {
 pub struct Ending {
     /// Its place in the job.
     pub index: usize,
-    /// The invocation as it will be.
-    pub invocation: Invocation,
+    /// The invocation as it will be: what records it and what says so share it.
+    pub invocation: Arc<Invocation>,
     /// Its whole standard output, where that came as a file and is not in the invocation.
     pub file: Option<Arc<Arriving>>,
 }
@@ -47,10 +47,13 @@ impl Ending {
 
     /// What records it.
     pub(crate) fn write(&self) -> Write {
-        let invocation = self.invocation.clone();
         match &self.file {
-            Some(file) => Write::UpdateInvocationWithFile { invocation, file: file.path().to_owned() },
-            None => Write::UpdateInvocation(invocation),
+            // Its output has no bytes here.
+            Some(file) => Write::UpdateInvocationWithFile {
+                invocation: Invocation::clone(&self.invocation),
+                file: file.path().to_owned(),
+            },
+            None => Write::UpdateInvocation(Arc::clone(&self.invocation)),
         }
     }
 }

@@ -343,7 +343,7 @@ impl LiveJob {
                 ended.guard = report.guard;
                 ended.redactions = report.redactions;
             }
-            closing.ended.push(Ending { index, invocation: ended, file });
+            closing.ended.push(Ending { index, invocation: Arc::new(ended), file });
         }
         if counts.ended() && !closing.ended.is_empty() {
             closing.job = Some((state.job.clone(), state.version + 1, counts));
@@ -389,7 +389,7 @@ impl LiveJob {
         let mut state = self.state();
         let Some(invocation) = state.invocations.get_mut(index) else { return };
         let was_queued = invocation.kept.state == InvocationState::Queued;
-        let mut entries = taken_over(invocation, index, ending.invocation, kept);
+        let mut entries = taken_over(invocation, index, Arc::unwrap_or_clone(ending.invocation), kept);
         invocation.held = false;
         invocation.pending = None;
         invocation.assembly = Assembly::default();

@@ -90,9 +90,9 @@ pub async fn a_change_that_expects_what_is_not_so_does_nothing(mut fixture: impl
     for wrong in [
         Write::CreateJob(first.clone()),
         Write::CreateInvocation(inv.clone()),
-        Write::UpdateInvocation(Invocation { version: 3, ..inv.clone() }),
-        Write::UpdateInvocation(Invocation { version: 1, ..inv.clone() }),
-        Write::UpdateInvocation(Invocation { version: 2, ..invocation(&second, "web-9") }),
+        Write::UpdateInvocation(Invocation { version: 3, ..inv.clone() }.into()),
+        Write::UpdateInvocation(Invocation { version: 1, ..inv.clone() }.into()),
+        Write::UpdateInvocation(Invocation { version: 2, ..invocation(&second, "web-9") }.into()),
         Write::UpdateJob { job: first.clone(), counts: None, version: 3 },
     ] {
         let result = store.commit(change().write(Write::CreateJob(second.clone())).write(wrong)).await;
@@ -121,7 +121,7 @@ pub async fn an_ended_invocation_is_no_longer_open(mut fixture: impl Fixture) {
     };
     let counts = Counts { failed: 1, ..Counts::default() };
     let _ = store
-        .commit(change().write(Write::UpdateInvocation(ended.clone())).write(Write::UpdateJob {
+        .commit(change().write(Write::UpdateInvocation(ended.clone().into())).write(Write::UpdateJob {
             job: job.clone(),
             counts: Some(counts),
             version: 2,

@@ -157,7 +157,7 @@ fn of_invocations() -> Vec<AuditEvent> {
         },
         AuditEvent::InvocationOffered { invocation: INVOCATION, agent: agent(), epoch: 1 },
         AuditEvent::InvocationReturned { invocation: INVOCATION, agent: agent() },
-        AuditEvent::InvocationEnded { invocation: Box::new(invocation()), agent: Some(agent()) },
+        AuditEvent::InvocationEnded { invocation: invocation().into(), agent: Some(agent()) },
         AuditEvent::InvocationResolved {
             invocation: INVOCATION,
             agent: agent(),

@@ -292,7 +292,7 @@ impl Maker {
             offered: Some((self.agent.clone(), 1)),
         };
         let ended = AuditEvent::InvocationEnded {
-            invocation: Box::new(Invocation {
+            invocation: Arc::new(Invocation {
                 output_removed: None,
                 last_agent: None,
                 redactions: 0,

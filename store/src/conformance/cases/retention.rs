@@ -71,7 +71,7 @@ pub async fn removed_output_leaves_counts_and_digests_and_what_others_share(mut 
     let removed: Vec<Invocation> = invocations.iter().map(without_output).collect();
     let mut all = change().write(Write::PutEnded(EndedJob { output_bytes: 0, version: 2, ..end }));
     for invocation in &removed {
-        all = all.write(Write::UpdateInvocation(invocation.clone()));
+        all = all.write(Write::UpdateInvocation(invocation.clone().into()));
     }
     let _ = store.commit(all.clone()).await.unwrap();
     assert!(is_conflict(&store.commit(all).await), "once");
@@ -207,7 +207,8 @@ pub async fn a_file_is_kept_as_what_was_printed(mut fixture: impl Fixture) {
     let again = change().write(write.clone());
     let _ = store.commit(change().write(write)).await.unwrap();
     assert!(is_conflict(&store.commit(again).await));
-    let _ = store.commit(change().write(Write::UpdateInvocation(end(&queued[1], &whole)))).await.unwrap();
+    let _ =
+        store.commit(change().write(Write::UpdateInvocation(end(&queued[1], &whole).into()))).await.unwrap();
     fs::remove_file(file).unwrap();
     for queued in &queued {
         let ended = end(queued, &whole);
@@ -219,7 +220,7 @@ pub async fn a_file_is_kept_as_what_was_printed(mut fixture: impl Fixture) {
     }
     assert!(store.open_invocations().await.unwrap().is_empty());
     let (one, other) = (end(&queued[0], &whole), end(&queued[1], &whole));
-    let _ = store.commit(change().write(Write::UpdateInvocation(without_output(&one)))).await.unwrap();
+    let _ = store.commit(change().write(Write::UpdateInvocation(without_output(&one).into()))).await.unwrap();
     assert_eq!(store.output(one.id, StreamName::Stdout, 0, 10).await.unwrap(), None);
     assert_eq!(store.invocation(other.id).await.unwrap(), Some(other));
 }
