@@ -10,9 +10,17 @@ pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024 * 1024;
 
 /// Appends `payload` as a frame; `checksum` is the checksum of the payload.
 pub fn write(payload: &[u8], checksum: u32, out: &mut Vec<u8>) {
-    out.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+    write_parts(&[payload], checksum, out);
+}
+
+/// As [`write`], of a payload that lies in parts.
+pub fn write_parts(parts: &[&[u8]], checksum: u32, out: &mut Vec<u8>) {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
     out.extend_from_slice(&checksum.to_le_bytes());
-    out.extend_from_slice(payload);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
 }
 
 /// Reads the header of a frame.

@@ -48,6 +48,11 @@ pub(crate) fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(record).map_err(corrupt)
 }
 
+/// Appends the stored bytes of a record.
+pub(crate) fn encode_into<R: Serialize>(record: &R, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    serde_json::to_writer(out, record).map_err(corrupt)
+}
+
 /// The record that was stored as `bytes`.
 pub(crate) fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, StoreError> {
     serde_json::from_slice(bytes).map_err(corrupt)

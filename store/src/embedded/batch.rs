@@ -1,8 +1,12 @@
 //! What a journal frame holds: puts and removals of keys, in order. And the shape of values: a version, then a record.
 
 use lictor_core::{digest::Digest, merkle::Frontier};
+use serde::Serialize;
 
-use crate::{StoreError, record::corrupt};
+use crate::{
+    StoreError,
+    record::{corrupt, encode_into},
+};
 
 /// One put, or a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,9 @@ pub(super) struct Op {
 /// Most bytes of an operation besides its key and value: two lengths and a flag.
 pub(super) const MAX_OP_OVERHEAD: usize = 9;
 
+/// Room for a value: nearly all are shorter, so nothing is moved while they are encoded.
+const USUAL_VALUE_BYTES: usize = 768;
+
 /// Bytes that an operation takes in a frame, or a few more.
 pub(super) fn bytes_of(op: &Op) -> usize {
     MAX_OP_OVERHEAD + op.key.len() + op.value.as_ref().map_or(0, Vec::len)
@@ -25,6 +32,14 @@ pub(super) fn value(version: u64, record: &[u8]) -> Vec<u8> {
     let mut value = version.to_be_bytes().to_vec();
     value.extend_from_slice(record);
     value
+}
+
+/// The value of a record that is to be encoded: at once, without a copy.
+pub(super) fn encode_value<R: Serialize>(version: u64, record: &R) -> Result<Vec<u8>, StoreError> {
+    let mut value = Vec::with_capacity(USUAL_VALUE_BYTES);
+    value.extend_from_slice(&version.to_be_bytes());
+    encode_into(record, &mut value)?;
+    Ok(value)
 }
 
 /// The version of a value.

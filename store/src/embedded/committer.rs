@@ -1,7 +1,7 @@
 //! The only writer: gathers changes that wait, checks and numbers them, syncs one journal frame, hands it to the table,
 //! answers.
 
-use std::{collections::HashMap, path::Path, sync::Arc, thread};
+use std::{collections::HashMap, ops::Range, path::Path, sync::Arc, thread};
 
 use lictor_core::{
     frame,
@@ -57,6 +57,8 @@ struct Group {
     erases: bool,
     /// Where in `ops` a key was last written, so that later changes of the group see it.
     written: HashMap<Vec<u8>, usize>,
+    /// What of `ops` changes wrote that `written` does not have yet: most groups are one change, which asks nothing of it.
+    unnoted: Vec<Range<usize>>,
     answers: Vec<(oneshot::Sender<Result<Recorded, StoreError>>, Recorded)>,
     /// Files that the changes name; given back once everybody can see that they do.
     claims: Vec<Claim>,
@@ -144,11 +146,12 @@ impl Writer {
     /// Adds a change to the group if what it expects is so, else answers it at once.
     fn take(&mut self, request: Request, group: &mut Group) {
         let Request { planned, answer } = request;
+        group.note();
         for expectation in &planned.expectations {
             match self.holds(expectation, group) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let _ = answer.send(Err(StoreError::Conflict { what: expectation.what.clone() }));
+                    let _ = answer.send(Err(StoreError::Conflict { what: expectation.what.to_string() }));
                     return;
                 }
                 Err(error) => {
@@ -162,9 +165,7 @@ impl Writer {
         let first = self.frontier.size();
         let events = planned.leaves.len() as u64;
         group.claims.extend(planned.claim);
-        for op in planned.ops {
-            group.push(op);
-        }
+        group.push(planned.ops);
         for (content, hash) in planned.leaves {
             let index = self.frontier.push_noting(hash, |node, hash| {
                 group
@@ -234,9 +235,20 @@ fn too_large(bytes: usize) -> StoreError {
 // === impl Group ===
 
 impl Group {
-    fn push(&mut self, op: Op) {
-        self.written.insert(op.key.clone(), self.ops.len());
-        self.ops.push(op);
+    /// Adds what a change writes.
+    fn push(&mut self, ops: Vec<Op>) {
+        let from = self.ops.len();
+        self.ops.extend(ops);
+        self.unnoted.push(from..self.ops.len());
+    }
+
+    /// Notes where the changes so far wrote what.
+    fn note(&mut self) {
+        for at in std::mem::take(&mut self.unnoted).into_iter().flatten() {
+            if let Some(op) = self.ops.get(at) {
+                self.written.insert(op.key.clone(), at);
+            }
+        }
     }
 
     fn answer(self, written: &Result<(), StoreError>) {
@@ -252,7 +264,10 @@ mod tests {
     use lictor_core::{audit::AuditEvent, clock::Timestamp};
 
     use super::{
-        super::payloads::{End, PayloadFiles},
+        super::{
+            payloads::{End, PayloadFiles},
+            plan::What,
+        },
         *,
     };
     use crate::Change;
@@ -264,24 +279,62 @@ mod tests {
         Request { planned, answer: oneshot::channel().0 }
     }
 
-    #[test]
-    fn changes_share_a_frame_up_to_the_bound_and_larger_ones_go_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let (state_dir, journal_dir) = (dir.path().join("state"), dir.path().join("journal"));
+    fn writer(dir: &Path) -> Writer {
+        let (state_dir, journal_dir) = (dir.join("state"), dir.join("journal"));
         let db = sled::open(&state_dir).unwrap();
         let end = Journal::replay(&journal_dir, None, |_, _| Ok(())).unwrap();
-        let writer = Writer {
+        Writer {
             table: Arc::new(Table::new(
                 db.clone(),
                 db.open_tree("lictor").unwrap(),
                 state_dir.clone(),
-                PayloadFiles::open(dir.path().join("payloads"), End::default()).unwrap(),
+                PayloadFiles::open(dir.join("payloads"), End::default()).unwrap(),
             )),
             room: Room::on_disk_of(&state_dir),
             journal: Journal::start(&journal_dir, end).unwrap(),
             frontier: Frontier::default(),
             head: Arc::new(watch::Sender::new(Frontier::default().head())),
+        }
+    }
+
+    #[test]
+    fn a_change_sees_what_others_of_its_group_wrote_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let ask = |key: u8, expected: Expected, version: u64| {
+            let event = AuditEvent::ControllerStarted { name: "c".into() };
+            let mut planned = Planned::new(Change::new(Timestamp::from_micros(0), event)).unwrap();
+            let (key, what) = (vec![b'z', key], What::Other(format!("key {key}")));
+            planned.expectations.push(Expectation { key: key.clone(), expected, what });
+            planned.ops.push(Op { key, value: Some(batch::value(version, b"{}")) });
+            let (answer, answered) = oneshot::channel();
+            queue.try_send(Request { planned, answer }).unwrap();
+            answered
         };
+        let answers = [
+            ask(1, Expected::Absent, 1),
+            ask(1, Expected::Absent, 1),
+            ask(2, Expected::Absent, 1),
+            ask(1, Expected::Version(1), 2),
+            ask(1, Expected::Version(1), 2),
+            ask(2, Expected::Version(1), 2),
+        ];
+        drop(queue);
+        writer(dir.path()).run(requests);
+        let conflict = |key: u8| Some(format!("key {key}"));
+        let refused = answers.map(|mut answer| match answer.try_recv().unwrap() {
+            Ok(_recorded) => None,
+            Err(StoreError::Conflict { what }) => Some(what),
+            Err(other) => panic!("{other}"),
+        });
+        assert_eq!(refused, [None, conflict(1), None, None, conflict(1), None]);
+    }
+
+    #[test]
+    fn changes_share_a_frame_up_to_the_bound_and_larger_ones_go_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal_dir = dir.path().join("journal");
+        let writer = writer(dir.path());
         let third = MAX_GROUP_BYTES / 3;
         let (queue, requests) = mpsc::channel(QUEUE);
         for (n, bytes) in [(0, third), (1, third), (2, third), (3, 1), (4, MAX_GROUP_BYTES + 1), (5, 1)] {

@@ -212,11 +212,12 @@ impl Journal {
         if length > frame::MAX_PAYLOAD_BYTES {
             return Err(AppendError::TooLarge(length));
         }
-        let mut payload = Vec::with_capacity(length);
-        payload.extend_from_slice(&self.position.sequence.to_be_bytes());
-        payload.extend_from_slice(content);
+        let sequence = self.position.sequence.to_be_bytes();
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(&sequence);
+        checksum.update(content);
         let mut bytes = Vec::with_capacity(frame::HEADER_BYTES + length);
-        frame::write(&payload, crc32fast::hash(&payload), &mut bytes);
+        frame::write_parts(&[&sequence, content], checksum.finalize(), &mut bytes);
         self.file.write_all(&bytes).map_err(unavailable)?;
         self.file.sync_data().map_err(unavailable)?;
         self.position.offset += bytes.len() as u64;

@@ -2,10 +2,17 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fmt,
     path::PathBuf,
 };
 
-use lictor_core::{clock::Timestamp, digest::Digest, invocation::Invocation, merkle::leaf_hash};
+use lictor_core::{
+    clock::Timestamp,
+    digest::Digest,
+    id::{InvocationId, JobId},
+    invocation::Invocation,
+    merkle::leaf_hash,
+};
 
 use super::{
     batch::{self, Op, value},
@@ -40,7 +47,18 @@ pub(super) enum Expected {
 pub(super) struct Expectation {
     pub(super) key: Vec<u8>,
     pub(super) expected: Expected,
-    pub(super) what: String,
+    pub(super) what: What,
+}
+
+/// What is named when an expectation does not hold; its text is made only then.
+#[derive(Debug)]
+pub(super) enum What {
+    Job(JobId),
+    /// The end of a job.
+    End(JobId),
+    Invocation(InvocationId),
+    /// What no job has thousands of, in words.
+    Other(String),
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +76,21 @@ pub(super) struct Planned {
     /// Keys that this change removes: they are absent for its later writes.
     removed: HashSet<Vec<u8>>,
 }
+
+// === impl What ===
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job(id) => write!(f, "job {id}"),
+            Self::End(id) => write!(f, "the end of job {id}"),
+            Self::Invocation(id) => write!(f, "invocation {id}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+// === impl Planned ===
 
 impl Planned {
     pub(super) fn new(change: Change) -> Result<Self, StoreError> {
@@ -84,18 +117,17 @@ impl Planned {
     fn write(&mut self, write: Write, at: Timestamp) -> Result<(), StoreError> {
         match write {
             Write::CreateJob(job) => {
-                self.put(keys::job(job.id), Expected::Absent, 1, &JobRecord::new(&job, None, 1), || {
-                    format!("job {}", job.id)
-                })
+                let record = JobRecord::new(&job, None, 1);
+                self.put(keys::job(job.id), Expected::Absent, 1, &record, What::Job(job.id))
             }
             Write::UpdateJob { job, counts, version } => {
                 let record = JobRecord::new(&job, counts.as_ref(), version);
-                self.put(keys::job(job.id), replaces(version), version, &record, || format!("job {}", job.id))
+                self.put(keys::job(job.id), replaces(version), version, &record, What::Job(job.id))
             }
             Write::BindKey { principal, key, job, request_digest, expires_at } => {
                 let record = KeyRecord::from(&KeptKey { job, request_digest, expires_at });
                 let expected = Expected::Below(at.as_micros());
-                let what = || format!("idempotency key {}", key.as_str());
+                let what = What::Other(format!("idempotency key {}", key.as_str()));
                 self.put(keys::idempotency(&principal, &key), expected, expires_at.as_micros(), &record, what)
             }
             Write::CreateInvocation(invocation) => {
@@ -107,31 +139,29 @@ impl Planned {
             Write::UpdateInvocationWithFile { invocation, file } => self.with_file(&invocation, file),
             Write::PutEnded(ended) => {
                 let expected = if ended.version == 1 { Expected::Absent } else { replaces(ended.version) };
-                self.expect(keys::ended(ended.job), expected, || format!("the end of job {}", ended.job));
+                self.expect(keys::ended(ended.job), expected, What::End(ended.job));
                 self.ops.push(Op { key: keys::ended(ended.job), value: Some(index::encode(&ended)) });
                 Ok(())
             }
             Write::RemoveJob { ended, version } => {
-                self.remove(keys::job(ended.job), version, || format!("job {}", ended.job));
-                self.remove(keys::ended(ended.job), ended.version, || {
-                    format!("the end of job {}", ended.job)
-                });
+                self.remove(keys::job(ended.job), version, What::Job(ended.job));
+                self.remove(keys::ended(ended.job), ended.version, What::End(ended.job));
                 Ok(())
             }
             Write::RemoveInvocation { id, job, host, attempt, version } => {
-                self.remove(keys::invocation(id), version, || format!("invocation {id}"));
+                self.remove(keys::invocation(id), version, What::Invocation(id));
                 self.ops.push(Op { key: keys::of_job_host(job, &host, attempt), value: None });
                 self.ops.push(Op { key: keys::open(id), value: None });
                 Ok(())
             }
             Write::RemoveKey(bound) => {
-                let what = || format!("idempotency key {}", bound.key.as_str());
+                let what = What::Other(format!("idempotency key {}", bound.key.as_str()));
                 self.remove(keys::bound(&bound), bound.expires_at.as_micros(), what);
                 Ok(())
             }
             Write::PutAgent(agent) => {
                 let expected = if agent.version == 1 { Expected::Absent } else { replaces(agent.version) };
-                let what = || format!("agent {}/{}", agent.site, agent.name);
+                let what = What::Other(format!("agent {}/{}", agent.site, agent.name));
                 self.put(
                     keys::agent(&agent.site, &agent.name),
                     expected,
@@ -142,7 +172,7 @@ impl Planned {
             }
             Write::PutHost(host) => {
                 let site = site_version(host.site.as_str());
-                let what = || format!("host {}", host.alias);
+                let what = What::Other(format!("host {}", host.alias));
                 self.put(
                     keys::host(&host.alias),
                     Expected::AbsentOrVersion(site),
@@ -157,11 +187,11 @@ impl Planned {
                 Ok(())
             }
             Write::CreateToken(token) => {
-                let what = || format!("token {}", token.id);
+                let what = What::Other(format!("token {}", token.id));
                 self.put(keys::token(token.id), Expected::Absent, UNSPENT, &TokenRecord::from(&token), what)
             }
             Write::SpendToken(token) => {
-                let what = || format!("token {}", token.id);
+                let what = What::Other(format!("token {}", token.id));
                 self.put(
                     keys::token(token.id),
                     Expected::Version(UNSPENT),
@@ -171,7 +201,7 @@ impl Planned {
                 )
             }
             Write::PutPolicy(policy) => {
-                let what = || format!("policy version {}", policy.version);
+                let what = What::Other(format!("policy version {}", policy.version));
                 self.put(
                     keys::policy(policy.version),
                     Expected::Absent,
@@ -194,7 +224,7 @@ impl Planned {
                 let version = retention.version;
                 let expected = if version == 1 { Expected::Absent } else { replaces(version) };
                 let (key, record) = (keys::RETENTION.to_vec(), RetentionRecord::from(&retention));
-                self.put(key, expected, version, &record, || "the limits of retention".to_owned())
+                self.put(key, expected, version, &record, What::Other("the limits of retention".to_owned()))
             }
             Write::RemoveShadow => {
                 self.ops.push(Op { key: keys::SHADOW.to_vec(), value: None });
@@ -202,27 +232,39 @@ impl Planned {
             }
             Write::PutFreeze(freeze) => {
                 let (key, record) = (keys::freeze(freeze.id), FreezeRecord::from(&freeze));
-                self.put(key, Expected::Absent, IN_FORCE, &record, || format!("freeze {}", freeze.id))
+                self.put(
+                    key,
+                    Expected::Absent,
+                    IN_FORCE,
+                    &record,
+                    What::Other(format!("freeze {}", freeze.id)),
+                )
             }
             Write::RemoveFreeze(id) => {
-                self.remove(keys::freeze(id), IN_FORCE, || format!("freeze {id}"));
+                self.remove(keys::freeze(id), IN_FORCE, What::Other(format!("freeze {id}")));
                 Ok(())
             }
             Write::PutErasure(erasure) => {
                 let (key, record) = (keys::erasure(erasure.id), ErasureRecord::from(&erasure));
-                self.put(key, Expected::Absent, IN_FORCE, &record, || format!("erasure {}", erasure.id))
+                self.put(
+                    key,
+                    Expected::Absent,
+                    IN_FORCE,
+                    &record,
+                    What::Other(format!("erasure {}", erasure.id)),
+                )
             }
             Write::RemoveErasure(id) => {
-                self.remove(keys::erasure(id), IN_FORCE, || format!("erasure {id}"));
+                self.remove(keys::erasure(id), IN_FORCE, What::Other(format!("erasure {id}")));
                 Ok(())
             }
             Write::PutHold(hold) => {
                 let expected = if hold.version == 1 { Expected::Absent } else { replaces(hold.version) };
                 let (key, record) = (keys::hold(hold.id), HoldRecord::from(&hold));
-                self.put(key, expected, hold.version, &record, || format!("hold {}", hold.id))
+                self.put(key, expected, hold.version, &record, What::Other(format!("hold {}", hold.id)))
             }
             Write::RemoveHold(hold) => {
-                self.remove(keys::hold(hold.id), hold.version, || format!("hold {}", hold.id));
+                self.remove(keys::hold(hold.id), hold.version, What::Other(format!("hold {}", hold.id)));
                 Ok(())
             }
             Write::ErasePayloads(ranges) => {
@@ -250,9 +292,13 @@ impl Planned {
             OutputPlace::SharedFile(digest)
         };
         let record = InvocationRecord::new(invocation, place);
-        self.put(keys::invocation(invocation.id), expected, invocation.version, &record, || {
-            format!("invocation {}", invocation.id)
-        })
+        self.put(
+            keys::invocation(invocation.id),
+            expected,
+            invocation.version,
+            &record,
+            What::Invocation(invocation.id),
+        )
     }
 
     fn with_file(&mut self, invocation: &Invocation, file: PathBuf) -> Result<(), StoreError> {
@@ -264,17 +310,21 @@ impl Planned {
         self.ops.push(Op { key: keys::file_use(digest, invocation.id), value: Some(Vec::new()) });
         let record = InvocationRecord::with_file(invocation, digest);
         let expected = replaces(invocation.version);
-        self.put(keys::invocation(invocation.id), expected, invocation.version, &record, || {
-            format!("invocation {}", invocation.id)
-        })
+        self.put(
+            keys::invocation(invocation.id),
+            expected,
+            invocation.version,
+            &record,
+            What::Invocation(invocation.id),
+        )
     }
 
-    fn expect(&mut self, key: Vec<u8>, expected: Expected, what: impl FnOnce() -> String) {
-        self.expectations.push(Expectation { key, expected, what: what() });
+    fn expect(&mut self, key: Vec<u8>, expected: Expected, what: What) {
+        self.expectations.push(Expectation { key, expected, what });
     }
 
     /// Removes what has this version.
-    fn remove(&mut self, key: Vec<u8>, version: u64, what: impl FnOnce() -> String) {
+    fn remove(&mut self, key: Vec<u8>, version: u64, what: What) {
         self.expect(key.clone(), Expected::Version(version), what);
         self.ops.push(Op { key, value: None });
     }
@@ -285,12 +335,12 @@ impl Planned {
         expected: Expected,
         version: u64,
         record: &R,
-        what: impl FnOnce() -> String,
+        what: What,
     ) -> Result<(), StoreError> {
         if !self.removed.remove(&key) {
             self.expect(key.clone(), expected, what);
         }
-        self.ops.push(Op { key, value: Some(value(version, &encode(record)?)) });
+        self.ops.push(Op { key, value: Some(batch::encode_value(version, record)?) });
         Ok(())
     }
 }
