@@ -12,7 +12,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use lictor_core::{
     clock::Timestamp,
     command::Command,
-    context::Context,
     digest::Digest,
     error::ErrorCode,
     freeze::{FROZEN, Freeze, FreezeSet},
@@ -22,7 +21,9 @@ use lictor_core::{
     principal::{Principal, Via},
     transfer::Transfer,
 };
-use lictor_policy::{Decision, Effect, PolicySet, Request, RequestedLimits, View};
+use lictor_policy::{
+    Decision, Effect, PolicySet, Request, RequestedLimits, View, evaluate, evaluate_briefly,
+};
 use lictor_store::KeptHost;
 
 use self::frozen::FrozenHosts;
@@ -101,7 +102,10 @@ pub struct NoLonger {
     pub reason: String,
 }
 
-/// Decides a request host by host; nothing is recorded.
+/// How a request is judged on one host: [`evaluate()`], or [`evaluate_briefly`] where nobody is shown why it may run.
+type Judge = fn(&PolicySet, &Request<'_>) -> Decision;
+
+/// Decides a request host by host, with every reason in words; nothing is recorded.
 ///
 /// # Errors
 /// [`Refused`] when the command does not parse or the target means no host.
@@ -112,14 +116,31 @@ pub fn decide(
     fleet: &Fleet,
     now: Timestamp,
 ) -> Result<Decided, Box<Refused>> {
-    let command =
-        set.parse_command(&spec.command).map_err(|refusal| Refused::command(&spec.command, refusal))?;
-    decide_command(command, caller, spec, set, fleet, now)
+    decide_command(parse(spec, set)?, evaluate, caller, spec, set, fleet, now)
+}
+
+/// As [`decide`], without words for what is allowed at once.
+///
+/// # Errors
+/// Likewise.
+pub fn decide_briefly(
+    caller: &Authenticated,
+    spec: &JobSpec,
+    set: &PolicySet,
+    fleet: &Fleet,
+    now: Timestamp,
+) -> Result<Decided, Box<Refused>> {
+    decide_command(parse(spec, set)?, evaluate_briefly, caller, spec, set, fleet, now)
+}
+
+fn parse(spec: &JobSpec, set: &PolicySet) -> Result<Command, Box<Refused>> {
+    set.parse_command(&spec.command).map_err(|refusal| Refused::command(&spec.command, refusal))
 }
 
 /// As [`decide`], of a command that was parsed already.
 fn decide_command(
     command: Command,
+    judge: Judge,
     caller: &Authenticated,
     spec: &JobSpec,
     set: &PolicySet,
@@ -133,9 +154,10 @@ fn decide_command(
     let hosts = hosts
         .into_iter()
         .map(|host| {
-            let what = (&command, &spec.context);
-            let decision = judge(set, caller.principal(), spec.origin.via, &host, what, requested, now);
-            (host, decision)
+            let (principal, via, facts) = (caller.principal(), spec.origin.via, fleet::facts(&host));
+            let (command, context, host_facts) = (&command, &spec.context, &facts);
+            let request = Request { principal, via, host: host_facts, command, context, requested, at: now };
+            (host, judge(set, &request))
         })
         .collect();
     Ok(Decided { command, hosts, frozen: BTreeMap::new() })
@@ -165,7 +187,8 @@ pub fn permit(
     freezes: &FreezeSet,
     now: Timestamp,
 ) -> Result<Permit, Box<Refused>> {
-    permit_decided(decide(caller, spec, &policy.set, fleet, now)?.under(freezes), caller, spec, policy)
+    let decided = decide_briefly(caller, spec, &policy.set, fleet, now)?;
+    permit_decided(decided.under(freezes), caller, spec, policy)
 }
 
 /// Permits what was decided.
@@ -241,8 +264,10 @@ pub fn permit_again(
         timeout: Some(invocation.limits.timeout),
         output_bytes: Some(invocation.limits.output_bytes),
     };
-    let what = (&job.command, &job.context);
-    let decision = judge(&policy.set, &job.principal, job.origin.via, host, what, requested, now);
+    let (principal, via, facts) = (&job.principal, job.origin.via, fleet::facts(host));
+    let (command, context) = (&job.command, &job.context);
+    let request = Request { principal, via, host: &facts, command, context, requested, at: now };
+    let decision = evaluate_briefly(&policy.set, &request);
     let consented =
         decision.effect == Effect::Approve && approval::covers(job, &decision.approvals, &policy.set);
     if !decision.is_allowed() && !consented {
@@ -259,19 +284,6 @@ pub fn permit_again(
 
 const fn requested(spec: &JobSpec) -> RequestedLimits {
     RequestedLimits { timeout: spec.timeout, output_bytes: spec.output_bytes }
-}
-
-fn judge(
-    set: &PolicySet,
-    principal: &Principal,
-    via: Via,
-    host: &KeptHost,
-    (command, context): (&Command, &Context),
-    requested: RequestedLimits,
-    at: Timestamp,
-) -> Decision {
-    let facts = fleet::facts(host);
-    lictor_policy::evaluate(set, &Request { principal, via, host: &facts, command, context, requested, at })
 }
 
 fn permitted_host(host: Arc<KeptHost>, decision: Decision) -> PermittedHost {

@@ -92,6 +92,12 @@ impl Simple {
     pub const fn stderr_to_stdout(&self) -> bool {
         self.stderr_to_stdout
     }
+    /// Its text, as it stands in that of the command.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        render_simple(self, &mut out);
+        out
+    }
 }
 
 // === impl Pipeline ===
@@ -213,15 +219,19 @@ fn render_pipeline(pipeline: &Pipeline, out: &mut String) {
         if stage > 0 {
             out.push_str(" | ");
         }
-        for (index, word) in simple.words.iter().enumerate() {
-            if index > 0 {
-                out.push(' ');
-            }
-            word.render(index == 0, out);
+        render_simple(simple, out);
+    }
+}
+
+fn render_simple(simple: &Simple, out: &mut String) {
+    for (index, word) in simple.words.iter().enumerate() {
+        if index > 0 {
+            out.push(' ');
         }
-        if simple.stderr_to_stdout {
-            out.push_str(" 2>&1");
-        }
+        word.render(index == 0, out);
+    }
+    if simple.stderr_to_stdout {
+        out.push_str(" 2>&1");
     }
 }
 

@@ -13,11 +13,7 @@
 mod in_context;
 mod terms;
 
-use lictor_core::{
-    command::{Command, Pipeline, Simple},
-    name::RuleId,
-    transfer::is_reserved,
-};
+use lictor_core::{command::Simple, name::RuleId, transfer::is_reserved};
 
 use self::{
     in_context::context_deny,
@@ -43,8 +39,25 @@ struct Permitted<'r, 's> {
     imported: Option<RuleId>,
 }
 
+/// Of what a decision has words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Words {
+    Always,
+    UnlessAllowed,
+}
+
 /// Judges `request` by `set`.
 pub fn evaluate(set: &PolicySet, request: &Request<'_>) -> Decision {
+    judge(set, request, Words::Always)
+}
+
+/// As [`evaluate()`], for whoever judges a command on many hosts and shows nobody why it may run: of what is allowed at once,
+/// `reason`, `part` and `pattern` stay empty. Everything else is the same.
+pub fn evaluate_briefly(set: &PolicySet, request: &Request<'_>) -> Decision {
+    judge(set, request, Words::UnlessAllowed)
+}
+
+fn judge(set: &PolicySet, request: &Request<'_>, words: Words) -> Decision {
     let judging = Judging::new(set, request);
     for simple in request.command.simples() {
         if let Some((rule, found)) = judging.matching(set.denying(), simple).into_iter().next() {
@@ -76,12 +89,12 @@ pub fn evaluate(set: &PolicySet, request: &Request<'_>) -> Decision {
     }
     match frozen(&judging, &parts) {
         Some(decision) => decision,
-        None => permitted(&judging, &parts),
+        None => permitted(&judging, &parts, words),
     }
 }
 
 /// The rule that is reported: of those that match the first part that has an effect, the first by id.
-fn permitted(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Decision {
+fn permitted(judging: &Judging<'_>, parts: &[Permitted<'_, '_>], words: Words) -> Decision {
     let governing: Vec<&Rule> =
         parts.iter().flat_map(|part| part.rules.iter().map(|(rule, _)| *rule)).collect();
     let mut approvals: Vec<ApprovalTerms> =
@@ -104,6 +117,7 @@ fn permitted(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Decision {
     };
     let terms = terms(judging, &governing, parts);
     let networks = networks(judging.set, &terms);
+    let in_words = words == Words::Always || wanted != Effect::Allow;
     Decision {
         effect: wanted,
         code: match wanted {
@@ -111,10 +125,14 @@ fn permitted(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Decision {
             Effect::Allow | Effect::Deny => DecisionCode::Allowed,
         },
         rule: Some(rule.clone()),
-        reason: reason(judging, rule, part.simple, parts.len(), &approvals),
+        reason: if in_words {
+            reason(judging, rule, part.simple, parts.len(), &approvals)
+        } else {
+            String::new()
+        },
         hint: approvals.first().map(ask_for).unwrap_or_default(),
-        part: Some(render(part.simple)),
-        pattern: native.and_then(|(_, found)| found.pattern).map(str::to_owned),
+        part: in_words.then(|| part.simple.render()),
+        pattern: native.and_then(|(_, found)| found.pattern).filter(|_| in_words).map(str::to_owned),
         word: None,
         limits: limits(judging, &terms),
         networks_allowed: networks.allow.unwrap_or_default(),
@@ -149,7 +167,7 @@ fn reason(
         (n, false) => format!(", and none of the {n} parts is denied"),
     };
     let verb = if approvals.is_empty() { "allows" } else { "asks for consent to" };
-    format!("rule `{rule}` {verb} `{}` {}{others}", shorten(&render(simple)), whom(judging.request))
+    format!("rule `{rule}` {verb} `{}` {}{others}", shorten(&simple.render()), whom(judging.request))
 }
 
 fn ask_for(terms: &ApprovalTerms) -> String {
@@ -168,13 +186,13 @@ fn denied_by_rule(judging: &Judging<'_>, simple: &Simple, rule: &Rule, found: Ma
     let reason = format!(
         "rule `{}` denies `{}` {}: {why}",
         rule.id(),
-        shorten(&render(simple)),
+        shorten(&simple.render()),
         whom(judging.request)
     );
     let hint = "no other rule can allow it; use a command that does without this word, or ask whoever keeps the policy";
     Decision {
         rule: Some(rule.id().clone()),
-        part: Some(render(simple)),
+        part: Some(simple.render()),
         pattern: found.pattern.map(str::to_owned),
         word: found.pattern.map(|_| word),
         ..denied(judging.set, DecisionCode::DeniedByRule, reason, hint.into())
@@ -195,7 +213,7 @@ fn denied_by_import(
     rule: Option<RuleId>,
     why: &str,
 ) -> Decision {
-    let text = simple.map_or_else(|| judging.request.command.render(), render);
+    let text = simple.map_or_else(|| judging.request.command.render(), Simple::render);
     let by = rule.as_ref().map_or_else(
         || "an imported deny_substrings entry".to_owned(),
         |rule| format!("the imported rule `{rule}`"),
@@ -204,20 +222,20 @@ fn denied_by_import(
     let hint = "use a command that does without these words, or ask whoever keeps the policy";
     Decision {
         rule,
-        part: simple.map(render),
+        part: simple.map(Simple::render),
         ..denied(judging.set, DecisionCode::DeniedByRule, reason, hint.into())
     }
 }
 
 fn default_deny(judging: &Judging<'_>, simple: &Simple) -> Decision {
-    let reason = format!("no rule allows `{}` {}", shorten(&render(simple)), whom(judging.request));
+    let reason = format!("no rule allows `{}` {}", shorten(&simple.render()), whom(judging.request));
     let near = almost(judging, simple).or_else(|| nearest(judging, simple));
     let near = near.unwrap_or_else(|| Nearest {
         hint: "no rule for you on this host begins with this program; use one that is allowed, or ask whoever keeps the policy".into(),
         ..Nearest::default()
     });
     Decision {
-        part: Some(render(simple)),
+        part: Some(simple.render()),
         pattern: near.pattern,
         word: near.word,
         ..denied(judging.set, DecisionCode::DefaultDeny, reason, near.hint)
@@ -310,13 +328,13 @@ fn frozen(judging: &Judging<'_>, parts: &[Permitted<'_, '_>]) -> Option<Decision
         request.host.alias,
         freeze.id,
         freeze.span,
-        shorten(&render(part.simple)),
+        shorten(&part.simple.render()),
         freeze.reason
     );
     let hint = "wait until the freeze ends, or ask whoever keeps the policy";
     Some(Decision {
         rule: Some(freeze.id.clone()),
-        part: Some(render(part.simple)),
+        part: Some(part.simple.render()),
         ..denied(judging.set, DecisionCode::Frozen, reason, hint.into())
     })
 }
@@ -342,13 +360,6 @@ fn denied(set: &PolicySet, code: DecisionCode, reason: String, hint: String) -> 
 
 pub(crate) fn whom(request: &Request<'_>) -> String {
     format!("on {} for {}", request.host.alias, request.principal)
-}
-
-pub(crate) fn render(simple: &Simple) -> String {
-    Pipeline::new(vec![simple.clone()])
-        .and_then(|first| Command::new(first, Vec::new()))
-        .map(|c| c.render())
-        .unwrap_or_default()
 }
 
 pub(crate) fn shorten(text: &str) -> String {

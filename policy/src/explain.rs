@@ -9,7 +9,7 @@ use lictor_core::{command::Simple, name::RuleId};
 use crate::{
     condition::Condition,
     decision::{Decision, Effect},
-    evaluate::{evaluate, render, shorten},
+    evaluate::{evaluate, shorten},
     imported::PartVerdict,
     judging::{Fit, Judging},
     request::Request,
@@ -84,7 +84,7 @@ pub fn explain(set: &PolicySet, request: &Request<'_>) -> Explanation {
                 set.rules().filter_map(|rule| of_rule(&judging, rule, simple)).collect();
             rules.extend(of_imported(&judging, simple));
             rules.sort_by(|a, b| a.rule.cmp(&b.rule));
-            PartExplanation { text: render(simple), rules }
+            PartExplanation { text: simple.render(), rules }
         })
         .collect();
     let mentioned = |rule: &&Rule| parts.iter().any(|part| part.rules.iter().any(|r| r.rule == *rule.id()));

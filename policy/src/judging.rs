@@ -18,7 +18,7 @@ pub(crate) struct Judging<'a> {
     pub(crate) set: &'a PolicySet,
     pub(crate) request: &'a Request<'a>,
     groups: Vec<&'a GroupName>,
-    open_windows: Vec<bool>,
+    open_windows: OnceCell<Vec<bool>>,
     facts: OnceCell<Facts>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Judging<'a> {
             set,
             request,
             groups: set.groups_of(request.principal),
-            open_windows: set.windows().map(|(_, window)| window.contains(request.at)).collect(),
+            open_windows: OnceCell::new(),
             facts: OnceCell::new(),
         }
     }
@@ -68,7 +68,7 @@ impl<'a> Judging<'a> {
         if rule.effect() == Effect::Deny && !rule.context.concerns(self.request.context) {
             return Fit::OtherContext(found);
         }
-        if !rule.when.holds(&self.open_windows) {
+        if rule.when.is_limited() && !rule.when.holds(self.open_windows()) {
             return Fit::OtherTime(found);
         }
         match rule.condition.as_ref().map(|condition| condition.holds(self.facts())) {
@@ -98,6 +98,11 @@ impl<'a> Judging<'a> {
             rules.filter_map(|rule| self.effective(rule, simple).map(|found| (rule, found))).collect();
         found.sort_by(|(a, _), (b, _)| a.id().cmp(b.id()));
         found
+    }
+
+    fn open_windows(&self) -> &[bool] {
+        self.open_windows
+            .get_or_init(|| self.set.windows().map(|(_, window)| window.contains(self.request.at)).collect())
     }
 
     fn facts(&self) -> &Facts {

@@ -33,7 +33,7 @@ pub mod verdict;
 pub mod view;
 
 pub use decision::{ApprovalTerms, Decision, DecisionCode, Effect};
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_briefly};
 pub use explain::{Explanation, explain};
 pub use file::json_schema;
 pub use imported::{Dialect, Imported, ImportedLimits, PartVerdict};

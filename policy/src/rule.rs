@@ -318,6 +318,10 @@ fn is_between(texts: &[String], name: &str) -> bool {
 // === impl When ===
 
 impl When {
+    /// Whether it depends on any window.
+    pub(crate) const fn is_limited(&self) -> bool {
+        self.during.is_some() || !self.not_during.is_empty()
+    }
     /// Whether it holds, given which windows are open.
     pub(crate) fn holds(&self, open: &[bool]) -> bool {
         let is_open = |window: &usize| open.get(*window).copied().unwrap_or(false);

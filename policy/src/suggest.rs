@@ -132,7 +132,7 @@ impl Suggester {
 
     fn simple(&mut self, simple: &Simple, circumstances: &verdict::Circumstances) {
         self.observed += 1;
-        let rendered = crate::evaluate::render(simple);
+        let rendered = simple.render();
         let Some(words) = simple.words().iter().map(Word::literal).collect::<Option<Vec<&str>>>() else {
             self.leave_out(
                 &rendered,

@@ -11,7 +11,8 @@ use lictor_core::{
     principal::{Principal, PrincipalKind, Via},
 };
 use lictor_policy::{
-    Decision, DecisionCode, Effect, HostFacts, PolicySet, Request, RequestedLimits, evaluate, parse_command,
+    Decision, DecisionCode, Effect, HostFacts, PolicySet, Request, RequestedLimits, evaluate,
+    evaluate_briefly, parse_command,
 };
 use proptest::prelude::*;
 
@@ -38,18 +39,24 @@ fn host() -> HostFacts {
     }
 }
 fn decide_as(set: &PolicySet, who: &Principal, via: Via, text: &str, requested: RequestedLimits) -> Decision {
-    evaluate(
-        set,
-        &Request {
-            principal: who,
-            via,
-            host: &host(),
-            command: &line(text),
-            context: lictor_core::context::Context::none(),
-            requested,
-            at: lictor_core::clock::Timestamp::default(),
-        },
-    )
+    let (host, command) = (host(), line(text));
+    let request = Request {
+        principal: who,
+        via,
+        host: &host,
+        command: &command,
+        context: lictor_core::context::Context::none(),
+        requested,
+        at: lictor_core::clock::Timestamp::default(),
+    };
+    let decision = evaluate(set, &request);
+    let briefly = if decision.is_allowed() {
+        Decision { reason: String::new(), part: None, pattern: None, ..decision.clone() }
+    } else {
+        decision.clone()
+    };
+    assert_eq!(evaluate_briefly(set, &request), briefly, "{text}");
+    decision
 }
 fn decide(set: &PolicySet, text: &str) -> Decision {
     decide_as(set, &principal(PrincipalKind::User, "ops"), Via::Cli, text, RequestedLimits::default())

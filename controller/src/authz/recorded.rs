@@ -6,6 +6,7 @@ use lictor_core::{
     freeze::FreezeSet,
     job::{CommandInput, Job, JobSpec},
 };
+use lictor_policy::evaluate_briefly;
 
 use super::{Permit, Refused, decide_command, permit_decided};
 use crate::{authn::Authenticated, fleet::Fleet, policies::VersionedPolicy};
@@ -33,6 +34,7 @@ pub(crate) fn permit_recorded(
         // For messages: what is judged is the command as it was recorded.
         ..JobSpec::new(job.target.clone(), CommandInput::Line(job.command.render()), job.origin.clone())
     };
-    let decided = decide_command(job.command.clone(), &caller, &spec, &policy.set, fleet, now)?;
+    let decided =
+        decide_command(job.command.clone(), evaluate_briefly, &caller, &spec, &policy.set, fleet, now)?;
     permit_decided(decided.under(freezes), &caller, &spec, policy)
 }

@@ -2,7 +2,7 @@
 
 use lictor_core::context::Context;
 
-use super::{Permitted, denied, render, shorten, whom};
+use super::{Permitted, denied, shorten, whom};
 use crate::{
     decision::{Decision, DecisionCode},
     judging::Judging,
@@ -27,7 +27,7 @@ pub(super) fn context_deny(judging: &Judging<'_>, part: &Permitted<'_, '_>) -> D
         (items.len(), rule.id().clone(), items, rule.context.keys(), found.pattern.map(str::to_owned))
     };
     let nearest = part.rules.iter().map(lacking).min_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    let text = render(part.simple);
+    let text = part.simple.render();
     let command = format!("`{}` {}", shorten(&text), whom(judging.request));
     let (reason, hint, pattern) = match nearest {
         Some((_, rule, items, keys, pattern)) => {
