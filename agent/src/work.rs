@@ -26,8 +26,9 @@ pub(crate) const MAX_KNOWN: usize = MAX_IDS_PER_MESSAGE;
 pub(crate) const BUSY_AT: usize = MAX_KNOWN - 1_000;
 const _: () = assert!(BUSY_AT > MAX_HOSTS_PER_JOB, "an agent that has nothing to do takes the largest job");
 
-/// How long acknowledgements wait to be sent: most commands have ended by then, and their result says as much.
-pub(crate) const PROGRESS_HOLD: Duration = Duration::from_millis(20);
+/// How long acknowledgements wait to be sent: most commands have ended by then, and their result says as much. Shorter
+/// than a command runs before it is shown live (100 ms), so that what is shown is known to run.
+pub(crate) const PROGRESS_HOLD: Duration = Duration::from_millis(80);
 /// From so many invocations under way, results wait for each other: they share messages, and at the controller commits and
 /// their syncs. Below it nothing waits.
 const MANY_IN_FLIGHT: u32 = 64;
