@@ -372,40 +372,17 @@ impl LiveJob {
         Closing { job, output_bytes, ..Closing::default() }
     }
 
-    /// Takes over what was recorded.
+    /// Takes over what was recorded. Tells watchers, once, of invocations whose end is durable, and of the end of the job if
+    /// that is one.
     pub fn closed(&self, turn: &Turn, closing: Closing) {
+        debug_assert!(turn.is_of(self.id), "a job is moved only in its turn");
+        let mut state = self.state();
+        let mut entries = Vec::new();
         for ending in closing.ended {
-            self.ended(turn, ending);
+            entries.extend(ended(&mut state, ending));
         }
         if let Some((_, version, _)) = closing.job {
-            self.state().version = version;
-        }
-    }
-
-    /// Tells watchers of an invocation whose end is durable, and of the end of the job if that is one.
-    fn ended(&self, turn: &Turn, ending: Ending) {
-        debug_assert!(turn.is_of(self.id), "a job is moved only in its turn");
-        let (index, kept) = (ending.index, ending.kept());
-        let mut state = self.state();
-        let Some(invocation) = state.invocations.get_mut(index) else { return };
-        let was_queued = invocation.kept.state == InvocationState::Queued;
-        let mut entries = taken_over(invocation, index, Arc::unwrap_or_clone(ending.invocation), kept);
-        invocation.held = false;
-        invocation.pending = None;
-        invocation.assembly = Assembly::default();
-        invocation.shown = Shown::default();
-        let outcome = invocation.kept.state.outcome().cloned();
-        let slot = if was_queued { &mut state.counts.queued } else { &mut state.counts.active };
-        *slot = slot.saturating_sub(1);
-        if let Some(outcome) = outcome {
-            state.counts.add(&outcome);
-        }
-        let State { invocations, tally, .. } = &mut *state;
-        if let Some(invocation) = invocations.get(index) {
-            note_end(tally, &invocation.kept);
-        }
-        if state.counts.ended() && !state.invocations.iter().any(|i| i.kept.state.outcome().is_none()) {
-            entries.push(Entry::Finished);
+            state.version = version;
         }
         self.tell(&mut state, entries);
     }
@@ -425,6 +402,28 @@ impl LiveJob {
         }
         self.length.send_replace(state.log.next());
     }
+}
+
+/// Takes over the end of an invocation, and says what there is to tell of it.
+fn ended(state: &mut State, ending: Ending) -> Vec<Entry> {
+    let (index, kept) = (ending.index, ending.kept());
+    let Some(invocation) = state.invocations.get_mut(index) else { return Vec::new() };
+    let was_queued = invocation.kept.state == InvocationState::Queued;
+    let mut entries = taken_over(invocation, index, Arc::unwrap_or_clone(ending.invocation), kept);
+    invocation.held = false;
+    invocation.pending = None;
+    invocation.assembly = Assembly::default();
+    invocation.shown = Shown::default();
+    note_end(&mut state.tally, &invocation.kept);
+    let slot = if was_queued { &mut state.counts.queued } else { &mut state.counts.active };
+    *slot = slot.saturating_sub(1);
+    if let Some(outcome) = invocation.kept.state.outcome() {
+        state.counts.add(outcome);
+    }
+    if state.counts.ended() && !state.invocations.iter().any(|i| i.kept.state.outcome().is_none()) {
+        entries.push(Entry::Finished);
+    }
+    entries
 }
 
 /// Takes over what was recorded of one that has ended, with what is kept of it, and says what there is to tell of it.
