@@ -67,8 +67,10 @@ use crate::{
     },
 };
 
-/// Memory for sled's cache. Reads are few and recent; sled's own default of 1 GiB would be most of the process.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Memory for sled's cache. Identifiers of invocations are digests, so what a job on many hosts writes lies all over the tree:
+/// this has the leaves of some ten thousand of them, which would else be read back from the disk one by one. sled's own default
+/// of 1 GiB would be most of the process.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// How often sled writes back by itself, so that little is left to apply again after a crash.
 const WRITE_BACK_MS: u64 = 500;
 
