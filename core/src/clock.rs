@@ -54,7 +54,27 @@ impl fmt::Display for Timestamp {
         let (days, second_of_day) = (secs / 86_400, secs % 86_400);
         let (year, month, day) = civil_from_days(days);
         let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        if year > 9999 {
+            return write!(f, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z");
+        }
+        // At once: moments are written several times for each host of a job.
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let parts = [(year, 4), (month, 7), (day, 10), (hour, 13), (minute, 16), (second, 19), (micros, 26)];
+        for (number, end) in parts {
+            put_digits(&mut text, end, number);
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Writes the digits of `number` over the zeros that end before `end`.
+fn put_digits(text: &mut [u8], end: usize, mut number: u64) {
+    for slot in text.iter_mut().take(end).rev() {
+        if number == 0 {
+            return;
+        }
+        *slot = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
     }
 }
 
@@ -83,6 +103,8 @@ mod tests {
             (951_827_696_000_001, "2000-02-29T12:34:56.000001Z"),
             (1_795_353_684_000_000, "2026-11-22T13:21:24.000000Z"),
             (4_107_542_400_000_000, "2100-03-01T00:00:00.000000Z"),
+            (253_402_300_799_999_999, "9999-12-31T23:59:59.999999Z"),
+            (253_402_300_800_000_000, "10000-01-01T00:00:00.000000Z"),
         ] {
             assert_eq!(Timestamp::from_micros(micros).to_string(), text);
         }
