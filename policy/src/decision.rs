@@ -58,7 +58,8 @@ pub struct Decision {
     pub code: DecisionCode,
     /// The rule that decided; for an allowed command of several parts, the first part's. `None`: no rule did.
     pub rule: Option<RuleId>,
-    /// One sentence for people: the part of the command and the words that decided.
+    /// One sentence for people: the part of the command and the words that decided. Empty, as are `part` and `pattern`, where
+    /// [`evaluate_briefly`](crate::evaluate_briefly) allows.
     pub reason: String,
     /// What to do next; empty when allowed.
     pub hint: String,
