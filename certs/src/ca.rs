@@ -194,8 +194,8 @@ impl Authority {
         self.issue_in_generation(csr_pem, identity, 0, ttl, now)
     }
 
-    /// As [`Authority::issue`], for an identity that was revoked so many times before; [`Peer::generation`](peer::Peer::generation)
-    /// reads it.
+    /// As [`Authority::issue`], for an identity whose last revocation gave it this number;
+    /// [`Peer::generation`](peer::Peer::generation) reads it.
     ///
     /// # Errors
     /// As [`Authority::issue`].

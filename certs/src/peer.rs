@@ -61,8 +61,8 @@ impl Peer {
         Ok((domain, Self::of(&certificate, identity)?))
     }
 
-    /// The generation of the certificate: how many times its identity had been revoked when it was issued. It stands at the
-    /// end of the serial number, which the issuing CA has signed.
+    /// The generation of the certificate: the number that the last revocation of its identity before it was issued gave that;
+    /// 0 without one. It stands at the end of the serial number, which the issuing CA has signed.
     pub fn generation(&self) -> u32 {
         // Two digits a byte.
         let generation = self.serial.get(2 * SERIAL_BYTES..).unwrap_or_default();

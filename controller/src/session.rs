@@ -42,7 +42,8 @@ pub struct Session {
     in_flight: AtomicU32,
     look: Notify,
     behind: CancellationToken,
-    revoked: CancellationToken,
+    /// Cuts it with the connections of its agent.
+    cut: CancellationToken,
     signers: Option<Signers>,
     /// The version of the freezes that the agent has confirmed.
     confirmed: watch::Sender<u64>,
@@ -99,7 +100,7 @@ impl Session {
             in_flight: AtomicU32::new(0),
             look: Notify::new(),
             behind: CancellationToken::new(),
-            revoked: CancellationToken::new(),
+            cut: CancellationToken::new(),
             signers: None,
             confirmed: watch::Sender::new(0),
             witness: OnceLock::new(),
@@ -112,6 +113,12 @@ impl Session {
     #[must_use]
     pub fn trusting(self, signers: Signers) -> Self {
         Self { signers: Some(signers), ..self }
+    }
+
+    /// The session, ending when this says that its agent was revoked.
+    #[must_use]
+    pub fn cut_by(self, cut: CancellationToken) -> Self {
+        Self { cut, ..self }
     }
 
     /// The site.
@@ -247,13 +254,13 @@ impl Session {
     pub fn end(&self) {
         self.behind.cancel();
     }
-    /// Ends the session because its agent was revoked: nothing more is taken from it.
-    pub(crate) fn revoke(&self) {
-        self.revoked.cancel();
+    /// Whether the agent was revoked since the session began: nothing more is taken from it.
+    pub fn is_revoked(&self) -> bool {
+        self.cut.is_cancelled()
     }
     /// Waits until the agent is revoked.
     pub async fn revoked(&self) {
-        self.revoked.cancelled().await;
+        self.cut.cancelled().await;
     }
     /// Waits until the session has to end because its agent is too far behind.
     pub async fn fell_behind(&self) {

@@ -20,6 +20,8 @@ use lictor_core::{
     clock::Clock as _,
     error::{ErrorCode, Failure},
     name::{AgentName, SiteName},
+    outcome::Outcome,
+    revocation::{REVOKED, Revocation},
     secret::Secret,
 };
 use lictor_proto::{
@@ -28,7 +30,7 @@ use lictor_proto::{
 };
 use lictor_store::{Change, KeptAgent, Store as _, Write};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use world::{World, call, only, operator, spec};
+use world::{World, call, only, operator, result, spec};
 
 fn names() -> (SiteName, AgentName) {
     (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap())
@@ -187,12 +189,129 @@ async fn certificates_and_tokens_from_before_are_refused_also_after_a_restart_an
     // The clock does not matter: the way back is open also when it was set back meanwhile.
     world.set_back(std::time::Duration::from_secs(60));
     let second = office.join(&office.token().await).await.unwrap();
-    assert_eq!((first.generation(), second.generation()), (0, 1));
+    // The clock of this world said a thousand seconds when it was revoked.
+    assert_eq!((first.generation(), second.generation()), (0, 1_000));
     assert!(refusal(&world, &second).is_none());
     assert!(refusal(&world, &first).is_some(), "it stays refused");
     assert_eq!(office.listed().await.revocation, None);
     assert!(!world.revoke().await.unwrap().already, "it can be revoked again");
     assert!(refusal(&world, &second).is_some());
+    let third = office.join(&office.token().await).await.unwrap();
+    assert_eq!(third.generation(), 1_001, "later than the one before, though the clock is not");
+}
+
+#[tokio::test]
+async fn after_a_backup_was_restored_revoking_again_refuses_also_what_the_backup_does_not_know() {
+    let world = World::new().await;
+    let office = Office::of(&world);
+    let first = office.join(&office.token().await).await.unwrap();
+    let (site, name) = names();
+    let backup = world.store.agent(&site, &name).await.unwrap().unwrap();
+    let _ = world.revoke().await.unwrap();
+    let second = office.join(&office.token().await).await.unwrap();
+    drop(office);
+    std::fs::remove_dir_all(world.dir.path().join("pki")).unwrap();
+    let version = world.store.agent(&site, &name).await.unwrap().unwrap().version + 1;
+    let event = AuditEvent::ControllerStarted { name: "restored".into() };
+    let restored =
+        Change::new(world.clock.now(), event).write(Write::PutAgent(KeptAgent { version, ..backup }));
+    let _ = world.store.commit(restored).await.unwrap();
+    let world = world.restarted().await;
+    let office = Office::of(&world);
+    let refusal = |peer: &Peer| world.lifecycle.revocations.refusal_to(peer);
+    assert!(refusal(&first).is_none() && refusal(&second).is_none(), "the revocation is forgotten");
+
+    world.set_forward(std::time::Duration::from_secs(1));
+    assert!(!world.revoke().await.unwrap().already);
+    for peer in [&first, &second] {
+        assert!(refusal(peer).unwrap().message.contains("lost"), "{}", peer.generation());
+    }
+    let third = office.join(&office.token().await).await.unwrap();
+    assert!(refusal(&third).is_none());
+    for peer in [&first, &second] {
+        assert!(refusal(peer).unwrap().message.contains("issued before"), "{}", peer.generation());
+    }
+}
+
+#[tokio::test]
+async fn while_a_revocation_is_being_recorded_nothing_lets_the_agent_in_and_if_it_cannot_be_it_goes_on() {
+    let world = World::new().await;
+    let office = Office::of(&world);
+    let peer = office.join(&office.token().await).await.unwrap();
+    let unused = office.token().await;
+    let agent = world.connect(&[], false).await;
+    let refusal = || world.lifecycle.revocations.refusal_to(&peer);
+    let (site, name) = names();
+    let version = async || world.store.agent(&site, &name).await.unwrap().unwrap().version;
+    let before = version().await;
+
+    let slow = world.store.gate.acquire().await.unwrap();
+    world.store.broken.store(true, Ordering::SeqCst);
+    let lifecycle = Arc::clone(&world.lifecycle);
+    let (of, why) = (names(), "lost".parse().unwrap());
+    let revoking =
+        tokio::spawn(async move { lifecycle.revoke_agent(of.0, of.1, why, operator().principal()).await });
+    while refusal().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(refusal().unwrap().detail(REVOKED), None, "it is not yet revoked");
+    let joined = office.join(&unused).now_or_never();
+    assert_eq!(joined, Some(Err(ErrorCode::Unauthenticated)), "it does not come to where it would wait");
+    drop(slow);
+    assert_eq!(revoking.await.unwrap().unwrap_err().code, ErrorCode::AuditUnavailable);
+    assert!(refusal().is_none() && !agent.session.is_revoked(), "it goes on");
+    assert_eq!(version().await, before);
+
+    world.store.broken.store(false, Ordering::SeqCst);
+    assert!(!world.revoke().await.unwrap().already);
+    assert!(refusal().unwrap().detail(REVOKED).is_some() && agent.session.is_revoked());
+}
+
+#[tokio::test]
+async fn results_that_come_with_a_revocation_are_not_taken_from_any_session_of_the_agent() {
+    let world = World::new().await;
+    world.enrolled().await;
+    let older = world.connect(&[], false).await;
+    let job = world.submit(&spec(&["web-1"], "uptime")).await.unwrap();
+    let id = only(&job);
+    let newer = world.connect(&[(id, pb::JournalPhase::Running)], false).await;
+    let succeeded = || vec![result(id, &Outcome::Succeeded)];
+    let _ = world.revoke().await.unwrap();
+    for agent in [&older, &newer] {
+        assert!(agent.session.is_revoked(), "also the one that was replaced");
+        let taken = world.lifecycle.take_results(&agent.session, succeeded()).await.unwrap();
+        assert_eq!(taken, Vec::<String>::new());
+    }
+    assert_ne!(world.state(id).await, "SUCCEEDED", "nothing was recorded of it");
+    let kinds = world.kinds().await;
+    assert_eq!(kinds.last().unwrap(), "agent_revoked");
+}
+
+#[tokio::test]
+async fn who_asks_a_second_time_finds_it_in_force_also_if_the_first_has_not_come_to_that() {
+    let world = World::new().await;
+    world.enrolled().await;
+    let agent = world.connect(&[], false).await;
+    // Recorded by somebody who has not gone on yet.
+    let (site, name) = names();
+    let kept = world.store.agent(&site, &name).await.unwrap().unwrap();
+    let at = world.clock.now();
+    let by = operator().principal().clone();
+    let revocation = Revocation { by, at, reason: "lost".parse().unwrap() };
+    let event = AuditEvent::AgentRevoked {
+        site,
+        agent: name,
+        serial: kept.serial.clone(),
+        revocation: revocation.clone(),
+    };
+    let version = kept.version + 1;
+    let kept = KeptAgent { generation: 1_000, revoked: Some(revocation), version, ..kept };
+    let _ = world.store.commit(Change::new(at, event).write(Write::PutAgent(kept))).await.unwrap();
+    assert!(!agent.session.is_revoked());
+    assert!(world.revoke().await.unwrap().already);
+    assert!(agent.session.is_revoked(), "acknowledged, so in force");
+    let (site, name) = names();
+    assert!(world.lifecycle.sessions.of(&site, &name).is_none());
 }
 
 #[tokio::test]

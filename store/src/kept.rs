@@ -79,7 +79,7 @@ pub struct KeptAgent {
     pub journal_id: String,
     /// The key with which it cosigns checkpoints, as `NAME+ID+KEY`; empty before it first said one.
     pub witness_key: String,
-    /// How many times it has been revoked: after the first, only certificates that were issued in this generation count.
+    /// Grows with each revocation: after the first, only certificates that were issued in this generation count.
     pub generation: u32,
     /// Its revocation, until it joins anew.
     pub revoked: Option<Revocation>,

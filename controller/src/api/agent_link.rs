@@ -22,7 +22,7 @@ use crate::{
     checkpoint::Checkpoints,
     failure::of_store,
     lifecycle::Lifecycle,
-    revocations::{Revocations, counts, refusal_of},
+    revocations::{Revocations, refusal_by},
     session::{evidence::signers_of, link},
 };
 
@@ -82,11 +82,11 @@ impl Link {
         csr_pem: &str,
     ) -> Result<String, Failure> {
         let kept = self.lifecycle.store.agent(agent.site(), agent.name()).await.map_err(of_store)?;
-        // Revoked since the call was let in; the commit notices if it is from here on.
-        if let Some(kept) = &kept
-            && !counts(kept.generation, agent.generation())
-        {
-            return Err(refusal_of(agent.site(), agent.name(), kept.revoked.as_ref()));
+        // Revoked since the call was let in, or being revoked; the commit notices if it is from here on.
+        let recorded = kept.as_ref().and_then(|kept| refusal_by(kept, agent.generation()));
+        let refusal = || self.lifecycle.revocations.refusal(agent.site(), agent.name(), agent.generation());
+        if let Some(refusal) = recorded.or_else(refusal) {
+            return Err(refusal);
         }
         let generation = kept.as_ref().map_or(0, |kept| kept.generation);
         let issued = issue(&self.lifecycle, &self.authority, csr_pem, identity, generation)?;

@@ -115,13 +115,15 @@ impl Enroll {
         let token = store.token(id).await.map_err(of_store)?.ok_or_else(unknown)?;
         let before = store.agent(&token.site, &token.agent).await.map_err(of_store)?;
         let generation = before.as_ref().map_or(0, |a| a.generation);
+        // Looked at after the record was read. It voids the token, unless it cannot be recorded.
+        let is_being_revoked = self.lifecycle.revocations.is_being_revoked(&token.site, &token.agent);
         // Digests are compared, so how long the comparison takes says nothing of the secret.
         let right = token.secret_digest == secret_digest(&Secret::new(token_secret));
         let wrong = [
             (!right, JoinRefusal::WrongSecret),
             (token.spent_at.is_some(), JoinRefusal::Spent),
             (now > token.expires_at, JoinRefusal::Expired),
-            (token.generation != generation, JoinRefusal::Revoked),
+            (token.generation != generation || is_being_revoked, JoinRefusal::Revoked),
         ];
         if let Some((_, code)) = wrong.into_iter().find(|(is_so, _)| *is_so) {
             return Err(refuse(Some(&token), code));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lictor_core::{
     audit::AuditEvent,
+    clock::Timestamp,
     error::{ErrorCode, Failure},
     name::{AgentName, SiteName},
     principal::Principal,
@@ -14,8 +15,8 @@ use lictor_store::{Change, KeptAgent, StoreError, Write};
 use super::Lifecycle;
 use crate::failure::of_store;
 
-/// How often a revocation is tried again when the agent's record changes meanwhile: each time the agent has opened a session
-/// or renewed its certificate between a read and a write, which it cannot do often.
+/// How often a revocation is tried again when the agent's record changes meanwhile: by what was let in before the agent was
+/// held, and by others who revoke it. Whoever has its key can bring about no further change.
 const TRIES: usize = 16;
 
 /// What became of a revocation.
@@ -55,12 +56,17 @@ impl Lifecycle {
         reason: RevocationReason,
         by: Principal,
     ) -> Result<Revoked, Failure> {
+        // Until it is in force, or could not be recorded.
+        let _held = self.revocations.revoking(site, agent);
         let mut conflict = None;
         for _ in 0..TRIES {
             let kept = self.store.agent(site, agent).await.map_err(of_store)?;
             let kept = kept.ok_or_else(|| unknown(site, agent))?;
             if let Some(revocation) = kept.revoked {
-                return Ok(Revoked { revocation: Arc::new(revocation), already: true });
+                let revocation = Arc::new(revocation);
+                // Whoever recorded it may not have come to this yet.
+                self.enforce_revocation(site, agent, kept.generation, &revocation);
+                return Ok(Revoked { revocation, already: true });
             }
             let now = self.clock.now();
             let revocation = Revocation { by: by.clone(), at: now, reason: reason.clone() };
@@ -70,13 +76,14 @@ impl Lifecycle {
                 serial: kept.serial.clone(),
                 revocation: revocation.clone(),
             };
-            let generation = kept.generation.checked_add(1).ok_or_else(too_often)?;
+            let generation = next_generation(kept.generation, now).ok_or_else(too_often)?;
             let version = kept.version + 1;
             let next = KeptAgent { generation, revoked: Some(revocation.clone()), version, ..kept };
             match self.store.commit(Change::new(now, event).write(Write::PutAgent(next))).await {
                 Ok(_recorded) => {
                     let revocation = Arc::new(revocation);
                     self.enforce_revocation(site, agent, generation, &revocation);
+                    tracing::warn!(%site, %agent, revocation = %revocation.sentence(), "an agent was revoked");
                     return Ok(Revoked { revocation, already: false });
                 }
                 Err(error @ StoreError::Conflict { .. }) => conflict = Some(error),
@@ -95,12 +102,18 @@ impl Lifecycle {
     ) {
         // In this order: a session that is just being opened looks at the revocations once it is among the sessions.
         self.revocations.revoke(site, agent, generation, Arc::clone(revocation));
-        if let Some(session) = self.sessions.of(site, agent) {
-            session.revoke();
+        // If it has joined anew since, its session is not cut, and stays.
+        if let Some(session) = self.sessions.of(site, agent).filter(|session| session.is_revoked()) {
             self.sessions.remove(&session);
         }
-        tracing::warn!(%site, %agent, revocation = %revocation.sentence(), "an agent was revoked");
     }
+}
+
+/// The generation after this one: the seconds since 1970, so that a number that a restored backup has forgotten is not given
+/// once more; and always a later one, also if the clock was set back.
+fn next_generation(generation: u32, now: Timestamp) -> Option<u32> {
+    let seconds = u32::try_from(now.as_micros() / 1_000_000).unwrap_or(0);
+    Some(generation.checked_add(1)?.max(seconds))
 }
 
 fn unknown(site: &SiteName, agent: &AgentName) -> Failure {
@@ -117,4 +130,19 @@ fn too_often() -> Failure {
 fn interrupted() -> Failure {
     let next_step = "look whether the agent is revoked (lictor agents), and revoke it again if it is not";
     Failure::new(ErrorCode::Internal, "the request was interrupted", next_step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_the_time_and_later_than_the_one_before_whatever_the_clock_says() {
+        let at = |seconds: u64| Timestamp::from_micros(seconds * 1_000_000);
+        assert_eq!(next_generation(0, at(1_800_000_000)), Some(1_800_000_000));
+        assert_eq!(next_generation(1_800_000_000, at(1_800_000_000)), Some(1_800_000_001));
+        assert_eq!(next_generation(1_800_000_000, at(5)), Some(1_800_000_001), "it was set back");
+        assert_eq!(next_generation(7, at(u64::from(u32::MAX) + 1)), Some(8), "it has no room for the time");
+        assert_eq!(next_generation(u32::MAX, at(5)), None);
+    }
 }

@@ -26,12 +26,8 @@ use super::{
     witness::{Claim, Witnessing},
 };
 use crate::{
-    authn::AuthenticatedAgent,
-    checkpoint::Checkpoints,
-    failure::of_store,
-    inventory,
-    lifecycle::Lifecycle,
-    revocations::{counts, refusal_of},
+    authn::AuthenticatedAgent, checkpoint::Checkpoints, failure::of_store, inventory, lifecycle::Lifecycle,
+    revocations::refusal_by,
 };
 
 /// How long an agent may take for its first message.
@@ -76,13 +72,14 @@ pub async fn open(
         }
     }
     let claim = Claim::of(&hello, &agent, &checkpoints)?;
+    let cut = lifecycle.revocations.cut_of_session(agent.site(), agent.name(), agent.generation())?;
     let kept = next_epoch(&lifecycle, &agent, &hello.journal_id, claim.as_ref()).await?;
     let (sender, receiver) = mpsc::channel(OUTBOX);
     let now = lifecycle.clock.now();
     let key = (agent.site().clone(), agent.name().clone());
     let address = agent.remote().to_string();
     let session = Session::new(key, kept.epoch, address, hello.version, sender, now);
-    let session = Arc::new(session.trusting(signers));
+    let session = Arc::new(session.trusting(signers).cut_by(cut));
     session.welcome(now);
     let witnessing =
         Witnessing::begin(checkpoints, claim, &*lifecycle.store, &session).await.map_err(of_store)?;
@@ -279,8 +276,10 @@ async fn next_epoch(
 ) -> Result<KeptAgent, Failure> {
     let kept = lifecycle.store.agent(agent.site(), agent.name()).await.map_err(of_store)?;
     let kept = kept.ok_or_else(|| not_enrolled(agent))?;
-    if !counts(kept.generation, agent.generation()) {
-        return Err(refusal_of(agent.site(), agent.name(), kept.revoked.as_ref()));
+    // After the record was read: whoever is revoking it then sees at most what was let in before.
+    let refusal = || lifecycle.revocations.refusal(agent.site(), agent.name(), agent.generation());
+    if let Some(refusal) = refusal_by(&kept, agent.generation()).or_else(refusal) {
+        return Err(refusal);
     }
     if !kept.journal_id.is_empty() && kept.journal_id != journal_id {
         tracing::error!(site = %agent.site(), agent = %agent.name(), "an agent comes without its journal; what it had is UNKNOWN");

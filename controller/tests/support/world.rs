@@ -304,7 +304,9 @@ impl World {
         let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
         let (sender, receiver) = mpsc::channel(64);
         let key = (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap());
-        let session = Arc::new(Session::new(key, epoch, "test".into(), "1".into(), sender, self.clock.now()));
+        let cut = self.lifecycle.revocations.cut_of_session(&key.0, &key.1, 0).unwrap_or_default();
+        let session = Session::new(key, epoch, "test".into(), "1".into(), sender, self.clock.now());
+        let session = Arc::new(session.cut_by(cut));
         self.lifecycle.admit_session(&session);
         if journal_lost {
             self.lifecycle.settle_lost_journal(session.site(), session.agent()).await.unwrap();
