@@ -12,6 +12,7 @@ use lictor_core::{
     output::{Output, StreamName, StreamSummary},
 };
 use lictor_proto::{convert::Invalid, pb};
+use lictor_runtime::panics::Interrupted;
 use lictor_store::{Change, EndedJob, KeptOutput, Outline, StoreError, Write};
 
 use super::{Lifecycle, close::End};
@@ -45,7 +46,7 @@ enum Came {
 }
 
 impl Lifecycle {
-    /// Takes results in and answers which of them are durable now.
+    /// Takes results in and answers which of them are durable now. Stops where the agent is revoked.
     ///
     /// # Errors
     /// [`StoreError`] when nothing can be written: the agent keeps them and sends them again.
@@ -64,6 +65,9 @@ impl Lifecycle {
                     continue;
                 }
             };
+            if session.is_revoked() {
+                return Ok(durable);
+            }
             match self.place(session, reported).await? {
                 Placed::Ends(end) => {
                     ending.push((text, end.slot.clone()));
@@ -74,9 +78,15 @@ impl Lifecycle {
                 Placed::Waits => {}
             }
         }
+        if session.is_revoked() {
+            return Ok(durable);
+        }
         self.close(ends).await?;
         durable.extend(ending.into_iter().filter(|(_, slot)| has_ended(slot)).map(|(text, _)| text));
         for (text, reported) in late {
+            if session.is_revoked() {
+                break;
+            }
             match self.settle_late(session, &reported).await {
                 Ok(true) => durable.push(text),
                 Ok(false) => {}
@@ -137,7 +147,7 @@ impl Lifecycle {
         let taking = tokio::task::spawn_blocking(move || {
             arrivals.take(from, id, &Piece { offset, data: &data, most, at })
         });
-        let taken = taking.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let taken = taking.await.unwrap_or_else(|error| Err(io::Error::other(Interrupted::from(error))));
         if has_ended(slot) {
             // It ended while this was written: nobody else will tidy it up.
             self.arrivals.forget(std::iter::once(id));

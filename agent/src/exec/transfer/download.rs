@@ -7,6 +7,7 @@ use lictor_core::{
     output::timing::Timing,
 };
 use lictor_proto::limits::INLINE_OUTPUT_BYTES;
+use lictor_runtime::panics::Interrupted;
 
 use super::{Broken, Fault, Look, Step, Told, done, failed, first_request, whole};
 use crate::{
@@ -110,7 +111,7 @@ impl Coming {
         let Some(spooling) = self.spooling else { return Ok(done(whole(&self.few))) };
         // So much may be written that it would hold up others.
         let synced = tokio::task::spawn_blocking(move || spooling.finish()).await;
-        synced.unwrap_or_else(|error| Err(Unkept::Disk(std::io::Error::other(error))))?;
+        synced.unwrap_or_else(|error| Err(Unkept::Disk(std::io::Error::other(Interrupted::from(error)))))?;
         let stream = |bytes_total, digest| SpooledStream {
             bytes_total,
             digest: Some(digest),
