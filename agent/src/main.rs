@@ -6,7 +6,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use lictor_agent::{AgentConfig, AgentError, config::Problems, enroll, host_key, site::Site, witness};
 use lictor_certs::{checkpoint::Origin, files::IdentityFiles, token::JoinToken};
 use lictor_core::{digest::Digest, principal::Identity};
-use lictor_runtime::{exit::Exit, logging, shutdown::Shutdown, workers};
+use lictor_runtime::{
+    exit::{self, Exit},
+    logging,
+    shutdown::Shutdown,
+    workers,
+};
 
 /// Runs commands on the hosts of one site, as the controller grants and the site's floor allows.
 #[derive(Debug, Parser)]
@@ -96,17 +101,17 @@ fn main() -> ExitCode {
         LogFormat::Json => logging::Format::Json,
     };
     if let Err(error) = logging::init(format, tracing::Level::INFO) {
-        eprintln!("lictor-agent: {error}");
+        exit::say(format_args!("lictor-agent: {error}"));
         return Exit::Usage.into();
     }
     match workers::run(dispatch(args.command)) {
         Err(error) => {
-            eprintln!("lictor-agent: {error}");
+            exit::say(format_args!("lictor-agent: {error}"));
             Exit::Internal.into()
         }
         Ok(Ok(())) => Exit::Ok.into(),
         Ok(Err(Failed(exit, text))) => {
-            eprintln!("lictor-agent: {text}");
+            exit::say(format_args!("lictor-agent: {text}"));
             exit.into()
         }
     }

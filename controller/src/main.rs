@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Parser;
 use lictor_controller::ControllerConfig;
 use lictor_runtime::{
-    exit::Exit,
+    exit::{self, Exit},
     logging::{self, Format},
     shutdown::Shutdown,
     workers,
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     match workers::run(start(arguments)).map_err(anyhow::Error::from).flatten() {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            exit::say(format_args!("error: {error:#}"));
             Exit::Internal.into()
         }
     }

@@ -1,6 +1,10 @@
 //! The exit codes of every Lictor program, which scripts may rely on.
 
-use std::process::ExitCode;
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 /// How a program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +29,11 @@ pub enum Exit {
     AuditFailed,
     /// 70: a defect in Lictor (`EX_SOFTWARE` of sysexits).
     Internal,
+}
+
+/// Says why the program ends, on standard error. Where that takes nothing, the exit code still tells how it ended.
+pub fn say(why: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{why}");
 }
 
 // === impl Exit ===

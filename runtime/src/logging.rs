@@ -70,6 +70,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    // Else a line that cannot be written would be told by a panic, and within a panic that ends the process.
+    let builder = builder.log_internal_errors(false);
     match format {
         Format::Text => Box::new(builder.fmt_fields(debug_fn(write_field).delimited(" ")).finish()),
         Format::Json => Box::new(builder.json().flatten_event(true).finish()),

@@ -3,6 +3,8 @@
 use std::{
     error::Error,
     fs,
+    io::{self, Write as _},
+    panic::{self, Location},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -103,19 +105,27 @@ struct PassphraseArgs {
 }
 
 fn main() -> ExitCode {
+    // What a panic says may hold the passphrase: only its place is told. Nobody is left to be told if that fails.
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(|| "unknown".to_owned(), Location::to_string);
+        let _ = writeln!(
+            io::stderr(),
+            "panicked: a defect of Lictor, please report it with this line at={place}"
+        );
+    }));
     match run(Cli::parse().command) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprint!("lictor-certs: {error}");
+            let mut text = format!("lictor-certs: {error}");
             let mut source = error.source();
             while let Some(cause) = source {
-                eprint!(": {cause}");
+                text = format!("{text}: {cause}");
                 source = cause.source();
             }
-            eprintln!();
+            let _ = writeln!(io::stderr(), "{text}");
             ExitCode::FAILURE
         }
     }

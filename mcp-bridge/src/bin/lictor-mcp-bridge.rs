@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Parser;
 use lictor_mcp_bridge::{config::BridgeConfig, http::serve_http, stdio::serve_stdio};
 use lictor_runtime::{
-    exit::Exit,
+    exit::{self, Exit},
     logging::{self, Format},
     workers,
 };
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match serve(&arguments) {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
-            eprintln!("lictor-mcp-bridge: {error:#}");
+            exit::say(format_args!("lictor-mcp-bridge: {error:#}"));
             Exit::Usage.into()
         }
     }

@@ -1,6 +1,6 @@
 //! A panic while a secret is at hand says once where it was, and nothing of the secret, whichever way it panics and logs.
 
-use std::{io::Write as _, process::Stdio};
+use std::{fs::File, io::Write as _, process::Stdio};
 
 use lictor_runtime::exit::Exit;
 
@@ -11,15 +11,20 @@ const PANICS: usize = 12;
 /// How each of its lines begins to say so.
 const MARK: &str = "panicked: a defect of Lictor";
 
-/// All that the program says on both outputs, and its exit code.
-fn panicked(mode: &str, environment: &[(&str, &str)], secret: &str) -> (String, Option<i32>) {
+/// What the program says on standard output, and how it ends, with standard error there.
+fn run(mode: &str, environment: &[(&str, &str)], secret: &str, errors: Stdio) -> Output {
     let mut command = Command::new(binaries::path("lictor-panics").unwrap());
     command.arg(mode).env_remove("LICTOR_LOG").env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
     command.envs(environment.iter().copied());
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
     let mut child = piped.spawn().unwrap();
     child.stdin.take().unwrap().write_all(secret.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// All that the program says on both outputs, and its exit code.
+fn panicked(mode: &str, environment: &[(&str, &str)], secret: &str) -> (String, Option<i32>) {
+    let output = run(mode, environment, secret, Stdio::piped());
     (String::from_utf8([output.stdout, output.stderr].concat()).unwrap(), output.status.code())
 }
 
@@ -61,5 +66,17 @@ fn a_panic_says_once_where_it_was_and_nothing_of_the_secrets_at_hand() {
             let said: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
             assert_eq!((&said["level"], &said["withheld_bytes"]), (&json!("ERROR"), &json!(length)));
         }
+    }
+}
+
+#[test]
+fn a_panic_where_standard_error_takes_nothing_ends_only_what_it_ends_elsewhere() {
+    for mode in ["text", "json", "none"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = run(mode, &[], "of no matter", full.into());
+        let code = output.status.code();
+        assert_eq!(code, Some(i32::from(Exit::Internal.code())), "{mode}: {}", output.status);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.matches("Err(Panicked)").count() > 1, "{mode}: it goes on after the first: {said}");
     }
 }

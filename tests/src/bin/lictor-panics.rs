@@ -11,7 +11,7 @@ use lictor_agent::secrets::{Credential, CredentialSource};
 use lictor_certs::token::JoinToken;
 use lictor_core::{digest::Digest, id::TokenId, secret::Secret};
 use lictor_runtime::{
-    exit::Exit,
+    exit::{self, Exit},
     logging::{self, Format},
     panics::{self, Interrupted},
     shutdown::Shutdown,
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     match workers::run(hold(secret)) {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            exit::say(format_args!("error: {error:#}"));
             Exit::Internal.into()
         }
     }
