@@ -1,11 +1,18 @@
 //! An agent is revoked on a real system: its stream closes, its certificate is of no use any more to anybody, also after a
 //! restart, and joining anew brings it back with what it had.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use lictor_certs::{
+    client::{LiveClientTls, connect},
+    files::IdentityFiles,
+};
 use lictor_client::{
     connect::{Client, ClientConfig},
     operator::{AgentState, AgentView},
+    run::JobUpdate,
     views::{InvocationView, Phase},
 };
 use lictor_core::{
@@ -13,8 +20,10 @@ use lictor_core::{
     id::JobId,
     job::JobSpec,
     outcome::Outcome,
+    output::StreamName,
     revocation::REVOKED,
 };
+use lictor_proto::pb::{self, agent_link_client::AgentLinkClient};
 use lictor_tests::{
     World, binaries,
     process::{PATIENCE, eventually},
@@ -22,6 +31,10 @@ use lictor_tests::{
     world::{expect, spec},
 };
 use serde_json::Value;
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, transport::Endpoint};
+use tower::service_fn;
 
 const REASON: &str = "its machine was stolen";
 /// How long what is not about expiry waits, and how long commands may run: longer than any machine takes for this test.
@@ -63,6 +76,45 @@ async fn answer_to(world: &World, stolen: &Path) -> Failure {
     Client::connect(config).unwrap().sites().await.unwrap_err()
 }
 
+/// A call that whoever has this copy of the agent's key holds open, and how it ends; it was let in, because what it carries is
+/// shown.
+async fn held_open(
+    world: &World,
+    stolen: &Path,
+    job: JobId,
+    invocation: String,
+) -> (mpsc::Sender<pb::OutputChunk>, JoinHandle<Result<(), Status>>) {
+    let tls = Arc::new(LiveClientTls::load(IdentityFiles::in_dir(stolen, "agent")).unwrap());
+    let address = world.address().to_owned();
+    let connector = service_fn(move |_| {
+        let (address, tls) = (address.clone(), Arc::clone(&tls));
+        async move { connect(&address, &tls).await.map(TokioIo::new) }
+    });
+    let endpoint = Endpoint::from_static("http://controller.invalid");
+    let mut client = AgentLinkClient::new(endpoint.connect_with_connector(connector).await.unwrap());
+    let (sender, chunks) = mpsc::channel(1);
+    let call = tokio::spawn(async move { client.send_live(ReceiverStream::new(chunks)).await.map(drop) });
+    let mut watched = world.client().unwrap().watch_live(job).await.unwrap();
+    let chunk = pb::OutputChunk {
+        invocation_id: invocation,
+        stream: pb::StreamName::Stderr.into(),
+        offset: 0,
+        data: Bytes::from_static(b"held open"),
+    };
+    sender.send(chunk).await.unwrap();
+    let is_shown = async {
+        loop {
+            match watched.next().await.unwrap() {
+                Some(JobUpdate::Live(piece)) if piece.stream == StreamName::Stderr => break,
+                Some(_) => {}
+                None => panic!("the job has ended"),
+            }
+        }
+    };
+    timeout(PATIENCE, is_shown).await.unwrap_or_else(|_| panic!("it was not let in\n{}", world.logs()));
+    (sender, call)
+}
+
 fn is_revoked(failure: &Failure) -> bool {
     failure.code == ErrorCode::Unauthenticated && failure.detail(REVOKED).is_some()
 }
@@ -85,7 +137,11 @@ async fn invariant_8_a_revoked_agent_is_refused_at_once_and_after_a_restart_unti
     let runs = async || world.seen_of(&id).begun == 1 && look(&world, job).await.phase == Phase::Running;
     eventually("it runs", runs).await.unwrap_or_else(|e| panic!("{e}\n{}", world.logs()));
 
+    let (_sender, held) = held_open(&world, &stolen, job, id.clone()).await;
+    assert!(!held.is_finished());
     let done = revoke(&world);
+    let broken = timeout(PATIENCE, held).await.expect("a call that was let in before is cut").unwrap();
+    assert!(broken.is_err(), "it was not answered");
     assert_eq!((&done["already_revoked"], &done["revocation"]["reason"]), (&false.into(), &REASON.into()));
     let view = agent(&world).await;
     assert_eq!((view.state, view.address), (AgentState::Revoked, None));
