@@ -1,4 +1,5 @@
-//! What is frozen at this site, as the controller said last: nothing starts there, whatever was accepted before.
+//! What is frozen at this site, as the controller said last: nothing starts there, whatever was accepted before. All of it is
+//! from the moment on that this agent is revoked.
 //!
 //! Kept while there is no session, until the next one says otherwise; what runs goes on.
 
@@ -10,6 +11,7 @@ use lictor_core::{
     limits::MAX_FREEZES,
     name::{HostAlias, SiteName},
     outcome::Outcome,
+    revocation::AGENT_REVOKED,
 };
 use lictor_proto::pb;
 use tokio::sync::watch;
@@ -33,6 +35,8 @@ struct Known {
     set: FreezeSet,
     /// One of them could not be read: it may be one of everything.
     unread: bool,
+    /// Why this agent was refused, if it is revoked.
+    revoked: Option<String>,
 }
 
 /// Who looked and has not yet sent what it looked for.
@@ -131,7 +135,7 @@ impl Frozen {
         }
         let set: FreezeSet = read.into_iter().flatten().collect();
         tracing::info!(freezes = set.all().len(), "what is frozen at this site is known");
-        self.known.send_replace(Arc::new(Known { set, unread }));
+        self.known.send_replace(Arc::new(Known { set, unread, revoked: None }));
         let (generation, before) = self.looks().next();
         let this = Arc::clone(self);
         tokio::spawn(async move {
@@ -142,6 +146,15 @@ impl Frozen {
             if looks.generation == generation {
                 this.confirmed.send_replace(version);
             }
+        });
+    }
+
+    /// Nothing starts any more, because this agent is revoked; until the controller says again what is frozen, to a session
+    /// that it has opened.
+    pub(crate) fn revoked(&self, why: &str) {
+        self.known.send_modify(|known| {
+            let Known { set, unread, revoked: _ } = &**known;
+            *known = Arc::new(Known { set: set.clone(), unread: *unread, revoked: Some(why.to_owned()) });
         });
     }
 
@@ -158,6 +171,9 @@ impl Frozen {
 
 impl Known {
     fn refusal(&self, site: &SiteName, host: &HostAlias) -> Option<Outcome> {
+        if let Some(why) = &self.revoked {
+            return Some(denied(AGENT_REVOKED, format!("nothing new starts on {host}: {why}")));
+        }
         if let Some(freeze) = self.set.covering(site, host) {
             return Some(denied(FROZEN, format!("nothing new starts on {host}: {}", freeze.sentence())));
         }
@@ -258,6 +274,25 @@ mod tests {
         assert_eq!(*confirmed.wait_for(|version| *version > 0).await.unwrap(), 1);
         assert!(frozen.refusal(&host("web-1")).is_none());
         assert_eq!(frozen.hits(&host("web-2")).await.reason_code(), Some("FROZEN"));
+    }
+
+    #[tokio::test]
+    async fn nothing_starts_at_a_revoked_agent_until_a_session_says_what_is_frozen() {
+        let frozen = site();
+        frozen.take(said(1, &["host:web-2"]));
+        let waits = {
+            let frozen = Arc::clone(&frozen);
+            tokio::spawn(async move { frozen.hits(&host("web-1")).await })
+        };
+        frozen.revoked("agent eu/a was revoked: lost");
+        let turned_away = waits.await.unwrap();
+        assert_eq!(turned_away.reason_code(), Some("AGENT_REVOKED"));
+        assert!(turned_away.to_string().contains("lost"), "{turned_away}");
+        let _ = frozen.begin_session();
+        assert!(frozen.look(&host("web-1")).is_err(), "it has not been said that it may");
+        frozen.take(said(1, &["host:web-2"]));
+        assert!(frozen.look(&host("web-1")).is_ok());
+        assert_eq!(frozen.look(&host("web-2")).unwrap_err().reason_code(), Some("FROZEN"));
     }
 
     #[tokio::test]

@@ -72,7 +72,10 @@ impl Link {
             let delay = backoff.next_delay();
             match ended {
                 Ok(()) => tracing::info!("the controller ended the session"),
-                Err(error @ SessionError::Revoked(_)) => {
+                Err(SessionError::Revoked(failure)) => {
+                    // What was accepted and has not started does not start any more.
+                    self.runner.frozen.revoked(&failure.message);
+                    let error = SessionError::Revoked(failure);
                     tracing::error!(%error, "this agent is revoked; it waits until it has joined anew");
                     tokio::select! {
                         () = shutdown.stopping() => break,

@@ -4,6 +4,7 @@ use crate::{
     approval::{APPROVAL_DENIED, APPROVAL_EXPIRED},
     error::ErrorCode,
     freeze::FROZEN,
+    revocation::AGENT_REVOKED,
 };
 
 /// Every code that a denial has.
@@ -14,6 +15,7 @@ pub const DENIAL_CODES: &[&str] = &[
     "AGENT_CONTENT_UNAVAILABLE",
     "AGENT_JOURNAL_UNAVAILABLE",
     "AGENT_RESTARTED",
+    AGENT_REVOKED,
     APPROVAL_DENIED,
     APPROVAL_EXPIRED,
     "FLOOR_DENIED",

@@ -9,6 +9,9 @@ use crate::{clock::Timestamp, limits::MAX_NOTE_BYTES, principal::Principal};
 /// The detail of every refusal because of a revocation, by which an agent knows that asking again is of no use.
 pub const REVOKED: &str = "revoked";
 
+/// The code of what an agent had accepted and does not start, because it was revoked.
+pub const AGENT_REVOKED: &str = "AGENT_REVOKED";
+
 /// An operator's word that an agent's certificates do not count any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {

@@ -19,9 +19,10 @@ use lictor_certs::{
     enrolment::{LiveEnrolmentTls, accept_enrolment},
     token::{JoinToken, new_secret},
 };
-use lictor_core::{digest::Digest, id::TokenId, principal::Identity};
+use lictor_core::{digest::Digest, grant::Grant, id::TokenId, principal::Identity};
 use lictor_proto::pb::{
-    self,
+    self, OutcomeKind,
+    controller_message::Message as ToAgent,
     enroll_service_server::{EnrollService, EnrollServiceServer},
 };
 use tokio_stream::StreamExt as _;
@@ -31,7 +32,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     controller::{Io, domain, identity, now},
     sshd::keygen,
-    world::{World, agent_identity, secret_file},
+    world::{World, agent_identity, alive, kind, reason, secret_file},
 };
 
 #[tokio::test]
@@ -75,6 +76,53 @@ async fn an_agent_that_is_revoked_asks_again_only_with_another_certificate() {
     joins();
     let _session = world.controller.session().await;
     assert_eq!(shared.refused.load(Ordering::SeqCst), 2, "once with each certificate");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_revoked_agent_had_accepted_does_not_start_and_what_runs_goes_on() {
+    let mut world = World::new().await;
+    world.write_agent_yml(1);
+    let shared = Arc::clone(&world.controller.shared);
+    let agent = world.start();
+    let mut session = world.controller.session().await;
+    let sleep = format!("60006.{}", std::process::id());
+    let first = world.grant(&session, "web-1", &["sleep", &sleep]);
+    let first = world.offer(&session, &first).await;
+    session.started(&first).await;
+    // Started is written down before the command is sent.
+    while !alive(&["sleep", &sleep]) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let late = Grant {
+        not_after: now().plus(Duration::from_secs(24 * 3600)),
+        ..world.grant(&session, "web-1", &["echo", "late"])
+    };
+    let late = world.offer(&session, &late).await;
+    while !session.progress.accepted.contains(&late) {
+        session.next().await;
+    }
+    shared.revoked.store(true, Ordering::SeqCst);
+    drop(session);
+    while shared.refused.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    shared.revoked.store(false, Ordering::SeqCst);
+    let ids = world.path("identity");
+    identity(&world.controller.authority, &ids, "agent", &agent_identity(), Duration::from_secs(3600));
+
+    let mut session = world.controller.session().await;
+    let result = session.result(&late).await;
+    let denied = (OutcomeKind::Denied, "AGENT_REVOKED", 0);
+    assert_eq!((kind(&result), reason(&result), result.started_at), denied);
+    let detail = &result.outcome.as_ref().unwrap().detail;
+    assert!(detail.contains("agent eu/a1 was revoked"), "{detail}");
+    assert!(alive(&["sleep", &sleep]) && !session.seen_result(&first), "what runs goes on");
+    session.stop(&first).await;
+    assert_eq!(kind(&session.result(&first).await), OutcomeKind::Killed);
+    // As a controller says at the beginning of each session.
+    session.say(ToAgent::Frozen(pb::Frozen { version: 1, freezes: Vec::new() })).await;
+    assert_eq!(kind(&world.run(&mut session, &["echo", "again"]).await), OutcomeKind::Succeeded);
     agent.stop().await;
 }
 

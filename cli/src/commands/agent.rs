@@ -63,8 +63,9 @@ enum Verb {
     /// Revoke an agent: it is refused until it joins anew
     ///
     /// Its connections are closed at once, and every certificate and join token is refused that was made for it before, also
-    /// after a restart of the controller. What it has started runs on at its site; its jobs are handled as those of an agent
-    /// that is away. It comes back by joining with a new token.
+    /// after a restart of the controller. What it has started runs on at its site; what it had only accepted it turns away
+    /// once it hears of this. Its jobs are handled as those of an agent that is away. It comes back by joining with a new
+    /// token.
     Revoke {
         /// The site that it serves
         #[arg(long, value_name = "SITE")]
