@@ -45,7 +45,7 @@ fn a_request_for_a_ca_and_foreign_names_gets_a_leaf_with_our_name_only() {
 }
 
 #[test]
-fn a_certificate_carries_how_many_times_its_identity_had_been_revoked() {
+fn a_certificate_carries_the_generation_in_which_it_was_issued() {
     let world = World::new();
     let agent = who("tenant/acme/agent/berlin/a1");
     let csr = csr::new_key_request().unwrap().csr_pem;
