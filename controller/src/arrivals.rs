@@ -7,7 +7,10 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,6 +20,8 @@ use lictor_core::{
     name::{AgentName, SiteName},
     output::{Output, StreamName},
 };
+use lictor_proto::limits::{MAX_FILE_UPLOADS, MAX_UPLOADS};
+use tokio::runtime::Handle;
 
 use crate::{live::Claim, served::Moment};
 
@@ -24,6 +29,10 @@ use crate::{live::Claim, served::Moment};
 const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// An agent of which nothing came for so long brings nothing: far above the time between two pieces.
 const STILL_COMES: Duration = Duration::from_secs(30);
+/// Bytes of a file after which they are synced: the commit that keeps the file holds up its job, and has little left to sync.
+const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
+/// Files of one agent that are open at once: more uploads than this it never has under way.
+const MAX_OPEN_EACH: usize = (MAX_UPLOADS + MAX_FILE_UPLOADS) as usize;
 /// Only this process reads them: a file may be anything.
 const DIRECTORY_MODE: u32 = 0o700;
 /// As the directory.
@@ -34,6 +43,14 @@ const FILE_MODE: u32 = 0o600;
 pub struct Arrivals {
     dir: PathBuf,
     under_way: Mutex<HashMap<InvocationId, Arc<Arriving>>>,
+    /// Tells files apart that were begun for one invocation: a store may still have the earlier one under another name.
+    begun: AtomicU64,
+    /// Bytes of all files that are on their way.
+    bytes: Arc<AtomicU64>,
+    /// Bytes that are kept of jobs that have not ended, which nothing removes yet.
+    kept_of_live: AtomicU64,
+    /// Most bytes of both.
+    most: u64,
 }
 
 /// One file on its way. Dropped, it leaves nothing; a store that kept it has its own name for it.
@@ -41,9 +58,20 @@ pub struct Arrivals {
 pub struct Arriving {
     path: PathBuf,
     from: Bringer,
-    /// Held while bytes are written: pieces of a stream that was cut and of the one after it may meet.
-    file: Mutex<File>,
+    /// Held while bytes are written: pieces of a stream that was cut and of the one after it may meet. Nothing once the file
+    /// is whole: a store may name the same bytes from then on, so nobody may write to them.
+    open: Mutex<Option<Open>>,
     came: Mutex<Came>,
+    /// Those of all files.
+    all_bytes: Arc<AtomicU64>,
+}
+
+/// A file that is written to.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    /// Bytes since the last sync.
+    unsynced: u64,
 }
 
 /// Who brings a file.
@@ -84,58 +112,102 @@ impl Arrivals {
         for file in fs::read_dir(&dir)? {
             fs::remove_file(file?.path())?;
         }
-        Ok(Self { dir, under_way: Mutex::default() })
+        Ok(Self {
+            dir,
+            under_way: Mutex::default(),
+            begun: AtomicU64::new(0),
+            bytes: Arc::default(),
+            kept_of_live: AtomicU64::new(0),
+            most: u64::MAX,
+        })
     }
 
-    /// Takes the next piece of a file. What came before is passed over, and what lies behind a gap is left out: an agent
-    /// sends a file in order, from its start whenever it begins again.
+    /// Takes no more bytes than that at once, with what is kept of jobs that have not ended: what retention keeps of those
+    /// that have.
+    #[must_use]
+    pub fn within(self, most: u64) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Notes how many bytes are kept of jobs that have not ended.
+    pub(crate) fn kept_of_live(&self, bytes: u64) {
+        self.kept_of_live.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes the next piece of a file; answers whether the file is longer by it. What came before is passed over, and what
+    /// lies behind a gap is left out: an agent sends a file in order, from its start whenever it begins again.
+    ///
+    /// Works on a disk: not for whoever answers others.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub(crate) fn take(&self, from: Bringer, id: InvocationId, piece: &Piece<'_>) -> io::Result<()> {
+    /// When it cannot be written, or there is no room for it.
+    pub(crate) fn take(&self, from: Bringer, id: InvocationId, piece: &Piece<'_>) -> io::Result<bool> {
         let arriving = self.arriving(from, id, piece.at)?;
-        let file = lock(&arriving.file);
+        let mut open = lock(&arriving.open);
         let have = arriving.has_come(piece.at);
+        let Some(file) = open.as_mut() else { return Ok(false) };
         let known = usize::try_from(have.saturating_sub(piece.offset)).unwrap_or(usize::MAX);
         let new = piece.data.get(known..).unwrap_or_default();
         let end = have.saturating_add(new.len() as u64);
         if new.is_empty() || piece.offset > have || end > piece.most {
-            return Ok(());
+            return Ok(false);
         }
-        let disk = rustix::fs::statvfs(&self.dir);
-        let free = disk.map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if free.saturating_sub(new.len() as u64) < MIN_FREE_BYTES {
-            return Err(io::Error::other("the disk of the controller has no room for files of hosts"));
+        let more = new.len() as u64;
+        self.take_room(more)?;
+        if let Err(error) = file.write(new, have) {
+            self.bytes.fetch_sub(more, Ordering::Relaxed);
+            drop(open);
+            // What a disk did not take, it may not have taken earlier either: all of it is to be sent again.
+            self.abandon(id, &arriving);
+            return Err(error);
         }
-        // At its place: a piece of which a part was written before is written again.
-        file.write_all_at(new, have)?;
         let mut came = lock(&arriving.came);
         came.hash.update(new);
         came.bytes = end;
-        Ok(())
+        Ok(true)
+    }
+
+    /// Counts `more` bytes in, if there is room for them.
+    fn take_room(&self, more: u64) -> io::Result<()> {
+        let disk = rustix::fs::statvfs(&self.dir);
+        let free = disk.map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        if free.saturating_sub(more) < MIN_FREE_BYTES {
+            return Err(io::Error::other("the disk of the controller has no room for files of hosts"));
+        }
+        let kept = self.kept_of_live.load(Ordering::Relaxed);
+        let enough =
+            |coming: u64| coming.checked_add(more).filter(|coming| coming.saturating_add(kept) <= self.most);
+        let taken = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough);
+        taken.map(|_| ()).map_err(|coming| {
+            io::Error::other(format!(
+                "{coming} bytes are on their way and {kept} are kept of jobs that have not ended; together they may be {} (retention.outputs.bytes)",
+                self.most
+            ))
+        })
     }
 
     /// The output that a result claims, its file if all of it is here and is what the agent read, and whether nothing more has
-    /// to come.
+    /// to come. Nothing is written to that file any more.
     pub(crate) fn finish(
         &self,
         id: InvocationId,
-        [(_, stdout), (_, stderr)]: &[(StreamName, Claim); 2],
+        claims: &[(StreamName, Claim); 2],
     ) -> (Output, Option<Arc<Arriving>>, bool) {
-        let output =
-            Output { stdout: stdout.summary.clone(), stderr: stderr.summary.clone(), ..Output::default() };
+        let [(_, stdout), (_, stderr)] = claims;
+        let output = only_counts(claims);
         let (kept, total) = (stdout.head_bytes.saturating_add(stdout.tail_bytes), stdout.summary.bytes_total);
         let only = stderr.head_bytes == 0 && stderr.tail_bytes == 0;
         if only && kept == 0 {
             return (output, None, true);
         }
         let arriving = lock(&self.under_way).get(&id).cloned();
-        let file = arriving.filter(|file| only && kept == total && file.is(total, stdout.summary.digest));
+        let file = arriving.filter(|file| only && kept == total && file.seal(total, stdout.summary.digest));
         let whole = file.is_some();
         (output, file, whole)
     }
 
-    /// Nothing more is awaited of these.
+    /// Nothing more is awaited of these. To be called once whoever brings them sees that they have ended: what comes later
+    /// begins anew.
     pub(crate) fn forget(&self, ids: impl Iterator<Item = InvocationId>) {
         let mut under_way = lock(&self.under_way);
         if under_way.is_empty() {
@@ -143,8 +215,15 @@ impl Arrivals {
         }
         let gone: Vec<_> = ids.filter_map(|id| under_way.remove(&id)).collect();
         drop(under_way);
-        // Their files are removed here, while nobody waits.
         drop(gone);
+    }
+
+    /// Forgets this file, and not one that was begun after it.
+    fn abandon(&self, id: InvocationId, arriving: &Arc<Arriving>) {
+        let mut under_way = lock(&self.under_way);
+        if under_way.get(&id).is_some_and(|known| Arc::ptr_eq(known, arriving)) {
+            under_way.remove(&id);
+        }
     }
 
     /// Whether this agent is bringing something: it then has no time for the rest, and is not silent.
@@ -156,17 +235,67 @@ impl Arrivals {
     }
 
     fn arriving(&self, from: Bringer, id: InvocationId, at: Moment) -> io::Result<Arc<Arriving>> {
-        let mut under_way = lock(&self.under_way);
-        if let Some(arriving) = under_way.get(&id) {
-            return Ok(Arc::clone(arriving));
+        let known = lock(&self.under_way).get(&id).cloned();
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let path = self.dir.join(id.to_string());
-        let file = File::options().write(true).create(true).truncate(true).mode(FILE_MODE).open(&path)?;
-        let came = Came { bytes: 0, hash: Sha256Stream::default(), last: at };
-        let (file, came) = (Mutex::new(file), Mutex::new(came));
-        let arriving = Arc::new(Arriving { path, from, file, came });
-        under_way.insert(id, Arc::clone(&arriving));
-        Ok(arriving)
+        // Opened while nobody waits for the list.
+        let path = self.dir.join(format!("{id}-{}", self.begun.fetch_add(1, Ordering::Relaxed)));
+        let file = File::options().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+        let begun = Arc::new(Arriving {
+            path,
+            from,
+            open: Mutex::new(Some(Open { file, unsynced: 0 })),
+            came: Mutex::new(Came { bytes: 0, hash: Sha256Stream::default(), last: at }),
+            all_bytes: Arc::clone(&self.bytes),
+        });
+        let mut under_way = lock(&self.under_way);
+        if let Some(faster) = under_way.get(&id) {
+            return Ok(Arc::clone(faster));
+        }
+        let oldest = oldest_beyond(MAX_OPEN_EACH - 1, &begun.from, &under_way);
+        let given_up = oldest.and_then(|oldest| under_way.remove(&oldest));
+        under_way.insert(id, Arc::clone(&begun));
+        drop(under_way);
+        if let Some(given_up) = given_up {
+            tracing::warn!(file = %given_up.path.display(), "an agent began too many files; of this one nothing came for longest, and it is to be sent again");
+        }
+        Ok(begun)
+    }
+}
+
+/// If this agent has more than `most` files open: the one of which nothing came for longest.
+fn oldest_beyond(
+    most: usize,
+    from: &Bringer,
+    under_way: &HashMap<InvocationId, Arc<Arriving>>,
+) -> Option<InvocationId> {
+    let theirs = under_way.iter().filter(|(_, arriving)| arriving.from == *from && arriving.is_open());
+    let mut theirs: Vec<_> = theirs.map(|(id, arriving)| (lock(&arriving.came).last, *id)).collect();
+    if theirs.len() <= most {
+        return None;
+    }
+    theirs.sort_unstable();
+    theirs.first().map(|(_, id)| *id)
+}
+
+/// What is said of output, without its bytes.
+pub(crate) fn only_counts([(_, stdout), (_, stderr)]: &[(StreamName, Claim); 2]) -> Output {
+    Output { stdout: stdout.summary.clone(), stderr: stderr.summary.clone(), ..Output::default() }
+}
+
+// === impl Open ===
+
+impl Open {
+    /// Writes bytes at their place: a piece of which a part was written before is written again.
+    fn write(&mut self, new: &[u8], at: u64) -> io::Result<()> {
+        self.file.write_all_at(new, at)?;
+        self.unsynced = self.unsynced.saturating_add(new.len() as u64);
+        if self.unsynced >= SYNC_EVERY_BYTES {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(())
     }
 }
 
@@ -185,6 +314,26 @@ impl Arriving {
         came.bytes
     }
 
+    /// Whether more can be written to it. Whoever writes just now can.
+    fn is_open(&self) -> bool {
+        !matches!(self.open.try_lock(), Ok(open) if open.is_none())
+    }
+
+    /// Whether it is this; if so, nothing is written to it any more.
+    fn seal(&self, bytes: u64, digest: Option<Digest>) -> bool {
+        let mut open = match self.open.try_lock() {
+            Ok(open) => open,
+            Err(TryLockError::Poisoned(open)) => open.into_inner(),
+            // Whoever writes asks again after that.
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        let whole = self.is(bytes, digest);
+        if whole {
+            *open = None;
+        }
+        whole
+    }
+
     fn is(&self, bytes: u64, digest: Option<Digest>) -> bool {
         let came = lock(&self.came);
         if came.bytes != bytes {
@@ -200,8 +349,20 @@ impl Arriving {
 
 impl Drop for Arriving {
     fn drop(&mut self) {
-        // What cannot be removed is removed at the next start.
-        let _ = fs::remove_file(&self.path);
+        let came = self.came.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.all_bytes.fetch_sub(came.bytes, Ordering::Relaxed);
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let path = std::mem::take(&mut self.path);
+        let remove = move || {
+            // What cannot be removed is removed at the next start.
+            let _ = fs::remove_file(path);
+            drop(open);
+        };
+        // A disk takes its time over a large file, and whoever drops this may have others to answer.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
+        }
     }
 }
 
@@ -224,6 +385,13 @@ mod tests {
         let summary = StreamSummary { bytes_total: total, digest, ..StreamSummary::default() };
         let stdout = Claim { summary, head_bytes: total, tail_bytes: 0 };
         [(StreamName::Stdout, stdout), (StreamName::Stderr, Claim::default())]
+    }
+
+    fn take(arrivals: &Arrivals, id: InvocationId, offset: u64, data: &[u8]) -> io::Result<bool> {
+        let from = (SiteName::new("eu").unwrap(), AgentName::new("a").unwrap());
+        // Each a moment after the one before it.
+        let at = Moment::default().plus(Duration::from_millis(arrivals.begun.load(Ordering::Relaxed)));
+        arrivals.take(from, id, &Piece { offset, data, most: MOST, at })
     }
 
     #[test]
@@ -259,8 +427,58 @@ mod tests {
         assert!(path.exists(), "somebody has it");
         drop(file);
         assert!(!path.exists());
+        assert_eq!(arrivals.bytes.load(Ordering::Relaxed), 0);
         take(0, b"abc");
         drop(Arrivals::open(state.path()).unwrap());
         assert_eq!(fs::read_dir(state.path().join("arriving")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_comes_after_a_file_was_whole_changes_nothing_of_what_a_store_kept() {
+        let state = tempfile::tempdir().unwrap();
+        let arrivals = Arrivals::open(state.path()).unwrap();
+        let (id, kept) = (InvocationId::from_bytes([1; 16]), state.path().join("kept"));
+        take(&arrivals, id, 0, b"abcdef").unwrap();
+        let (_, file, _) = arrivals.finish(id, &claims(b"abcdef"));
+        let file = file.unwrap();
+        fs::hard_link(file.path(), &kept).unwrap();
+        assert!(!take(&arrivals, id, 6, b"more").unwrap(), "while it is recorded");
+        assert_eq!(fs::read(&kept).unwrap(), b"abcdef");
+        let (_, again, whole) = arrivals.finish(id, &claims(b"abcdef"));
+        assert!(whole && again.is_some(), "what could not be recorded is tried again");
+        arrivals.forget(std::iter::once(id));
+        assert!(take(&arrivals, id, 0, b"xyz").unwrap(), "it begins anew");
+        assert_eq!(fs::read(&kept).unwrap(), b"abcdef");
+        assert_eq!(fs::read(file.path()).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn no_more_comes_than_may_be_kept_and_an_agent_that_begins_too_many_loses_the_one_that_rests() {
+        let state = tempfile::tempdir().unwrap();
+        let arrivals = Arrivals::open(state.path()).unwrap().within(30);
+        let id = |n: usize| InvocationId::from_bytes([u8::try_from(n).unwrap(); 16]);
+        let used = || arrivals.bytes.load(Ordering::Relaxed);
+        arrivals.kept_of_live(20);
+        take(&arrivals, id(1), 0, b"12345678").unwrap();
+        let why = take(&arrivals, id(2), 0, b"123").unwrap_err().to_string();
+        assert!(why.contains("retention.outputs.bytes"), "{why}");
+        take(&arrivals, id(2), 0, b"12").unwrap();
+        assert_eq!(used(), 10);
+        arrivals.kept_of_live(0);
+        for n in 3..=MAX_OPEN_EACH {
+            take(&arrivals, id(n), 0, b"1").unwrap();
+        }
+        let begun = || fs::read_dir(state.path().join("arriving")).unwrap().count();
+        assert_eq!(begun(), MAX_OPEN_EACH);
+        // The first is whole and waits only to be recorded: the second goes.
+        let (_, file, _) = arrivals.finish(id(1), &claims(b"12345678"));
+        assert!(file.is_some());
+        take(&arrivals, id(MAX_OPEN_EACH + 1), 0, b"1").unwrap();
+        assert_eq!(begun(), MAX_OPEN_EACH + 1);
+        let before = used();
+        take(&arrivals, id(MAX_OPEN_EACH + 2), 0, b"1").unwrap();
+        assert_eq!((begun(), used()), (MAX_OPEN_EACH + 1, before - 2 + 1));
+        assert!(arrivals.finish(id(2), &claims(b"12")).1.is_none());
+        assert!(arrivals.finish(id(3), &claims(b"1")).1.is_some());
     }
 }

@@ -167,6 +167,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
     let revocations = Arc::new(Revocations::load(&*store).await?);
     let contents =
         Arc::new(Contents::open(&config.state).context("the folder for content")?.within(config.contents));
+    let arrivals = Arrivals::open(&config.state).context("the folder for files of hosts")?;
     let lifecycle = Arc::new(Lifecycle {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -180,7 +181,7 @@ pub async fn start(config: ControllerConfig, shutdown: &Shutdown) -> anyhow::Res
         quotas: Arc::default(),
         shadow: Arc::clone(&shadow),
         contents: Arc::clone(&contents),
-        arrivals: Arc::new(Arrivals::open(&config.state).context("the folder for files of hosts")?),
+        arrivals: Arc::new(arrivals.within(config.retention.output_bytes)),
         served: ServedTime::new(Arc::clone(&clock)),
         dispatcher: Dispatcher::new(keys.grants, ids),
     });

@@ -156,8 +156,10 @@ impl Lifecycle {
         for (job, closing) in closings {
             let (principal, via) = job.asked_by();
             self.quotas.ended(&principal, via, closing.ended.len());
-            self.arrivals.forget(closing.ended.iter().map(|ending| ending.invocation.id));
+            let ended: Vec<_> = closing.ended.iter().map(|ending| ending.invocation.id).collect();
             job.closed(turn, closing);
+            // Only now: what comes for one that has not ended is taken in.
+            self.arrivals.forget(ended.into_iter());
             if job.has_ended() {
                 self.jobs.remove(&job);
             }

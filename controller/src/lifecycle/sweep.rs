@@ -25,6 +25,9 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a result waits for output that was announced with it.
 const OUTPUT_WAIT: Duration = Duration::from_secs(30);
+/// How long it waits for the next bytes of a file: an upload begins again at the start, and even the largest file is sent up
+/// to where it broke off within this at 1 MiB a second.
+const FILE_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// What time, or a word that was recorded, has done to an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +55,12 @@ impl Lifecycle {
         let now = self.served.now().served;
         self.ask_the_silent(now);
         let (mut ending, mut short) = (Vec::new(), Vec::new());
+        let mut kept = 0_u64;
         for job in self.jobs.jobs() {
             let (record, ..) = job.snapshot();
             job.for_each(|index, invocation| {
                 let slot = Slot { job: Arc::clone(&job), index };
+                kept = kept.saturating_add(invocation.kept_bytes());
                 match due(invocation, &record, now) {
                     Due::Nothing => {}
                     Due::Ends(_) => ending.push(slot),
@@ -63,6 +68,7 @@ impl Lifecycle {
                 }
             });
         }
+        self.arrivals.kept_of_live(kept);
         let results = [self.end_due(ending).await, self.close_short(short).await];
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(%error, "what is due could not be recorded; it is tried again");
@@ -140,7 +146,8 @@ fn due(invocation: &LiveInvocation, job: &Job, now: Moment) -> Due {
         return Due::Nothing;
     }
     if let Some(pending) = &invocation.pending {
-        return if now.since(pending.since) > OUTPUT_WAIT { Due::OutputMissing } else { Due::Nothing };
+        let wait = if invocation.brings_a_file() { FILE_WAIT } else { OUTPUT_WAIT };
+        return if now.since(pending.since) > wait { Due::OutputMissing } else { Due::Nothing };
     }
     match &invocation.kept.state {
         // The word was recorded, and what follows from it was not.

@@ -17,7 +17,7 @@ use lictor_store::{Change, EndedJob, KeptOutput, Outline, StoreError, Write};
 
 use super::{Lifecycle, close::End};
 use crate::{
-    arrivals::Piece,
+    arrivals::{Piece, only_counts},
     live::{Claim, Pending, Report, Slot, Turn},
     session::{Session, evidence},
 };
@@ -148,11 +148,19 @@ impl Lifecycle {
             arrivals.take(from, id, &Piece { offset, data: &data, most, at })
         });
         let taken = taking.await.unwrap_or_else(|error| Err(io::Error::other(Interrupted::from(error))));
+        if matches!(taken, Ok(true)) {
+            // A result waits for its file as long as more of it comes.
+            slot.job.with(slot.index, |invocation, _| {
+                if let Some(pending) = &mut invocation.pending {
+                    pending.since = pending.since.max(at);
+                }
+            });
+        }
         if has_ended(slot) {
             // It ended while this was written: nobody else will tidy it up.
             self.arrivals.forget(std::iter::once(id));
         }
-        taken.map_err(|error| StoreError::Unavailable(format!("a file of a host: {error}")))
+        taken.map(|_longer| ()).map_err(|error| StoreError::Unavailable(format!("a file of a host: {error}")))
     }
 
     async fn place(&self, session: &Session, reported: Reported) -> Result<Placed, StoreError> {
@@ -187,7 +195,12 @@ impl Lifecycle {
         let (outcome, report) = slot.job.with(slot.index, |invocation, _| {
             let pending = invocation.pending.as_ref()?;
             let (output, file, whole) = if invocation.brings_a_file() {
-                self.arrivals.finish(invocation.kept.id, &pending.claims)
+                if pending.outcome == Outcome::Succeeded {
+                    self.arrivals.finish(invocation.kept.id, &pending.claims)
+                } else {
+                    // Of a download that failed there is no file, whatever came.
+                    (only_counts(&pending.claims), None, true)
+                }
             } else {
                 let (output, whole) = invocation.assembly.finish(&pending.claims);
                 (output, None, whole)

@@ -105,7 +105,7 @@ impl LiveInvocation {
     }
 
     /// How many bytes are kept of what it printed, once it has ended.
-    pub(super) fn kept_bytes(&self) -> u64 {
+    pub(crate) fn kept_bytes(&self) -> u64 {
         self.in_store.unwrap_or_else(|| KeptOutput::of(&self.kept.output)).bytes()
     }
 
