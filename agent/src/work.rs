@@ -1,7 +1,7 @@
 //! Every invocation this agent knows, and what the controller has yet to be told of them. The one shared state.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -57,6 +57,8 @@ struct Inner {
     /// When the results may go.
     results_due: Option<Instant>,
     to_upload: VecDeque<InvocationId>,
+    /// Those that are to be uploaded and those that just are: each goes once at a time.
+    uploading: HashSet<InvocationId>,
     in_flight: u32,
 }
 
@@ -170,18 +172,27 @@ impl Work {
             inner.in_flight = inner.in_flight.saturating_sub(1);
         }
         if spooled {
-            inner.to_upload.push_back(id);
+            inner.upload(id);
             self.uploads.notify_one();
         } else if inner.report(id) {
             self.outgoing.notify_one();
         }
     }
 
-    /// Queues the result of `id`, whose output the controller has taken.
+    /// Queues the result of `id`, whose output the controller has taken, or will not have.
     pub(crate) fn uploaded(&self, id: InvocationId) {
-        if self.lock().report(id) {
+        let mut inner = self.lock();
+        inner.uploading.remove(&id);
+        let is_earlier = inner.report(id);
+        drop(inner);
+        if is_earlier {
             self.outgoing.notify_one();
         }
+    }
+
+    /// Whether the controller is still to have this end.
+    pub(crate) fn is_awaited(&self, id: InvocationId) -> bool {
+        matches!(self.lock().entries.get(&id), Some(Entry::Ended(_)))
     }
 
     /// Tells `id` to stop, or takes it so that it never starts.
@@ -199,6 +210,7 @@ impl Work {
                 inner.report_again(id);
                 drop(inner);
                 self.outgoing.notify_one();
+                self.uploads.notify_one();
                 Stopping::Over
             }
             None if inner.entries.len() >= MAX_KNOWN => Stopping::Over,
@@ -217,6 +229,7 @@ impl Work {
             return None;
         }
         let Some(Entry::Ended(ended)) = inner.entries.remove(&id) else { return None };
+        inner.uploading.remove(&id);
         inner.tombstones.bury(id, now);
         inner.tombstones.expire(now);
         Some(ended)
@@ -230,7 +243,9 @@ impl Work {
         inner.progress_due = None;
         inner.results.clear();
         inner.results_due = None;
+        // The uploads of the session before ended with it.
         inner.to_upload.clear();
+        inner.uploading.clear();
         let ids: Vec<InvocationId> = inner.entries.keys().copied().collect();
         ids.into_iter()
             .take(MAX_KNOWN)
@@ -341,9 +356,16 @@ impl Inner {
         is_earlier
     }
 
+    /// Queues an upload, unless that is queued or under way.
+    fn upload(&mut self, id: InvocationId) {
+        if self.uploading.insert(id) {
+            self.to_upload.push_back(id);
+        }
+    }
+
     fn report_again(&mut self, id: InvocationId) {
         match self.entries.get(&id) {
-            Some(Entry::Ended(ended)) if ended.is_spooled() => self.to_upload.push_back(id),
+            Some(Entry::Ended(ended)) if ended.is_spooled() => self.upload(id),
             Some(Entry::Ended(_)) => _ = self.report(id),
             // Its acknowledgement is on its way, or was part of this session's `Hello`.
             Some(Entry::Waiting(_) | Entry::Running(_)) | None => {}
@@ -353,9 +375,10 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use lictor_core::outcome::Outcome;
+    use lictor_core::{outcome::Outcome, output::Output};
 
     use super::*;
+    use crate::ended::{Kept, SpooledOutput};
 
     fn id(n: usize) -> InvocationId {
         let mut bytes = [0; 16];
@@ -376,6 +399,29 @@ mod tests {
         assert_eq!(work.stop(id(MAX_KNOWN)), Stopping::Over);
         assert!(!work.claim(id(MAX_KNOWN)));
         assert_eq!(work.begin_session().len(), MAX_IDS_PER_MESSAGE);
+    }
+
+    #[tokio::test]
+    async fn output_is_uploaded_once_at_a_time_however_often_its_end_is_asked_for() {
+        let work = Work::default();
+        let now = Timestamp::from_micros(1);
+        let output = Kept::Spooled(SpooledOutput::of(&Output::default()));
+        assert!(work.claim(id(1)));
+        work.ended(Ended { output, ..Ended::not_run(id(1), Outcome::Succeeded, now) });
+        let queued = || work.lock().to_upload.len();
+        assert_eq!((work.stop(id(1)), queued()), (Stopping::Over, 1), "it is queued");
+        assert_eq!(work.next_upload().await.invocation, id(1));
+        assert_eq!(
+            (work.stop(id(1)), work.claim(id(1)), queued()),
+            (Stopping::Over, false, 0),
+            "it is under way"
+        );
+        work.uploaded(id(1));
+        assert_eq!((work.stop(id(1)), queued()), (Stopping::Over, 1), "the controller asks after it had all");
+        // The session ends with what it has under way.
+        assert_eq!(work.next_upload().await.invocation, id(1));
+        assert_eq!((work.begin_session().len(), queued()), (1, 1));
+        assert!(work.is_awaited(id(1)) && work.committed(id(1), now).is_some() && !work.is_awaited(id(1)));
     }
 
     #[test]

@@ -28,8 +28,13 @@ use crate::{
 const UPLOAD_QUEUE: usize = 4;
 /// Times an upload is tried in one session; then the result goes without, because an end matters more than its output.
 const ATTEMPTS: u32 = 3;
-/// Wait between them.
+/// Times that of a file of a host is: some ten minutes, in which a person can make room at the controller. The file is all
+/// that was asked for.
+const FILE_ATTEMPTS: u32 = 44;
+/// Wait between the first of them.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// Longest wait between them: half of the time after which a controller thinks that nothing more of a file comes.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(15);
 
 /// Uploads for one session; ends with it by being dropped.
 pub(crate) async fn run(work: Arc<Work>, spool: Spool, client: AgentLinkClient<Channel>) {
@@ -43,16 +48,12 @@ pub(crate) async fn run(work: Arc<Work>, spool: Spool, client: AgentLinkClient<C
         let ended = work.next_upload().await;
         if let Kept::Spooled(output) = &ended.output {
             let (id, path) = (ended.invocation, spool.path(ended.invocation));
-            let upload = one(Arc::clone(&work), path, client.clone(), id, output.clone());
+            let (work, client, output) = (Arc::clone(&work), client.clone(), output.clone());
             if output.bytes() > MAX_OUTPUT_BYTES {
                 // A file of a host takes its time: what commands printed does not wait for it.
-                let turns = Arc::clone(&turns);
-                files.spawn(async move {
-                    let _turn = turns.acquire_owned().await;
-                    upload.await;
-                });
+                files.spawn(one(work, path, client, id, output, Some(Arc::clone(&turns))));
             } else {
-                uploads.spawn(upload);
+                uploads.spawn(one(work, path, client, id, output, None));
             }
         }
         while uploads.try_join_next().is_some() {}
@@ -60,17 +61,29 @@ pub(crate) async fn run(work: Arc<Work>, spool: Spool, client: AgentLinkClient<C
     }
 }
 
+/// Uploads one output; a file of a host has `turns`, each of which it has for one attempt.
 async fn one(
     work: Arc<Work>,
     path: PathBuf,
     mut client: AgentLinkClient<Channel>,
     id: InvocationId,
     output: SpooledOutput,
+    turns: Option<Arc<Semaphore>>,
 ) {
-    for attempt in 1..=ATTEMPTS {
+    let mut attempt = 1;
+    loop {
+        let turn = match &turns {
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        };
+        // It may have waited long, and is gone once the controller has its end.
+        if !work.is_awaited(id) {
+            return;
+        }
         let (sender, receiver) = mpsc::channel(UPLOAD_QUEUE);
         let sending = client.send_output(ReceiverStream::new(receiver));
         let (read, taken) = tokio::join!(feed(&path, id, &output, sender), sending);
+        drop(turn);
         match (read, taken) {
             (Ok(()), Ok(_)) => break,
             (Err(error), _) => {
@@ -79,11 +92,21 @@ async fn one(
             }
             (Ok(()), Err(error)) => {
                 tracing::warn!(invocation = %id, attempt, %error, "output was not taken");
-                sleep(RETRY_DELAY).await;
+                let Some(delay) = retry_after(attempt, turns.is_some()) else { break };
+                sleep(delay).await;
+                attempt += 1;
             }
         }
     }
     work.uploaded(id);
+}
+
+/// How long after this attempt the next one is made, if one is.
+fn retry_after(attempt: u32, is_file: bool) -> Option<Duration> {
+    let (attempts, longest) =
+        if is_file { (FILE_ATTEMPTS, MAX_RETRY_DELAY) } else { (ATTEMPTS, RETRY_DELAY) };
+    let doubled = RETRY_DELAY.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
+    (attempt < attempts).then(|| doubled.min(longest))
 }
 
 async fn feed(
@@ -113,4 +136,20 @@ async fn feed(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_host_is_sent_again_for_minutes_and_what_commands_printed_holds_its_result_up_for_seconds()
+    {
+        let waits = |is_file| (1..).map_while(move |attempt| retry_after(attempt, is_file));
+        assert_eq!(waits(false).collect::<Vec<_>>(), [RETRY_DELAY; 2]);
+        let of_files: Vec<_> = waits(true).collect();
+        assert_eq!(of_files[..5].iter().map(Duration::as_secs).collect::<Vec<_>>(), [1, 2, 4, 8, 15]);
+        assert!(of_files.iter().all(|wait| *wait <= MAX_RETRY_DELAY));
+        assert!(of_files.iter().sum::<Duration>() >= Duration::from_secs(600));
+    }
 }
