@@ -20,6 +20,8 @@ use super::{DIRECTORY_MODE, create_private_dir, open_private};
 const MAX_KEPT_BYTES: u64 = 4 * MAX_DOWNLOAD_BYTES;
 /// Free space that files of hosts leave on the disk for the journal and for what commands print.
 const MIN_FREE_BYTES: u64 = 128 * 1024 * 1024;
+/// Bytes of a file after which they are synced: the journal, which syncs on the same disk, then never waits for all of it.
+const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The directory of spool files.
 #[derive(Debug, Clone)]
@@ -28,17 +30,22 @@ pub(crate) struct Spool(Arc<Place>);
 #[derive(Debug)]
 struct Place {
     directory: PathBuf,
-    /// Bytes of all files.
+    /// Bytes of all files, and those that files on their way will have.
     bytes: AtomicU64,
 }
 
-/// A file of a host on its way. Dropped before its end it leaves nothing.
+/// A file of a host on its way. Dropped before its end it leaves nothing. All of it works on a disk: not for whoever has
+/// others to serve.
 #[derive(Debug)]
 pub(crate) struct Spooling {
     spool: Spool,
     invocation: InvocationId,
     file: File,
     bytes: u64,
+    /// Bytes for which there is room.
+    room: u64,
+    /// Bytes since the last sync.
+    unsynced: u64,
     finished: bool,
 }
 
@@ -79,22 +86,48 @@ impl Spool {
         self.0.directory.join(invocation.to_string())
     }
 
-    /// Writes and syncs the kept bytes of `output`: stdout head and tail, then stderr head and tail.
+    /// Writes and syncs the kept bytes of `output`: stdout head and tail, then stderr head and tail. What cannot be written
+    /// whole leaves nothing.
     pub(crate) fn write(&self, invocation: InvocationId, output: &Output) -> io::Result<()> {
-        let mut file = open_private(&self.path(invocation), true)?;
+        let path = self.path(invocation);
+        let written = self.write_to(&path, output);
+        if written.is_err() {
+            // A file that stays is removed at the next start.
+            let _ = fs::remove_file(path);
+        }
+        written
+    }
+
+    fn write_to(&self, path: &Path, output: &Output) -> io::Result<()> {
+        let mut file = open_private(path, true)?;
         for stream in [&output.stdout, &output.stderr] {
             file.write_all(&stream.head)?;
             file.write_all(&stream.tail)?;
         }
+        self.sync(&file)?;
         let bytes = output.stdout.bytes_kept() + output.stderr.bytes_kept();
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.sync(&file)
+        Ok(())
     }
 
-    /// Begins the file of an invocation that comes piece by piece.
-    pub(crate) fn begin(&self, invocation: InvocationId) -> io::Result<Spooling> {
-        let file = open_private(&self.path(invocation), true)?;
-        Ok(Spooling { spool: self.clone(), invocation, file, bytes: 0, finished: false })
+    /// Begins the file of an invocation that comes piece by piece, if there is room for the `expected` bytes.
+    pub(crate) fn begin(&self, invocation: InvocationId, expected: u64) -> Result<Spooling, Unkept> {
+        self.take_room(expected)?;
+        match open_private(&self.path(invocation), true) {
+            Ok(file) => Ok(Spooling {
+                spool: self.clone(),
+                invocation,
+                file,
+                bytes: 0,
+                room: expected,
+                unsynced: 0,
+                finished: false,
+            }),
+            Err(error) => {
+                self.give_back(expected);
+                Err(Unkept::Disk(error))
+            }
+        }
     }
 
     /// Removes the file, if there is one.
@@ -117,13 +150,16 @@ impl Spool {
         File::open(&self.0.directory)?.sync_all()
     }
 
-    /// Counts `more` bytes in, if there is room for them.
-    fn take_room(&self, more: u64) -> Result<(), Unkept> {
+    /// Whether the disk has room for `more` bytes.
+    fn look_at_disk(&self, more: u64) -> Result<(), Unkept> {
         let disk = rustix::fs::statvfs(&self.0.directory);
         let free = disk.map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if free.saturating_sub(more) < MIN_FREE_BYTES {
-            return Err(Unkept::DiskFull);
-        }
+        if free.saturating_sub(more) < MIN_FREE_BYTES { Err(Unkept::DiskFull) } else { Ok(()) }
+    }
+
+    /// Counts `more` bytes in, if there is room for them.
+    fn take_room(&self, more: u64) -> Result<(), Unkept> {
+        self.look_at_disk(more)?;
         let enough = |kept: u64| kept.checked_add(more).filter(|sum| *sum <= MAX_KEPT_BYTES);
         let taken = self.0.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough);
         taken.map(|_| ()).map_err(Unkept::Full)
@@ -131,17 +167,31 @@ impl Spool {
 }
 
 impl Spooling {
-    /// Takes the next bytes: into the page cache, which is shorter than a hand-over to another thread.
+    /// Takes the next bytes. What is more than was expected is taken as long as there is room for it.
     pub(crate) fn push(&mut self, data: &[u8]) -> Result<(), Unkept> {
-        self.spool.take_room(data.len() as u64)?;
-        self.bytes += data.len() as u64;
-        self.file.write_all(data).map_err(Unkept::Disk)
+        let bytes = self.bytes.saturating_add(data.len() as u64);
+        // Others fill the disk, too.
+        self.spool.look_at_disk(data.len() as u64)?;
+        if let Some(more) = bytes.checked_sub(self.room).filter(|more| *more > 0) {
+            self.spool.take_room(more)?;
+            self.room = bytes;
+        }
+        self.file.write_all(data)?;
+        self.bytes = bytes;
+        self.unsynced += data.len() as u64;
+        if self.unsynced >= SYNC_EVERY_BYTES {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(())
     }
 
     /// Syncs everything; the file stays until it is removed.
     pub(crate) fn finish(mut self) -> Result<(), Unkept> {
         self.spool.sync(&self.file)?;
         self.finished = true;
+        // Whoever removes the file gives back its length.
+        self.spool.give_back(self.room.saturating_sub(self.bytes));
         Ok(())
     }
 }
@@ -151,7 +201,7 @@ impl Drop for Spooling {
         if !self.finished {
             // A file that stays is removed at the next start.
             let _ = fs::remove_file(self.spool.path(self.invocation));
-            self.spool.give_back(self.bytes);
+            self.spool.give_back(self.room);
         }
     }
 }
@@ -166,19 +216,28 @@ mod tests {
         let spool = Spool::open(state.path(), |_| true).unwrap();
         let id = |number: u8| InvocationId::from_bytes([number; 16]);
         let used = || spool.0.bytes.load(Ordering::Relaxed);
-        let mut broken = spool.begin(id(1)).unwrap();
+        let mut broken = spool.begin(id(1), 20).unwrap();
         broken.push(b"half a f").unwrap();
-        assert_eq!(used(), 8);
+        assert_eq!(used(), 20, "there is room for all of it from the start");
         drop(broken);
         assert!(used() == 0 && !spool.path(id(1)).exists());
-        let mut whole = spool.begin(id(2)).unwrap();
+        // One grew, and one became shorter.
+        let mut whole = spool.begin(id(2), 7).unwrap();
         whole.push(b"a whole").unwrap();
         whole.push(b" file").unwrap();
         whole.finish().unwrap();
+        let mut short = spool.begin(id(4), 100).unwrap();
+        short.push(b"short").unwrap();
+        short.finish().unwrap();
+        assert_eq!(used(), 17);
+        spool.remove(id(4));
+        assert_eq!(used(), 12);
         assert_eq!(fs::read(spool.path(id(2))).unwrap(), b"a whole file");
         assert_eq!(Spool::open(state.path(), |_| true).unwrap().0.bytes.load(Ordering::Relaxed), 12);
         spool.0.bytes.store(MAX_KEPT_BYTES - 3, Ordering::Relaxed);
-        let mut more = spool.begin(id(3)).unwrap();
+        assert!(matches!(spool.begin(id(3), 4), Err(Unkept::Full(_))));
+        assert!(!spool.path(id(3)).exists());
+        let mut more = spool.begin(id(3), 0).unwrap();
         assert!(matches!(more.push(b"four"), Err(Unkept::Full(_))));
         more.push(b"two").unwrap();
         drop(more);

@@ -8,6 +8,7 @@ use lictor_core::{
 };
 use lictor_proto::limits::INLINE_OUTPUT_BYTES;
 use lictor_runtime::panics::Interrupted;
+use tokio::runtime::Handle;
 
 use super::{Broken, Fault, Look, Step, Told, done, failed, first_request, whole};
 use crate::{
@@ -23,6 +24,8 @@ struct Coming {
     few: Vec<u8>,
     /// All of it since then.
     spooling: Option<Spooling>,
+    /// Bytes that it has, as its host says.
+    expected: u64,
     hash: Sha256Stream,
     bytes: u64,
 }
@@ -30,16 +33,17 @@ struct Coming {
 impl Step<'_> {
     pub(super) async fn download(&self, path: &str, look: Look) -> Told {
         let cap = self.admitted.limits().output_bytes;
-        match self.within(first_request(self.sftp.size(path), look)).await {
+        let expected = match self.within(first_request(self.sftp.size(path), look)).await {
             Ok(Some(bytes)) if bytes > cap => return too_large(path, bytes, cap),
-            Ok(_) => {}
+            // What says nothing is taken piece by piece.
+            Ok(size) => size.unwrap_or(0),
             Err(broken) => return self.unread(broken, path).await,
-        }
+        };
         let handle = match self.within(self.sftp.open(path)).await {
             Ok(handle) => handle,
             Err(broken) => return self.unread(broken, path).await,
         };
-        let mut coming = Coming::new(self.runner.spool.clone(), self.admitted.invocation());
+        let mut coming = Coming::new(self.runner.spool.clone(), self.admitted.invocation(), expected);
         loop {
             let data = match self.within(self.sftp.read(&handle, coming.bytes)).await {
                 Ok(data) => data,
@@ -53,7 +57,7 @@ impl Step<'_> {
             if bytes > cap {
                 return too_large(path, bytes, cap);
             }
-            if let Err(why) = coming.push(&data) {
+            if let Err(why) = coming.push(data).await {
                 return failed(format!("{path}: {why}"));
             }
         }
@@ -84,42 +88,66 @@ fn too_large(path: &str, bytes: u64, cap: u64) -> Told {
 // === impl Coming ===
 
 impl Coming {
-    fn new(spool: Spool, invocation: InvocationId) -> Self {
-        Self { spool, invocation, few: Vec::new(), spooling: None, hash: Sha256Stream::default(), bytes: 0 }
+    fn new(spool: Spool, invocation: InvocationId, expected: u64) -> Self {
+        let hash = Sha256Stream::default();
+        Self { spool, invocation, few: Vec::new(), spooling: None, expected, hash, bytes: 0 }
     }
 
-    fn push(&mut self, data: &[u8]) -> Result<(), Unkept> {
-        self.hash.update(data);
+    async fn push(&mut self, data: Vec<u8>) -> Result<(), Unkept> {
+        self.hash.update(&data);
         self.bytes += data.len() as u64;
-        if self.spooling.is_none() {
-            if self.bytes <= INLINE_OUTPUT_BYTES {
-                self.few.extend_from_slice(data);
-                return Ok(());
+        if self.bytes <= INLINE_OUTPUT_BYTES {
+            self.few.extend_from_slice(&data);
+            return Ok(());
+        }
+        let (spool, id, expected) = (self.spool.clone(), self.invocation, self.expected);
+        let (begun, few) = (self.spooling.take(), std::mem::take(&mut self.few));
+        let spooled = on_disk(move || {
+            let mut spooling = match begun {
+                Some(begun) => begun,
+                None => spool.begin(id, expected)?,
+            };
+            if !few.is_empty() {
+                spooling.push(&few)?;
             }
-            let mut spooling = self.spool.begin(self.invocation)?;
-            spooling.push(&std::mem::take(&mut self.few))?;
-            self.spooling = Some(spooling);
-        }
-        match &mut self.spooling {
-            Some(spooling) => spooling.push(data),
-            None => Ok(()),
-        }
+            spooling.push(&data)?;
+            Ok(spooling)
+        });
+        self.spooling = Some(spooled.await?);
+        Ok(())
     }
 
     /// What is reported of it once all of it is safe here.
-    async fn finish(self) -> Result<Told, Unkept> {
-        let Some(spooling) = self.spooling else { return Ok(done(whole(&self.few))) };
-        // So much may be written that it would hold up others.
-        let synced = tokio::task::spawn_blocking(move || spooling.finish()).await;
-        synced.unwrap_or_else(|error| Err(Unkept::Disk(std::io::Error::other(Interrupted::from(error)))))?;
+    async fn finish(mut self) -> Result<Told, Unkept> {
+        let Some(spooling) = self.spooling.take() else { return Ok(done(whole(&self.few))) };
+        on_disk(move || spooling.finish()).await?;
         let stream = |bytes_total, digest| SpooledStream {
             bytes_total,
             digest: Some(digest),
             head_bytes: bytes_total,
             tail_bytes: 0,
         };
-        let stdout = stream(self.bytes, self.hash.finish());
+        let stdout = stream(self.bytes, std::mem::take(&mut self.hash).finish());
         let spooled = SpooledOutput { stdout, stderr: stream(0, Digest::of(&[])), timing: Timing::default() };
         Ok(Told { spooled: Some(spooled), ..done(whole(&[])) })
     }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let Some(broken) = self.spooling.take() else { return };
+        // What came of it is removed, which takes a disk its time.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(broken))),
+            Err(_) => drop(broken),
+        }
+    }
+}
+
+/// Works on the disk, which may take its time, apart from what serves others.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Unkept> + Send + 'static,
+) -> Result<T, Unkept> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Unkept::Disk(std::io::Error::other(Interrupted::from(error)))))
 }
