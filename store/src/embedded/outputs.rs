@@ -271,27 +271,51 @@ fn write_synced(path: &Path, source: &Source, number: u64) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!("{UNFINISHED}{number}"));
     let temporary = PathBuf::from(temporary);
+    let written = fill(&temporary, source).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        // What cannot be removed now goes with what nobody needs.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Gives a file its content, and syncs that.
+fn fill(temporary: &Path, source: &Source) -> io::Result<()> {
     match source {
         Source::Bytes(bytes) => {
-            let mut file = File::create(&temporary)?;
+            let mut file = File::create(temporary)?;
             file.write_all(bytes)?;
-            file.sync_all()?;
+            file.sync_all()
         }
         Source::File { path, bytes } => {
-            // Its bytes are not written again, unless it lies on another disk.
-            if fs::hard_link(path, &temporary).is_err() {
-                fs::copy(path, &temporary)?;
-            }
-            let file = File::open(&temporary)?;
+            link_or_copy(path, temporary)?;
+            let file = File::open(temporary)?;
             if file.metadata()?.len() != *bytes {
-                let _ = fs::remove_file(&temporary);
                 return Err(io::Error::other("a file of output has another length than was said"));
             }
-            file.sync_all()?;
+            file.sync_all()
         }
     }
-    fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
+}
+
+/// Names the same bytes again; where that cannot be, on another disk or where files have one name each, writes them again.
+fn link_or_copy(path: &Path, temporary: &Path) -> io::Result<()> {
+    use io::ErrorKind::{AlreadyExists, CrossesDevices, PermissionDenied, Unsupported};
+    let linked = match fs::hard_link(path, temporary) {
+        // A crash left it.
+        Err(error) if error.kind() == AlreadyExists => {
+            fs::remove_file(temporary)?;
+            fs::hard_link(path, temporary)
+        }
+        linked => linked,
+    };
+    match linked {
+        Err(error) if matches!(error.kind(), CrossesDevices | PermissionDenied | Unsupported) => {
+            fs::copy(path, temporary).map(|_bytes| ())
+        }
+        linked => linked,
+    }
 }
 
 impl Source {
@@ -323,6 +347,24 @@ mod tests {
         *,
     };
     use crate::{Change, Store as _, Write};
+
+    #[test]
+    fn a_file_that_cannot_be_kept_leaves_nothing_and_what_a_crash_left_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let (came, kept) = (dir.path().join("came"), dir.path().join("folder/kept"));
+        fs::write(&came, "a file").unwrap();
+        let source = |bytes| Source::File { path: came.clone(), bytes };
+        let names = || fs::read_dir(dir.path().join("folder")).unwrap().count();
+        assert!(write_synced(&kept, &source(7), 0).is_err(), "it has another length");
+        assert_eq!(names(), 0);
+        let gone = Source::File { path: dir.path().join("gone"), bytes: 6 };
+        assert!(write_synced(&kept, &gone, 0).is_err());
+        assert_eq!(names(), 0);
+        fs::write(dir.path().join("folder/kept.new-0"), "half").unwrap();
+        write_synced(&kept, &source(6), 0).unwrap();
+        assert_eq!((fs::read(&kept).unwrap(), names()), (b"a file".to_vec(), 1));
+        assert_eq!(fs::read(&came).unwrap(), b"a file", "it stays where it was");
+    }
 
     #[tokio::test]
     async fn the_same_output_is_kept_once_and_files_named_as_before_are_read() {
