@@ -2,4 +2,5 @@
 
 pub(crate) mod diff;
 pub(crate) mod groups;
+pub(crate) mod reading;
 pub(crate) mod show;

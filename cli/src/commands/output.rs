@@ -5,7 +5,6 @@ use lictor_client::{
     connect::Client,
     grep::{Found, grep},
     groups::groups,
-    kept::KeptBytes,
     views::InvocationView,
 };
 use lictor_core::{
@@ -24,7 +23,7 @@ use crate::{
     context::Context,
     output::{
         diff::unified,
-        groups as grouped,
+        groups as grouped, reading,
         show::{self, Place},
     },
     render::{
@@ -39,8 +38,6 @@ use crate::{
 const MAX_PATTERN_BYTES: usize = 4 * 1024 * 1024;
 /// Most of a line that a match shows.
 const MAX_LINE_BYTES: usize = 4 * 1024;
-/// Most of an output that is held at once where it goes into a file or a pipe: that may be a file of a host.
-const MAX_HELD_BYTES: u64 = 1024 * 1024;
 /// Most lines around a match.
 const MAX_CONTEXT: i64 = 100;
 
@@ -162,14 +159,13 @@ async fn one_host(arguments: &Arguments, context: &Context, client: &Client, vie
     let most = arguments.bytes.as_ref().map_or(u64::MAX, |bytes| bytes.get());
     if arguments.bytes.is_none() && !context.is_json() && !context.out.is_terminal() {
         let from = arguments.from.unwrap_or(0);
-        print_in_parts(context, client, view, stream, from).await?;
+        reading::print_in_parts(context, client, view, stream, from).await?;
         if !page && !arguments.stderr {
-            let errors = client.kept_output(view.id, StreamName::Stderr, 0, u64::MAX).await?;
-            show::print(context, &errors, Place::Stderr)?;
+            reading::print(context, client, view, StreamName::Stderr, 0).await?;
         }
         return Ok(Exit::Ok.into());
     }
-    let kept = client.kept_output(view.id, stream, arguments.from.unwrap_or(0), most).await?;
+    let kept = reading::held(client, view, stream, arguments.from.unwrap_or(0), most).await?;
     if context.is_json() {
         let stream = StreamDocument::new(stream, &kept);
         let (job, host) = (arguments.job.to_string(), view.host.to_string());
@@ -182,29 +178,9 @@ async fn one_host(arguments: &Arguments, context: &Context, client: &Client, vie
         context.note(&context.err.paint(Tone::Faint, &rest));
     }
     if !page && !arguments.stderr {
-        let errors = client.kept_output(view.id, StreamName::Stderr, 0, u64::MAX).await?;
-        show::print(context, &errors, Place::Stderr)?;
+        reading::print(context, client, view, StreamName::Stderr, 0).await?;
     }
     Ok(Exit::Ok.into())
-}
-
-/// Prints a stream to standard output, holding a part of it at a time.
-async fn print_in_parts(
-    context: &Context,
-    client: &Client,
-    view: &InvocationView,
-    stream: StreamName,
-    from: u64,
-) -> Result<(), Trouble> {
-    let mut from = from;
-    loop {
-        let kept = client.kept_output(view.id, stream, from, MAX_HELD_BYTES).await?;
-        show::print(context, &kept, Place::Stdout)?;
-        if !kept.has_more() || kept.next() <= from {
-            return Ok(());
-        }
-        from = kept.next();
-    }
 }
 
 async fn many_hosts(
@@ -250,7 +226,7 @@ async fn search(
             }
             let from = arguments.from.unwrap_or(0);
             let most = arguments.bytes.as_ref().map_or(u64::MAX, |bytes| bytes.get());
-            let kept = client.kept_output(first.id, *stream, from, most).await?;
+            let kept = reading::held(client, first, *stream, from, most).await?;
             let mut text = String::new();
             grep(&kept, pattern, lines, |found| {
                 matched |= found.matches;
@@ -289,14 +265,12 @@ async fn diff(
     b: &InvocationView,
 ) -> Done {
     let stream = if arguments.stderr { StreamName::Stderr } else { StreamName::Stdout };
-    let read = async |view: &InvocationView| -> Result<KeptBytes, Trouble> {
-        Ok(client.kept_output(view.id, stream, 0, u64::MAX).await?)
-    };
     let identical = a.stream(stream).digest.is_some() && a.stream(stream).digest == b.stream(stream).digest;
     let diff = if identical {
         String::new()
     } else {
-        let (one, two) = (read(a).await?, read(b).await?);
+        let one = reading::held(client, a, stream, 0, u64::MAX).await?;
+        let two = reading::held(client, b, stream, 0, u64::MAX).await?;
         unified((a.host.as_str(), &one), (b.host.as_str(), &two))
     };
     if context.is_json() {

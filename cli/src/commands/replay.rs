@@ -22,7 +22,10 @@ use super::{jobs::whole, output::find};
 use crate::{
     Done,
     context::Context,
-    output::show::{Place, tell_gap, write},
+    output::{
+        reading,
+        show::{Place, tell_gap, write},
+    },
     render::bytes::one_line,
     replay::{
         Content, Piece,
@@ -101,8 +104,6 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
 /// What was kept of an invocation's output, with its times.
 async fn recorded(client: &Client, view: &InvocationView) -> Result<Vec<Piece>, Trouble> {
     let timing = client.output_timing(view.id).await?;
-    let stdout = client.kept_output(view.id, StreamName::Stdout, 0, u64::MAX).await?;
-    let stderr = client.kept_output(view.id, StreamName::Stderr, 0, u64::MAX).await?;
     let next_step = match &view.outcome {
         None => format!("it has not ended; follow it with lictor watch {}", view.job),
         Some(_) => {
@@ -114,7 +115,7 @@ async fn recorded(client: &Client, view: &InvocationView) -> Result<Vec<Piece>, 
         let next_step = format!("see its counts and digests: lictor jobs {} --output json", view.job);
         return Err(Failure::new(ErrorCode::NotFound, message, next_step).into());
     }
-    if stdout.total == 0 && stderr.total == 0 {
+    if view.stdout.bytes_total == 0 && view.stderr.bytes_total == 0 {
         return Err(Trouble::usage(format!("nothing that was printed on {} is kept", view.host), next_step));
     }
     if timing.is_empty() {
@@ -122,6 +123,8 @@ async fn recorded(client: &Client, view: &InvocationView) -> Result<Vec<Piece>, 
             format!("when the output of {} came is not known: its agent did not note it", view.host);
         return Err(Trouble::usage(message, next_step));
     }
+    let stdout = reading::held(client, view, StreamName::Stdout, 0, u64::MAX).await?;
+    let stderr = reading::held(client, view, StreamName::Stderr, 0, u64::MAX).await?;
     Ok(pieces(&timing, &stdout, &stderr))
 }
 

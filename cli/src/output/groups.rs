@@ -7,7 +7,7 @@ use lictor_client::{
 };
 use lictor_core::output::StreamName;
 
-use super::show::{self, Place};
+use super::reading;
 use crate::{
     context::Context,
     render::{groups as render, json::StreamDocument},
@@ -23,15 +23,14 @@ pub(crate) async fn print(
     for group in groups(views.iter().copied()) {
         context.print(&(render::header(&group, views.len(), context.out) + "\n"))?;
         let Some(first) = group.first() else { continue };
-        for (stream, place) in [(StreamName::Stdout, Place::Stdout), (StreamName::Stderr, Place::Stderr)] {
+        for stream in [StreamName::Stdout, StreamName::Stderr] {
             if first.stream(stream).bytes_total == 0 {
                 continue;
             }
             if stream == StreamName::Stderr {
                 context.note(&render::header_of_errors(&group, context.err));
             }
-            let kept = client.kept_output(first.id, stream, 0, u64::MAX).await?;
-            show::print(context, &kept, place)?;
+            reading::print(context, client, first, stream, 0).await?;
         }
     }
     Ok(())
@@ -42,7 +41,7 @@ pub(crate) async fn streams(client: &Client, group: &Group<'_>) -> Result<Vec<St
     let mut streams = Vec::new();
     if let Some(first) = group.first() {
         for stream in [StreamName::Stdout, StreamName::Stderr] {
-            let kept = client.kept_output(first.id, stream, 0, u64::MAX).await?;
+            let kept = reading::held(client, first, stream, 0, u64::MAX).await?;
             streams.push(StreamDocument::new(stream, &kept));
         }
     }

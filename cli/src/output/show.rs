@@ -29,7 +29,7 @@ impl From<StreamName> for Place {
 
 impl Place {
     /// The stream whose bytes go there.
-    const fn stream(self) -> &'static str {
+    pub(crate) const fn stream(self) -> &'static str {
         match self {
             Self::Stdout => "standard output",
             Self::Stderr => "standard error",

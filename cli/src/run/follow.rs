@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{ending, grouping::Grouping, live::Live};
 use crate::{
     context::Context,
-    output::{groups, show},
+    output::{groups, reading},
     render::json::{GroupDocument, InvocationDocument, OutputDocument, RunDocument},
     trouble::Trouble,
 };
@@ -72,8 +72,9 @@ async fn as_text(
         groups::print(context, client, &live.invocations()).await?;
     }
     for owed in live.owed() {
-        let kept = client.kept_output(owed.invocation, owed.stream, owed.from, u64::MAX).await?;
-        show::print(context, &kept, owed.stream.into())?;
+        let views = live.invocations();
+        let Some(view) = views.into_iter().find(|view| view.id == owed.invocation) else { continue };
+        reading::print(context, client, view, owed.stream, owed.from).await?;
     }
     live.finish(grouped);
     Ok(ended(&live.invocations()))
