@@ -1,6 +1,6 @@
 //! What is removed is gone, what it shared with others is not, and what expected otherwise does nothing.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
 
 use lictor_core::{
     digest::Digest,
@@ -189,6 +189,10 @@ pub async fn a_file_is_kept_as_what_was_printed(mut fixture: impl Fixture) {
     let _ = store.commit(all).await.unwrap();
     let bytes: Vec<u8> = (0..LARGE).map(|n| u8::try_from(n % 251).unwrap()).collect();
     fs::write(&file, &bytes).unwrap();
+    // Another name of the same file, by which its names can be counted.
+    let beside = file.with_extension("beside");
+    let _ = fs::remove_file(&beside);
+    fs::hard_link(&file, &beside).unwrap();
     let stdout = StreamSummary {
         bytes_total: LARGE as u64,
         digest: Some(Digest::of(&bytes)),
@@ -222,5 +226,11 @@ pub async fn a_file_is_kept_as_what_was_printed(mut fixture: impl Fixture) {
     let (one, other) = (end(&queued[0], &whole), end(&queued[1], &whole));
     let _ = store.commit(change().write(Write::UpdateInvocation(without_output(&one).into()))).await.unwrap();
     assert_eq!(store.output(one.id, StreamName::Stdout, 0, 10).await.unwrap(), None);
-    assert_eq!(store.invocation(other.id).await.unwrap(), Some(other));
+    assert_eq!(store.invocation(other.id).await.unwrap(), Some(other.clone()));
+    let _ =
+        store.commit(change().write(Write::UpdateInvocation(without_output(&other).into()))).await.unwrap();
+    assert_eq!(store.output(other.id, StreamName::Stdout, 0, 10).await.unwrap(), None);
+    let names = fs::metadata(&beside).unwrap().nlink();
+    fs::remove_file(beside).unwrap();
+    assert_eq!(names, 1, "no store has a name for what no record names");
 }
