@@ -8,12 +8,13 @@ use lictor_core::{
 };
 use lictor_proto::limits::INLINE_OUTPUT_BYTES;
 use lictor_runtime::panics::Interrupted;
-use tokio::runtime::Handle;
+use tokio::runtime;
 
 use super::{Broken, Fault, Look, Step, Told, done, failed, first_request, whole};
 use crate::{
     ended::{SpooledOutput, SpooledStream},
     journal::spool::{Spool, Spooling, Unkept},
+    ssh::sftp::Handle,
 };
 
 /// A file on its way. Dropped before its end it leaves nothing.
@@ -44,26 +45,34 @@ impl Step<'_> {
             Err(broken) => return self.unread(broken, path).await,
         };
         let mut coming = Coming::new(self.runner.spool.clone(), self.admitted.invocation(), expected);
-        loop {
-            let data = match self.within(self.sftp.read(&handle, coming.bytes)).await {
-                Ok(data) => data,
-                Err(broken) => return self.unread(broken, path).await,
-            };
-            if data.is_empty() {
-                break;
-            }
-            // One that says how large it is can grow, and one that does not is read to see.
-            let bytes = coming.bytes.saturating_add(data.len() as u64);
-            if bytes > cap {
-                return too_large(path, bytes, cap);
-            }
-            if let Err(why) = coming.push(data).await {
-                return failed(format!("{path}: {why}"));
-            }
+        if let Some(told) = self.receive(path, &handle, cap, &mut coming).await {
+            coming.give_up().await;
+            return told;
         }
         // It was only read, and is closed with the channel at the latest.
         let _ = self.within(self.sftp.close(handle)).await;
         coming.finish().await.unwrap_or_else(|why| failed(format!("{path}: {why}")))
+    }
+
+    /// Takes the file to its end, or says how it ended before.
+    async fn receive(&self, path: &str, handle: &Handle, cap: u64, coming: &mut Coming) -> Option<Told> {
+        loop {
+            let data = match self.within(self.sftp.read(handle, coming.bytes)).await {
+                Ok(data) => data,
+                Err(broken) => return Some(self.unread(broken, path).await),
+            };
+            if data.is_empty() {
+                return None;
+            }
+            // One that says how large it is can grow, and one that does not is read to see.
+            let bytes = coming.bytes.saturating_add(data.len() as u64);
+            if bytes > cap {
+                return Some(too_large(path, bytes, cap));
+            }
+            if let Err(why) = coming.push(data).await {
+                return Some(failed(format!("{path}: {why}")));
+            }
+        }
     }
 
     async fn unread(&self, broken: Broken, path: &str) -> Told {
@@ -117,6 +126,13 @@ impl Coming {
         Ok(())
     }
 
+    /// Removes what came of it, which takes a disk its time, before anything is said of it.
+    async fn give_up(mut self) {
+        if let Some(broken) = self.spooling.take() {
+            let _ = tokio::task::spawn_blocking(move || drop(broken)).await;
+        }
+    }
+
     /// What is reported of it once all of it is safe here.
     async fn finish(mut self) -> Result<Told, Unkept> {
         let Some(spooling) = self.spooling.take() else { return Ok(done(whole(&self.few))) };
@@ -136,8 +152,8 @@ impl Coming {
 impl Drop for Coming {
     fn drop(&mut self) {
         let Some(broken) = self.spooling.take() else { return };
-        // What came of it is removed, which takes a disk its time.
-        match Handle::try_current() {
+        // Nobody waits for it any more.
+        match runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(broken))),
             Err(_) => drop(broken),
         }
