@@ -13,7 +13,7 @@ pub fn write(payload: &[u8], checksum: u32, out: &mut Vec<u8>) {
     write_parts(&[payload], checksum, out);
 }
 
-/// As [`write`], of a payload that lies in parts.
+/// As [`write()`], of a payload that lies in parts.
 pub fn write_parts(parts: &[&[u8]], checksum: u32, out: &mut Vec<u8>) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());

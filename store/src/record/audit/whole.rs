@@ -61,7 +61,7 @@ pub(super) fn write(
 
 /// The object with these members, ordered by name; `None` when a name stands twice.
 fn object(mut members: Vec<Named<'_>>) -> Option<Vec<u8>> {
-    members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    members.sort_unstable_by_key(|(name, _)| *name);
     if members.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
         return None;
     }
