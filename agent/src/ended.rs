@@ -48,6 +48,8 @@ pub(crate) struct SpooledOutput {
     pub(crate) stderr: SpooledStream,
     /// When its pieces came.
     pub(crate) timing: Timing,
+    /// A file of a host: all that was asked for, where the output of a command is told beside its end.
+    pub(crate) is_file: bool,
 }
 
 /// One stream in the spool; its bytes lie there as head, then tail.
@@ -105,12 +107,13 @@ impl Ended {
 // === impl SpooledOutput ===
 
 impl SpooledOutput {
-    /// The counts of `output`.
+    /// The counts of what a command printed.
     pub(crate) fn of(output: &Output) -> Self {
         Self {
             stdout: SpooledStream::of(&output.stdout),
             stderr: SpooledStream::of(&output.stderr),
             timing: output.timing.clone(),
+            is_file: false,
         }
     }
     /// Bytes in the file.

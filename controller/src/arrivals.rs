@@ -19,7 +19,7 @@ use lictor_core::{
     name::{AgentName, SiteName},
     output::{Output, StreamName},
 };
-use lictor_proto::limits::{MAX_FILE_UPLOADS, MAX_UPLOADS};
+use lictor_proto::limits::{MAX_FILE_UPLOADS, MAX_SMALL_FILE_UPLOADS};
 
 pub use file::Arriving;
 use file::Untaken;
@@ -37,7 +37,7 @@ const STILL_COMES: Duration = Duration::from_secs(30);
 /// Files of one agent that are open at once: more of them it never sends at once. The others rest: some are whole and wait
 /// for their results, which bring an end. Of those there are as many as the agent has invocations that have not ended, which
 /// a hello bounds: what has ended is forgotten, and nothing is begun for it.
-const MAX_OPEN_EACH: usize = (MAX_UPLOADS + MAX_FILE_UPLOADS) as usize;
+const MAX_OPEN_EACH: usize = (MAX_FILE_UPLOADS + MAX_SMALL_FILE_UPLOADS) as usize;
 /// Only this process reads them: a file may be anything.
 const DIRECTORY_MODE: u32 = 0o700;
 

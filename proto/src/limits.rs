@@ -12,8 +12,11 @@ pub const MAX_UPLOADS: u32 = 4;
 /// Files of downloads that an agent sends at once, beside those: one fills the connection as well as several would, and is
 /// done sooner.
 pub const MAX_FILE_UPLOADS: u32 = 1;
+/// Files of downloads no larger than what is kept of other output that it sends at once, beside those: they do not wait for a
+/// large one, and what commands printed does not wait for them.
+pub const MAX_SMALL_FILE_UPLOADS: u32 = MAX_UPLOADS;
 /// Streams of one connection that carry output to the controller: the uploads, and everything live over one.
-pub const MAX_OUTPUT_STREAMS: u32 = MAX_UPLOADS + MAX_FILE_UPLOADS + 1;
+pub const MAX_OUTPUT_STREAMS: u32 = MAX_UPLOADS + MAX_FILE_UPLOADS + MAX_SMALL_FILE_UPLOADS + 1;
 /// Output up to this size travels with the result itself and saves a round on the output stream.
 pub const INLINE_OUTPUT_BYTES: u64 = 32 * 1024;
 /// Longest policy text; the policy language has the same bound, which the controller's build checks.

@@ -74,6 +74,9 @@ struct DoneV1 {
     /// When the pieces of the output came, in base64; absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timing: Option<String>,
+    /// Whether what is spooled is a file of a host; absent: it is not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    file: bool,
 }
 
 /// Each in base64.
@@ -159,13 +162,17 @@ impl Record {
 }
 
 fn done_to_stored(ended: &Ended) -> DoneV1 {
-    let (spooled, stdout, stderr, timing) = match &ended.output {
+    let (stdout, stderr, timing) = match &ended.output {
         Kept::Inline(output) => {
-            (false, inline_to_stored(&output.stdout), inline_to_stored(&output.stderr), &output.timing)
+            (inline_to_stored(&output.stdout), inline_to_stored(&output.stderr), &output.timing)
         }
         Kept::Spooled(output) => {
-            (true, spooled_to_stored(&output.stdout), spooled_to_stored(&output.stderr), &output.timing)
+            (spooled_to_stored(&output.stdout), spooled_to_stored(&output.stderr), &output.timing)
         }
+    };
+    let (spooled, file) = match &ended.output {
+        Kept::Inline(_) => (false, false),
+        Kept::Spooled(output) => (true, output.is_file),
     };
     DoneV1 {
         invocation: ended.invocation.to_string(),
@@ -182,7 +189,14 @@ fn done_to_stored(ended: &Ended) -> DoneV1 {
         timing: Some(timing)
             .filter(|timing| !timing.is_empty())
             .map(|timing| STANDARD.encode(timing.encode())),
+        file,
     }
+}
+
+/// What is not said of most.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn done_from_stored(done: DoneV1) -> Result<Ended, Unreadable> {
@@ -197,6 +211,7 @@ fn done_from_stored(done: DoneV1) -> Result<Ended, Unreadable> {
             stdout: spooled_from(&done.stdout)?,
             stderr: spooled_from(&done.stderr)?,
             timing,
+            is_file: done.file,
         })
     } else {
         let (stdout, stderr) = (inline_from(&done.stdout)?, inline_from(&done.stderr)?);

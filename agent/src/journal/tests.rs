@@ -102,6 +102,8 @@ fn every_record_reads_back_as_it_was_written() {
         let inline = ended(7, outcome);
         let Kept::Inline(output) = &inline.output else { unreachable!() };
         let spooled = Ended { output: Kept::Spooled(SpooledOutput::of(output)), ..inline.clone() };
+        let file = Kept::Spooled(SpooledOutput { is_file: true, ..SpooledOutput::of(output) });
+        let file = Ended { output: file, ..inline.clone() };
         let evidence = Evidence {
             statement: vec![0, 1, 255],
             signature: vec![2],
@@ -109,7 +111,7 @@ fn every_record_reads_back_as_it_was_written() {
         };
         records.push(Record::Done(Box::new(Ended { guard: Guard::Host, ..inline.clone() })));
         let proven = Ended { evidence: Some(evidence), ..inline.clone() };
-        records.extend([inline, spooled, proven].map(|ended| Record::Done(Box::new(ended))));
+        records.extend([inline, spooled, file, proven].map(|ended| Record::Done(Box::new(ended))));
     }
     for record in records {
         assert_eq!(Record::decode(&record.encode()).unwrap(), record);
@@ -117,6 +119,10 @@ fn every_record_reads_back_as_it_was_written() {
     // As it was written before there was evidence.
     let old = br#"{"V1":{"Done":{"invocation":"inv_00000000000000000000000000","outcome":"Succeeded","started_at":1,"ended_at":2,"address":"","spooled":false,"stdout":{"total":0,"digest":null,"head_bytes":0,"tail_bytes":0,"head":"","tail":""},"stderr":{"total":0,"digest":null,"head_bytes":0,"tail_bytes":0,"head":"","tail":""}}}}"#;
     assert!(matches!(Record::decode(old), Ok(Record::Done(ended)) if ended.evidence.is_none()));
+    // As it was written before files of hosts were told from what commands printed.
+    let old = String::from_utf8(old.to_vec()).unwrap().replace(r#""spooled":false"#, r#""spooled":true"#);
+    let Ok(Record::Done(ended)) = Record::decode(old.as_bytes()) else { panic!("{old}") };
+    assert!(matches!(ended.output, Kept::Spooled(output) if !output.is_file));
     assert!(Record::decode(br#"{"V2":{}}"#).is_err());
     assert!(Record::decode(br#"{"V1":{"Accepted":{"invocation":"inv_x","at":1}}}"#).is_err());
 }

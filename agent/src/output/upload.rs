@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use lictor_core::{id::InvocationId, limits::MAX_OUTPUT_BYTES};
 use lictor_proto::{
-    limits::{MAX_CHUNK_BYTES, MAX_FILE_UPLOADS, MAX_UPLOADS},
+    limits::{MAX_CHUNK_BYTES, MAX_FILE_UPLOADS, MAX_SMALL_FILE_UPLOADS, MAX_UPLOADS},
     pb::{self, agent_link_client::AgentLinkClient},
 };
 use tokio::{
@@ -36,10 +36,16 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Longest wait between them: half of the time after which a controller thinks that nothing more of a file comes.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(15);
 
+/// What files of hosts take turns by: each has one for one attempt.
+struct Turns {
+    large: Arc<Semaphore>,
+    small: Arc<Semaphore>,
+}
+
 /// Uploads for one session; ends with it by being dropped.
 pub(crate) async fn run(work: Arc<Work>, spool: Spool, client: AgentLinkClient<Channel>) {
     let (mut uploads, mut files) = (JoinSet::new(), JoinSet::new());
-    let turns = Arc::new(Semaphore::new(MAX_FILE_UPLOADS as usize));
+    let turns = Turns::new();
     loop {
         if uploads.len() >= MAX_UPLOADS as usize {
             let _ = uploads.join_next().await;
@@ -49,19 +55,37 @@ pub(crate) async fn run(work: Arc<Work>, spool: Spool, client: AgentLinkClient<C
         if let Kept::Spooled(output) = &ended.output {
             let (id, path) = (ended.invocation, spool.path(ended.invocation));
             let (work, client, output) = (Arc::clone(&work), client.clone(), output.clone());
-            if output.bytes() > MAX_OUTPUT_BYTES {
-                // A file of a host takes its time: what commands printed does not wait for it.
-                files.spawn(one(work, path, client, id, output, Some(Arc::clone(&turns))));
-            } else {
-                uploads.spawn(one(work, path, client, id, output, None));
-            }
+            match turns.of(&output) {
+                // A file of a host takes its time, or waits: what commands printed does not wait for it.
+                Some(turns) => files.spawn(one(work, path, client, id, output, Some(turns))),
+                None => uploads.spawn(one(work, path, client, id, output, None)),
+            };
         }
         while uploads.try_join_next().is_some() {}
         while files.try_join_next().is_some() {}
     }
 }
 
-/// Uploads one output; a file of a host has `turns`, each of which it has for one attempt.
+// === impl Turns ===
+
+impl Turns {
+    fn new() -> Self {
+        let of = |at_once: u32| Arc::new(Semaphore::new(at_once as usize));
+        Self { large: of(MAX_FILE_UPLOADS), small: of(MAX_SMALL_FILE_UPLOADS) }
+    }
+
+    /// What `output` waits for a turn of; nothing if it is what a command printed.
+    fn of(&self, output: &SpooledOutput) -> Option<Arc<Semaphore>> {
+        // Nothing else is as large: journals did not always say what is a file.
+        if output.bytes() > MAX_OUTPUT_BYTES {
+            Some(Arc::clone(&self.large))
+        } else {
+            output.is_file.then(|| Arc::clone(&self.small))
+        }
+    }
+}
+
+/// Uploads one output. What has `turns` is a file of a host.
 async fn one(
     work: Arc<Work>,
     path: PathBuf,
@@ -70,7 +94,7 @@ async fn one(
     output: SpooledOutput,
     turns: Option<Arc<Semaphore>>,
 ) {
-    let mut attempt = 1;
+    let (mut attempt, is_file) = (1, turns.is_some());
     loop {
         let turn = match &turns {
             Some(turns) => turns.acquire().await.ok(),
@@ -92,7 +116,7 @@ async fn one(
             }
             (Ok(()), Err(error)) => {
                 tracing::warn!(invocation = %id, attempt, %error, "output was not taken");
-                let Some(delay) = retry_after(attempt, turns.is_some()) else { break };
+                let Some(delay) = retry_after(attempt, is_file) else { break };
                 sleep(delay).await;
                 attempt += 1;
             }
@@ -140,7 +164,29 @@ async fn feed(
 
 #[cfg(test)]
 mod tests {
+    use lictor_core::output::{Output, StreamSummary};
+
     use super::*;
+
+    #[test]
+    fn only_files_of_hosts_wait_for_turns_and_small_ones_not_for_large_ones() {
+        let printed = |bytes: u64| {
+            let stdout = StreamSummary { bytes_total: bytes, ..StreamSummary::default() };
+            let mut spooled = SpooledOutput::of(&Output { stdout, ..Output::default() });
+            spooled.stdout.head_bytes = bytes;
+            spooled
+        };
+        let file = |bytes| SpooledOutput { is_file: true, ..printed(bytes) };
+        let turns = Turns::new();
+        let waits_for = |output, queue| turns.of(&output).is_some_and(|turn| Arc::ptr_eq(&turn, queue));
+        assert!(turns.of(&printed(MAX_OUTPUT_BYTES)).is_none());
+        for small in [1, MAX_OUTPUT_BYTES] {
+            assert!(waits_for(file(small), &turns.small), "{small}");
+        }
+        for large in [file(MAX_OUTPUT_BYTES + 1), printed(MAX_OUTPUT_BYTES + 1)] {
+            assert!(waits_for(large, &turns.large));
+        }
+    }
 
     #[test]
     fn a_file_of_a_host_is_sent_again_for_minutes_and_what_commands_printed_holds_its_result_up_for_seconds()

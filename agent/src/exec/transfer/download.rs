@@ -144,7 +144,12 @@ impl Coming {
             tail_bytes: 0,
         };
         let stdout = stream(self.bytes, std::mem::take(&mut self.hash).finish());
-        let spooled = SpooledOutput { stdout, stderr: stream(0, Digest::of(&[])), timing: Timing::default() };
+        let spooled = SpooledOutput {
+            stdout,
+            stderr: stream(0, Digest::of(&[])),
+            timing: Timing::default(),
+            is_file: true,
+        };
         Ok(Told { spooled: Some(spooled), ..done(whole(&[])) })
     }
 }
