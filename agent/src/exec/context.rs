@@ -34,7 +34,7 @@ pub(crate) fn as_login(login: Option<&LoginName>) -> String {
     login.map(|login| format!("sudo -n -H -u {login} -- ")).unwrap_or_default()
 }
 
-/// The variables as a shell reads them behind `env`, each after a blank.
+/// The variables as a shell reads them behind `env` or `export`, each after a blank.
 pub(crate) fn variables(environment: &Environment) -> String {
     let mut text = String::new();
     for (name, value) in environment.iter() {

@@ -7,7 +7,7 @@
 //! `lost.*` (bytes that were let go), `never` (taken so that it never starts), `done` (the rest was cleaned away).
 //!
 //! What a command is given comes before it, over the input of a request of its own, into a directory beside the guards that
-//! is named after the invocation and that request: `env` (variables, as words behind `env`), `in` (standard input). The
+//! is named after the invocation and that request: `env` (variables, as words behind `export`), `in` (standard input). The
 //! start moves both behind the guard, and the leader removes their names before the command begins.
 
 use lictor_core::id::InvocationId;

@@ -37,7 +37,6 @@ clean() { ended || anew || ! lives || return; true >"$d/done"; for q in out err 
 drop() { cd /; [ -z "$P" ] || rm -rf "$P"; };
 left() { drop; exit 9; };
 keep() { for q in "$a" "$b"; do if ready "$q" && mkdir "$q/new_$i.$n" 2>/dev/null; then P=$q/new_$i.$n; break; fi; done; [ -n "$P" ] || { say nowhere; return; };
- [ "$o" = 0 ] || [ -x /usr/bin/env ] || { drop; say unkept; echo "it has no /usr/bin/env"; return; };
  d=$P; trap left HUP INT PIPE TERM; w=$( { [ "$o" = 0 ] || dd bs=1 count="$o" >"$d/env" 2>/dev/null; [ "$e" = - ] || cat >"$d/in"; } 2>&1 );
  if { [ "$o" = 0 ] || [ "$(size env)" = "$o" ]; } && [ "$(size in)" = "$e" ]; then say kept; else drop; say unkept; echo "$w"; fi; };
 here() { [ "$G" != - ] || return 0; for q in "$a" "$b"; do if [ -n "$q" ] && mine "$q" && [ -d "$q/new_$i.$G" ]; then P=$q/new_$i.$G; return 0; fi; done; return 1; };

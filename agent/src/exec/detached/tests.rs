@@ -368,6 +368,26 @@ fn what_a_command_is_given_reaches_it_to_the_byte_and_nothing_of_it_is_left() {
 }
 
 #[test]
+fn variables_change_nothing_of_what_runs_whatever_they_are_called() {
+    // The scripts' own names, and what stands for a call of something else.
+    let variables = r" s='/bin/false' T='echo other' E='x' d='/' k='777' c='0' w='-' l='a' y='b' export='f' set='g' exec='$(echo h)'";
+    for host in Host::all() {
+        let one = id();
+        assert_eq!(host.give(one, variables.len() as u64, None, variables.as_bytes()).0, Keeping::Kept);
+        let parcel = Parcel { nonce: NONCE.into(), environment: true, input: false };
+        let command = "for v in s T E d k c w l y export set exec; do printenv $v; done; echo $# $0; exit 3";
+        let launch = Launch { command, shaped: true, directory: None, parcel: Some(&parcel) };
+        let (word, printed) = split(&host.ask(one, Ask::Start(launch)).stdout);
+        assert_eq!(word, "started", "{}", host.shell.display());
+        let printed = String::from_utf8(printed).unwrap();
+        let expected = "/bin/false|echo other|x|/|777|0|-|a|b|f|g|$(echo h)|0 /bin/sh";
+        let lines: Vec<_> = printed.lines().collect();
+        assert_eq!(lines.join("|"), expected, "{}", host.shell.display());
+        assert_eq!(host.look(one).state, State::Ended(3));
+    }
+}
+
+#[test]
 fn what_came_in_part_is_not_kept_and_starts_nothing() {
     let (variables, input) = gifts();
     let sizes = (variables.len() as u64, Some(input.len() as u64));
