@@ -65,6 +65,28 @@ async fn only_a_download_that_succeeded_brings_a_file() {
 }
 
 #[tokio::test]
+async fn of_many_downloads_every_file_is_kept_though_the_results_come_after_all_of_them() {
+    let hosts: Vec<String> = (0..12).map(|n| format!("web-{n}")).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let world = World::under(RULES, &hosts).await;
+    let agent = world.connect(&[], false).await;
+    let mut ids = Vec::new();
+    for host in hosts {
+        let job = world.submit(&spec(&[host], "lictor:download /srv/file")).await.unwrap();
+        ids.push(only(&job));
+    }
+    for id in &ids {
+        assert!(!piece(&world, &agent, *id, 0, b"a file").await);
+    }
+    let results = ids.iter().map(|id| reported(*id, &Outcome::Succeeded, b"a file")).collect();
+    let durable = world.lifecycle.take_results(&agent.session, results).await.unwrap();
+    assert_eq!(durable.len(), ids.len());
+    for id in ids {
+        assert_eq!(kept(&world, id).await, (6, 6));
+    }
+}
+
+#[tokio::test]
 async fn a_result_waits_for_its_file_as_long_as_more_of_it_comes_and_no_longer() {
     let world = World::under(RULES, &["web-1"]).await;
     let agent = world.connect(&[], false).await;
