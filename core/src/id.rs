@@ -18,6 +18,8 @@ pub struct InvalidId {
 }
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Bytes at the start of a fresh identifier that say when it was made ([`IdSource::fresh`]).
+const MILLISECOND_BYTES: usize = 6;
 /// 128 bits in base 32.
 const ENCODED_LEN: usize = 26;
 
@@ -116,14 +118,17 @@ ids! {
 
 impl InvocationId {
     /// The identifier of attempt `attempt` of `job` on `host`: derived, so that it can never be handed out twice.
+    ///
+    /// It begins with the job's milliseconds, so that what is recorded of one job lies together in a store; the other 80 bits
+    /// are of a digest over all of the job's identifier, the host and the attempt.
     pub fn derive(job: JobId, host: &str, attempt: u32) -> Self {
-        let digest = Sha256Builder::new("lictor invocation v1")
+        let digest = Sha256Builder::new("lictor invocation v2")
             .part(job.as_bytes())
             .part(host.as_bytes())
             .part(&attempt.to_be_bytes())
             .finish();
-        let mut bytes = [0; 16];
-        for (to, from) in bytes.iter_mut().zip(digest.as_bytes()) {
+        let mut bytes = *job.as_bytes();
+        for (to, from) in bytes.iter_mut().skip(MILLISECOND_BYTES).zip(digest.as_bytes()) {
             *to = *from;
         }
         Self(bytes)
