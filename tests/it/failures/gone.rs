@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const SHORT_WAIT: Duration = Duration::from_secs(3);
 
 /// How much faster time goes by for the controller while it waits for the agent: what takes it minutes is not waited for.
-const FASTER: &str = "+0s x20";
+const FASTER: &str = "+0s x8";
 
 /// After which an agent is given up, and then a slow machine's patience.
 fn given_up() -> Duration {
