@@ -14,7 +14,7 @@ use lictor_core::name::{PrincipalName, TenantName};
 use tempfile::TempDir;
 
 use crate::{
-    home::{CLIENT_FILE, Home},
+    home::{AGENT_FILE, CLIENT_FILE, Home},
     trouble::Trouble,
 };
 
@@ -87,6 +87,12 @@ fn refuse_what_is_there(dir: &Path) -> Result<(), Trouble> {
         Ok(false) => {
             let next_step = if Home::existing(dir, CLIENT_FILE).is_ok() {
                 format!("it is a lictor directory: start it with lictor up {}", dir.display())
+            } else if dir.join(AGENT_FILE).is_file() {
+                format!(
+                    "it is the directory of an agent; to let it join anew: lictor-agent join --config {} \
+                     --token-file FILE",
+                    dir.join(AGENT_FILE).display()
+                )
             } else {
                 "name a directory that does not exist yet, or an empty one".to_owned()
             };

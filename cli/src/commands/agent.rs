@@ -138,10 +138,12 @@ async fn token(site: &SiteName, name: &AgentName, context: &Context) -> Done {
     context.show(&document, |style| {
         format!(
             "A token for agent {name} of site {site}; it is good once, for {left}. Whoever has it can be that agent.\n\n\
-             On the site's machine, run:\n\n{}\n\nthen edit hosts.yml and credentials.yml there, and run:\n\n{}\n{}\n",
+             On the site's machine, run:\n\n{}\n\nthen edit hosts.yml and credentials.yml there, and run:\n\n{}\n{}\n\n\
+             Where the agent has its directory already, run instead, with the token alone in FILE:\n\n{}\n",
             style.paint(Tone::Accent, &command),
             style.paint(Tone::Accent, &format!("lictor --dir lictor-{site} host scan --all")),
             style.paint(Tone::Accent, &format!("lictor-agent run --config lictor-{site}/agent.yml")),
+            style.paint(Tone::Accent, "lictor-agent join --config agent.yml --token-file FILE"),
         )
     })?;
     Ok(Exit::Ok.into())

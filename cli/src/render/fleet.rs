@@ -117,7 +117,8 @@ pub(crate) fn revoked((site, name): (&SiteName, &AgentName), done: &RevocationDo
 /// How an agent that is revoked comes back.
 pub(crate) fn way_back(site: &SiteName, name: &AgentName) -> String {
     format!(
-        "to let it serve again: lictor agent token --site {site} --name {name}, and at its site lictor-agent join"
+        "to let it serve again: lictor agent token --site {site} --name {name}, and at its site: \
+         lictor-agent join --config agent.yml --token-file FILE"
     )
 }
 
