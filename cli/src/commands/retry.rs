@@ -80,8 +80,8 @@ fn again(
     let hosts: Vec<HostAlias> =
         views.iter().filter(|view| only.takes(view.outcome.as_ref())).map(|view| view.host.clone()).collect();
     if hosts.is_empty() {
-        let message = format!("{} has no host of that kind", earlier.id);
-        return Err(refused(message, "see how each host ended: lictor jobs JOB").into());
+        let message = format!("{} has no host where {}", earlier.id, only.sought());
+        return Err(refused(message, only.instead()).into());
     }
     let key = format!("retry-{}-{}", only.as_str(), earlier.id);
     let key = IdempotencyKey::new(&key).map_err(|error| Trouble::internal(error.to_string()))?;
@@ -110,6 +110,26 @@ impl Only {
             Self::NotRun => "not-run",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
+        }
+    }
+
+    /// Which hosts these are, after `no host where`.
+    const fn sought(self) -> &'static str {
+        match self {
+            Self::NotRun => "it certainly did not run, but for those that denied it",
+            Self::Failed => "it ran and failed",
+            Self::Unknown => "nobody can know whether it ran",
+        }
+    }
+
+    /// What to do when there are none.
+    const fn instead(self) -> &'static str {
+        match self {
+            Self::NotRun => {
+                "see how each host ended: lictor jobs JOB; those where it failed: --only failed; to risk that it runs \
+                 twice: --only unknown"
+            }
+            Self::Failed | Self::Unknown => "see how each host ended: lictor jobs JOB",
         }
     }
 
