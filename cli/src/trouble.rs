@@ -44,6 +44,7 @@ impl Trouble {
         let next_step = match error.kind() {
             io::ErrorKind::NotFound => "check the path",
             io::ErrorKind::PermissionDenied => "check who owns it and its mode",
+            io::ErrorKind::AlreadyExists => "name another file, or remove it",
             _ => "check the disk and the path",
         };
         Self::usage(format!("cannot {doing} {}: {error}", path.display()), next_step)
