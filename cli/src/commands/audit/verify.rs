@@ -113,7 +113,13 @@ pub(super) fn verify_file(
     if let Some(keys) = keys {
         return bundle::verify(file, None, &keys.clone().with_witnesses(witnesses), None);
     }
-    let home = context.home()?;
+    let home = context.home().map_err(|trouble| {
+        Trouble::usage(
+            trouble.to_string(),
+            "name the log's public key with --key KEY, or a file of keys with --keys FILE; or, with --dir, a \
+             directory that pins it",
+        )
+    })?;
     let settings = Settings::load(&home)?;
     let keys = pinned(&settings)?.with_witnesses(witnesses);
     bundle::verify(file, Some(&settings.origin()?), &keys, Some(&home.checkpoint()))
