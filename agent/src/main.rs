@@ -1,6 +1,9 @@
 //! `lictor-agent`: runs, enrols and checks the agent of one site.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use lictor_agent::{AgentConfig, AgentError, config::Problems, enroll, host_key, site::Site, witness};
@@ -127,7 +130,7 @@ async fn dispatch(command: Command) -> Result<(), Failed> {
             host_scan(&AgentConfig::load(&config.config)?, &alias, accept, replace).await
         }
         Command::Witness(command) => witness(command),
-        Command::Check(arg) => check(&AgentConfig::load(&arg.config)?),
+        Command::Check(arg) => check(&AgentConfig::load(&arg.config)?, &arg.config),
     }
 }
 
@@ -212,12 +215,13 @@ fn log_origin(config: &AgentConfig) -> Result<Origin, Failed> {
     }
 }
 
-fn check(config: &AgentConfig) -> Result<(), Failed> {
+fn check(config: &AgentConfig, file: &Path) -> Result<(), Failed> {
     let site = Site::load(&config.site, 0)?;
     println!("{} hosts", site.hosts.len());
     for host in site.hosts.values() {
         if site.known_hosts.trust_named(&host.key_name()).pinned.is_empty() {
-            println!("{}: no key is pinned; run: lictor-agent host-scan {}", host.alias, host.alias);
+            let (alias, file) = (&host.alias, file.display());
+            println!("{alias}: no key is pinned; run: lictor-agent host-scan --config {file} {alias}");
         }
     }
     Ok(())

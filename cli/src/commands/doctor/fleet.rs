@@ -75,7 +75,8 @@ pub(super) async fn look(connected: &Connected) -> Vec<Finding> {
                 Finding::ok("host keys", format!("pinned for {}", count(hosts.len(), "host")))
             } else {
                 let detail = format!("none is pinned for {}, so nothing can run there", open.join(", "));
-                Finding::warn("host keys", detail, "at the site: lictor host scan HOST")
+                let which = if let [one] = open.as_slice() { *one } else { "--all" };
+                Finding::warn("host keys", detail, format!("at the site: lictor host scan {which}"))
             });
         }
     }
