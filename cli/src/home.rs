@@ -46,6 +46,12 @@ impl Home {
         if dir.join(mark).is_file() {
             return Ok(Self::at(dir));
         }
+        if mark == CLIENT_FILE && dir.join(AGENT_FILE).is_file() {
+            return Err(Trouble::usage(
+                format!("{} is the directory of an agent: there is no {mark} in it", dir.display()),
+                format!("look at its files: lictor-agent check --config {}", dir.join(AGENT_FILE).display()),
+            ));
+        }
         let what = if dir.is_dir() { "is not a lictor directory" } else { "does not exist" };
         let message = format!("{} {what}: there is no {mark} in it", dir.display());
         Err(Trouble::usage(message, format!("make it: lictor init {}", dir.display())))
