@@ -51,6 +51,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
         let page = client.list_jobs(arguments.limit, None).await?;
         let documents: Vec<JobDocument> = page.jobs.iter().map(Into::into).collect();
         context.show(&documents, |style| jobs::table(&page.jobs, SystemClock.now(), style))?;
+        if page.next_page.is_some() && !context.is_json() {
+            context.note(&format!(
+                "there are older jobs: --limit N lists up to {MAX_LIMIT}, lictor audit search finds every one"
+            ));
+        }
         return Ok(Exit::Ok.into());
     };
     let (job, views) = whole(client, id).await?;
