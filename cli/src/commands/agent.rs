@@ -127,7 +127,7 @@ async fn token(site: &SiteName, name: &AgentName, context: &Context) -> Done {
     let made = context.connect()?.operator.create_join_token(site, name).await?;
     let text = made.token.expose_str().unwrap_or_default();
     let command = format!("lictor agent init lictor-{site} --token {text}");
-    let left = time::duration(made.expires_at.since(SystemClock.now()));
+    let left = time::minutes_left(made.expires_at.since(SystemClock.now()));
     let document = TokenDocument {
         site: site.as_str(),
         agent: name.as_str(),

@@ -15,6 +15,11 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// How long is left, in minutes begun: `15 min`.
+pub(crate) fn minutes_left(time: Duration) -> String {
+    format!("{} min", time.as_secs().div_ceil(60))
+}
+
 /// How long ago: `now`, `12 s ago`, `3 d ago`.
 pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.since(then).as_secs();
@@ -58,6 +63,9 @@ mod tests {
 
     #[test]
     fn figures_are_short() {
+        for (seconds, text) in [(899, "15 min"), (900, "15 min"), (901, "16 min"), (60, "1 min")] {
+            assert_eq!(minutes_left(Duration::from_secs(seconds)), text);
+        }
         for (millis, text) in
             [(12, "12 ms"), (1_400, "1.4 s"), (185_000, "3 min 05 s"), (7_800_000, "2 h 10 min")]
         {
