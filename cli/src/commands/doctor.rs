@@ -35,13 +35,14 @@ enum State {
 /// Runs the verb.
 pub(crate) async fn run(context: &Context) -> Done {
     let home = context.home()?;
-    let mut findings = checks::files(&home);
-    match Connected::to(home.clone()) {
+    let (told, has_hosts) = match Connected::to(home.clone()) {
         Err(trouble) => {
-            findings.push(Finding::fail("client", trouble.to_string(), "correct lictor.yml", Exit::Usage))
+            (vec![Finding::fail("client", trouble.to_string(), "correct lictor.yml", Exit::Usage)], false)
         }
-        Ok(connected) => findings.extend(fleet::look(&connected).await),
-    }
+        Ok(connected) => fleet::look(&connected).await,
+    };
+    let mut findings = checks::files(&home, has_hosts);
+    findings.extend(told);
     findings.extend(fleet::reach_hosts(&home).await);
     report(&findings, context)
 }

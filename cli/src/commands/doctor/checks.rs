@@ -21,8 +21,8 @@ use crate::{
 /// A certificate that is renewed by hand and ends within this is worth a warning.
 const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Everything that the files of `home` tell.
-pub(super) fn files(home: &Home) -> Vec<Finding> {
+/// Everything that the files of `home` tell; `has_hosts`: the controller knows hosts, of whichever site.
+pub(super) fn files(home: &Home, has_hosts: bool) -> Vec<Finding> {
     let mut findings = vec![private(home)];
     findings.push(match Settings::load(home) {
         Err(trouble) => Finding::fail("lictor.yml", trouble.to_string(), "correct the file", Exit::Usage),
@@ -59,7 +59,7 @@ pub(super) fn files(home: &Home) -> Vec<Finding> {
         }
     }
     if home.agent_file().exists() {
-        findings.extend(agent(home));
+        findings.extend(agent(home, has_hosts));
     }
     findings
 }
@@ -122,14 +122,19 @@ pub(crate) fn certificate(files: &IdentityFiles, by_hand: bool) -> Finding {
     Finding::ok("identity", until)
 }
 
-fn agent(home: &Home) -> Vec<Finding> {
+fn agent(home: &Home, has_hosts: bool) -> Vec<Finding> {
     let config = match AgentConfig::load(&home.agent_file()) {
         Ok(config) => config,
         Err(problems) => {
             return vec![Finding::fail("agent", problems.to_string(), "correct the file", Exit::Usage)];
         }
     };
+    let loaded = Site::load(&config.site, 0);
     let files = IdentityFiles::in_dir(&config.identity_dir, IDENTITY_STEM);
+    // A controller whose hosts are all at other sites needs no agent of its own.
+    if has_hosts && !files.chain.exists() && loaded.as_ref().is_ok_and(|site| site.hosts.is_empty()) {
+        return Vec::new();
+    }
     let joined = if files.chain.exists() {
         certificate(&files, false)
     } else {
@@ -139,9 +144,9 @@ fn agent(home: &Home) -> Vec<Finding> {
             "lictor up lets the local agent join",
         )
     };
-    let site = match Site::load(&config.site, 0) {
+    let site = match loaded {
         Err(problems) => Finding::fail("site", problems.to_string(), "correct the files", Exit::Usage),
-        Ok(site) if site.hosts.is_empty() => Finding::warn(
+        Ok(site) if site.hosts.is_empty() && !has_hosts => Finding::warn(
             "site",
             "there are no hosts",
             format!("add some to {}", config.site.hosts.display()),

@@ -21,18 +21,14 @@ const ANSWER_WAIT: Duration = Duration::from_secs(3);
 /// Most hosts tried; a site of thousands is not a doctor's work.
 const MAX_TRIED: usize = 100;
 
-/// What the controller tells.
-pub(super) async fn look(connected: &Connected) -> Vec<Finding> {
+/// What the controller tells, and whether it knows any host.
+pub(super) async fn look(connected: &Connected) -> (Vec<Finding>, bool) {
     let client = connected.client();
     let sites = match client.sites().await {
         Ok(sites) => sites,
         Err(failure) => {
-            return vec![Finding::fail(
-                "controller",
-                failure.message,
-                failure.next_step,
-                exit_of(failure.code),
-            )];
+            let exit = exit_of(failure.code);
+            return (vec![Finding::fail("controller", failure.message, failure.next_step, exit)], false);
         }
     };
     let mut findings = vec![Finding::ok(
@@ -62,6 +58,7 @@ pub(super) async fn look(connected: &Connected) -> Vec<Finding> {
             }
         })),
     }
+    let mut has_hosts = false;
     match client.hosts(None).await {
         Err(failure) => {
             findings.push(Finding::fail("hosts", failure.message, failure.next_step, exit_of(failure.code)))
@@ -69,6 +66,7 @@ pub(super) async fn look(connected: &Connected) -> Vec<Finding> {
         // A fleet without hosts is a warning of the site's files.
         Ok(hosts) if hosts.is_empty() => {}
         Ok(hosts) => {
+            has_hosts = true;
             let open: Vec<&str> =
                 hosts.iter().filter(|h| !h.host_key_pinned).map(|h| h.alias.as_str()).collect();
             findings.push(if open.is_empty() {
@@ -80,7 +78,7 @@ pub(super) async fn look(connected: &Connected) -> Vec<Finding> {
             });
         }
     }
-    findings
+    (findings, has_hosts)
 }
 
 /// Whether the SSH ports of this site's hosts answer; nothing is sent to them.
