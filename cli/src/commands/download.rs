@@ -11,11 +11,11 @@ use lictor_client::{
     transfer::download,
     views::InvocationView,
 };
-use lictor_core::{error::ErrorCode, outcome::Outcome, output::StreamName};
+use lictor_core::{error::ErrorCode, job::Target, name::HostAlias, outcome::Outcome, output::StreamName};
 use lictor_runtime::exit::Exit;
 use serde::Serialize;
 
-use self::receiving::Receiving;
+use self::receiving::{Receiving, There};
 use crate::{
     Done,
     context::{Context, origin},
@@ -29,16 +29,19 @@ use crate::{
 
 /// Read a file of hosts
 ///
-/// It is a job whose command is `lictor:download PATH`: policy has to permit that. The file comes whole,
-/// with the digest that the agent found, or not at all. The rule that permits it says how large it may
-/// be (limits.output: 256 KiB if it says nothing, at most 256 MiB). It takes its place here in one step;
-/// what breaks off leaves what was there.
+/// It is a job whose command is `lictor:download PATH`: policy has to permit
+/// that. The file comes whole, with the digest that the agent found, or not at
+/// all. The rule that permits it says how large it may be (limits.output:
+/// 256 KiB if it says nothing, at most 256 MiB). It takes its place here in one
+/// step; what breaks off leaves what was there. A file that it replaces leaves
+/// it its mode; a new one is for its owner only. Anything but a regular file is
+/// never replaced: no device, no pipe, no symbolic link.
 ///
 ///   lictor download web-1:/etc/app/app.conf app.conf
 ///   lictor download --tag web :/var/log/app.log logs
 ///
-/// Of one host, LOCAL is the file, or a folder that is there. Of several, it is a folder, with a folder
-/// for each host in it.
+/// Of one host, LOCAL is the file, or a folder that is there. Of several, it is
+/// a folder, with a folder for each host in it.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -76,6 +79,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let (target, path) = remote.with(many)?;
     let name = path.as_str().rsplit('/').next().filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| Trouble::usage("`/` is no file", "name a file of the hosts"))?.to_owned();
+    let hosts: &[HostAlias] = match &target {
+        Target::Hosts(hosts) => hosts,
+        // Which they are is known once the job is there. Each place is looked at again before a file takes it.
+        Target::Tag(_) | Target::Expression(_) => &[],
+    };
+    free(&local, &name, hosts)?;
     let connected = context.connect()?;
     let client = connected.client();
     let mut stream = client.run(&download(target, &path, origin())).await?;
@@ -103,7 +112,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     let mut exit = ending::of_all(all.iter().map(|(view, _)| *view));
     let mut documents = Vec::with_capacity(all.len());
     for (view, collected) in &all {
-        let document = one(view, collected, &mut receiving, &place(&local, &name, view, several));
+        let document = one(view, collected, &mut receiving, &place(&local, &name, &view.host, several));
         if document.file.is_none() && exit == Exit::Ok {
             exit = Exit::CommandFailed;
         }
@@ -118,9 +127,36 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
     Ok(exit.into())
 }
 
-fn place(local: &Path, name: &str, view: &InvocationView, several: bool) -> PathBuf {
+/// Refuses places that no file can take, before anything is asked of a host.
+fn free(local: &Path, name: &str, hosts: &[HostAlias]) -> Result<(), Trouble> {
+    if local.as_os_str() == "-" {
+        return Err(Trouble::usage(
+            "`-` is not a place for a file",
+            "write ./- for a file of that name; to standard output: lictor output JOB --host HOST",
+        ));
+    }
+    let several = hosts.len() > 1;
+    let places = hosts.iter().map(|host| place(local, name, host, several));
+    // Whatever the hosts are, a folder takes what comes: then LOCAL is no place of a file itself.
+    let itself = (!local.is_dir()).then(|| local.to_owned());
+    for place in places.chain(itself) {
+        match There::at(&place) {
+            Ok(There::Nothing | There::RegularFile(_)) => {}
+            Ok(There::SomethingElse) => {
+                return Err(Trouble::usage(
+                    format!("{} is not a regular file", place.display()),
+                    "name another place",
+                ));
+            }
+            Err(error) => return Err(Trouble::file("write", &place, &error)),
+        }
+    }
+    Ok(())
+}
+
+fn place(local: &Path, name: &str, host: &HostAlias, several: bool) -> PathBuf {
     if several {
-        local.join(view.host.as_str()).join(name)
+        local.join(host.as_str()).join(name)
     } else if local.is_dir() {
         local.join(name)
     } else {
@@ -163,5 +199,39 @@ impl FileDocument {
     fn line(&self) -> Option<String> {
         let Self { host, file, sha256, .. } = self;
         Some(format!("{}  {}  {host}\n", sha256.as_ref()?, file.as_ref()?.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_place_that_no_file_can_take_is_refused_before_anything_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let hosts = ["web-1", "web-2"].map(|host| HostAlias::new(host).unwrap());
+        let (one, none) = (&hosts[..1], &hosts[..0]);
+        fs::create_dir_all(at("logs/web-2")).unwrap();
+        fs::write(at("file"), "old").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink("/dev/null", at("logs/a")).unwrap();
+        symlink("/dev/null", at("logs/web-2/b")).unwrap();
+        for (local, name, hosts, is_free) in [
+            (PathBuf::from("-"), "a", one, false),
+            (PathBuf::from("/dev/null"), "a", one, false),
+            (PathBuf::from("/dev/null"), "a", none, false),
+            (at("link"), "a", one, false),
+            (at("file"), "a", one, true),
+            (at("absent"), "a", one, true),
+            (at("logs"), "a", one, false),
+            (at("logs"), "a", &hosts[..], true),
+            (at("logs"), "b", &hosts[..], false),
+            (at("logs"), "b", none, true),
+        ] {
+            assert_eq!(free(&local, name, hosts).is_ok(), is_free, "{local:?} {name} {}", hosts.len());
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -45,6 +46,13 @@ pub(super) enum NotPlaced {
         /// What to do.
         next: String,
     },
+    /// Something else than a regular file is at its place.
+    Taken {
+        /// Where it was to be.
+        place: PathBuf,
+        /// What to do.
+        next: String,
+    },
     /// It cannot be written here.
     Unwritten {
         /// Where it was to be.
@@ -54,6 +62,38 @@ pub(super) enum NotPlaced {
         /// What to do.
         next: String,
     },
+}
+
+/// What is at a place.
+#[derive(Debug)]
+pub(super) enum There {
+    /// Nothing.
+    Nothing,
+    /// A regular file with this mode.
+    RegularFile(u32),
+    /// Something else: a folder, a device, a pipe, a symbolic link whatever it leads to. A file never replaces it.
+    SomethingElse,
+}
+
+/// Bits of a mode that a new file takes over from the one that it replaces: who may do what. What a host sent never takes over
+/// that it runs as its owner or group.
+const KEPT_MODE: u32 = 0o777;
+
+// === impl There ===
+
+impl There {
+    /// What is at `place` now.
+    ///
+    /// # Errors
+    /// When that cannot be seen.
+    pub(super) fn at(place: &Path) -> io::Result<Self> {
+        match fs::symlink_metadata(place) {
+            Ok(found) if found.is_file() => Ok(Self::RegularFile(found.permissions().mode() & KEPT_MODE)),
+            Ok(_) => Ok(Self::SomethingElse),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::Nothing),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 // === impl Receiving ===
@@ -89,7 +129,8 @@ impl Receiving {
     }
 
     /// Puts the file of an invocation in its place in one step, if it is whole and has the digest that its agent found; what
-    /// was there stays until then. It is for its owner only, as nobody said otherwise.
+    /// was there stays until then. It has the mode of the file that it replaces; a new one is for its owner only, as nobody said
+    /// otherwise.
     ///
     /// # Errors
     /// [`NotPlaced`]: nothing of it is there.
@@ -113,8 +154,20 @@ impl Receiving {
         if view.stdout.digest != Some(hash.finish()) {
             return Err(not(NotTheFile::Different));
         }
+        // As late as can be: what was there before the job may be something else by now.
+        let mode = match There::at(place).map_err(unwritten)? {
+            There::Nothing => None,
+            There::RegularFile(mode) => Some(mode),
+            There::SomethingElse => {
+                return Err(NotPlaced::Taken { place: place.to_owned(), next: again(view) });
+            }
+        };
         let put = || {
-            File::open(&path)?.sync_all()?;
+            let file = File::open(&path)?;
+            if let Some(mode) = mode {
+                file.set_permissions(Permissions::from_mode(mode))?;
+            }
+            file.sync_all()?;
             fs::create_dir_all(folder_of(place))
         };
         put().map_err(unwritten)?;
@@ -149,6 +202,9 @@ impl fmt::Display for NotPlaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotTheFile { why, next } => write!(f, "{why}; what was here is as it was: {next}"),
+            Self::Taken { place, next } => {
+                write!(f, "{} is not a regular file; it is as it was: {next}", place.display())
+            }
             Self::Unwritten { place, why, next } => {
                 write!(f, "cannot write {}: {why}; what was here is as it was: {next}", place.display())
             }
@@ -170,6 +226,8 @@ fn again(view: &InvocationView) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::fs::symlink, process::Command};
+
     use bytes::Bytes;
     use lictor_client::views::{Phase, StreamCounts};
     use lictor_core::{
@@ -242,5 +300,50 @@ mod tests {
         assert_eq!((fs::read(&place).unwrap(), names(folder.path())), (b"a whole file".to_vec(), 1));
         receiving.place(&view(b""), &place).unwrap();
         assert_eq!(fs::read(&place).unwrap(), b"");
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn only_a_regular_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [target, link, dangling, fifo] =
+            ["target", "link", "dangling", "fifo"].map(|name| folder.path().join(name));
+        fs::write(&target, "old").unwrap();
+        symlink(&target, &link).unwrap();
+        symlink(folder.path().join("absent"), &dangling).unwrap();
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let before = names(folder.path());
+        assert!(matches!(There::at(Path::new("/dev/null")).unwrap(), There::SomethingElse));
+        for place in [&link, &dangling, &fifo, &folder.path().to_owned()] {
+            assert!(matches!(There::at(place).unwrap(), There::SomethingElse), "{place:?}");
+            let kind = fs::symlink_metadata(place).unwrap().file_type();
+            let mut receiving = Receiving { folder: folder.path().to_owned(), ..Receiving::beside(&target) };
+            receiving.take(&piece(0, b"new"));
+            let why = receiving.place(&view(b"new"), place).unwrap_err().to_string();
+            assert!(why.contains("is not a regular file") && why.contains("lictor output job_"), "{why}");
+            assert_eq!(fs::symlink_metadata(place).unwrap().file_type(), kind, "{place:?}");
+        }
+        assert_eq!((fs::read(&target).unwrap(), names(folder.path())), (b"old".to_vec(), before));
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_a_new_one_is_for_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, old, new) in
+            [("new", None, 0o600), ("shared", Some(0o644), 0o644), ("setuid", Some(0o4755), 0o755)]
+        {
+            let place = folder.path().join(name);
+            if let Some(old) = old {
+                fs::write(&place, "old").unwrap();
+                fs::set_permissions(&place, Permissions::from_mode(old)).unwrap();
+            }
+            let mut receiving = Receiving::beside(&place);
+            receiving.take(&piece(0, b"new"));
+            receiving.place(&view(b"new"), &place).unwrap();
+            assert_eq!((fs::read(&place).unwrap(), mode(&place)), (b"new".to_vec(), new), "{name}");
+        }
     }
 }
