@@ -7,7 +7,7 @@ use lictor_core::{
     output::timing::Timing,
 };
 use lictor_proto::limits::INLINE_OUTPUT_BYTES;
-use lictor_runtime::panics::Interrupted;
+use lictor_runtime::{human::HumanBytes, panics::Interrupted};
 use tokio::runtime;
 
 use super::{Broken, Fault, Look, Step, Told, done, failed, first_request, whole};
@@ -35,7 +35,7 @@ impl Step<'_> {
     pub(super) async fn download(&self, path: &str, look: Look) -> Told {
         let cap = self.admitted.limits().output_bytes;
         let expected = match self.within(first_request(self.sftp.size(path), look)).await {
-            Ok(Some(bytes)) if bytes > cap => return too_large(path, bytes, cap),
+            Ok(Some(bytes)) if bytes > cap => return too_large(path, Some(bytes), cap),
             // What says nothing is taken piece by piece.
             Ok(size) => size.unwrap_or(0),
             Err(broken) => return self.unread(broken, path).await,
@@ -67,7 +67,7 @@ impl Step<'_> {
             // One that says how large it is can grow, and one that does not is read to see.
             let bytes = coming.bytes.saturating_add(data.len() as u64);
             if bytes > cap {
-                return Some(too_large(path, bytes, cap));
+                return Some(too_large(path, None, cap));
             }
             if let Err(why) = coming.push(data).await {
                 return Some(failed(format!("{path}: {why}")));
@@ -83,15 +83,17 @@ impl Step<'_> {
     }
 }
 
-fn too_large(path: &str, bytes: u64, cap: u64) -> Told {
+/// `size`: what it has, if its host says so. Otherwise it has more than was read of it.
+fn too_large(path: &str, size: Option<u64>, cap: u64) -> Told {
+    let most = HumanBytes::new(MAX_DOWNLOAD_BYTES);
     let advice = if cap < MAX_DOWNLOAD_BYTES {
-        format!("policy says how many (limits.output of a rule for downloads, up to {MAX_DOWNLOAD_BYTES})")
+        format!("limits.output of the rule that permits it decides how many, up to {most}")
     } else {
         "no download brings more: split it on the host, or let the host put it into a store".to_owned()
     };
-    failed(format!(
-        "{path}: the file has {bytes} bytes or more, and at most {cap} may be kept of this job: {advice}"
-    ))
+    let size = size.map_or_else(|| "more than that".to_owned(), |bytes| format!("{bytes} bytes"));
+    let cap = HumanBytes::new(cap);
+    failed(format!("{path}: at most {cap} may be kept of this job, and the file has {size}: {advice}"))
 }
 
 // === impl Coming ===
