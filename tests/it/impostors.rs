@@ -34,6 +34,8 @@ async fn a_changed_host_key_is_refused_before_authentication() {
     assert!(!scan.status.success(), "a changed key needs --replace");
     let scan = world.lictor(&["host", "scan", "web-1", "--accept", "--replace"]).unwrap();
     assert!(scan.status.success(), "{}", String::from_utf8_lossy(&scan.stderr));
+    let said = String::from_utf8_lossy(&scan.stdout);
+    assert!(said.ends_with("web-1: pinned\n"), "{said}");
     assert_eq!(outcome(&world.run("web-1", &["true"]).await.unwrap()), Outcome::Succeeded);
 }
 

@@ -148,6 +148,11 @@ fn one(
             if agreed {
                 let pin = host_key::pin(config, host.as_str(), &keys, arguments.replace);
                 pin.map_err(|e| Trouble::usage(chain(&e), "check who owns the file"))?;
+                // The keys were shown as they were before.
+                if !context.is_json() {
+                    let pinned = context.out.paint(Tone::Good, "pinned");
+                    context.print(&format!("{host}: {pinned}\n"))?;
+                }
             }
             agreed
         }
