@@ -66,7 +66,7 @@ async fn what_a_person_gives_is_what_a_host_gets_where_policy_says_so() {
     let most = 24 * 1024 * 1024;
     fs::write(at("file"), bytes(most + 1)).unwrap();
     let (code, _, err) = download(&remote, here.to_str().unwrap());
-    assert!(code == Some(1) && err.contains("at most 25165824") && !here.exists(), "{err}");
+    assert!(code == Some(1) && err.contains("at most 24MiB") && !here.exists(), "{err}");
     // Far above what goes through memory, and whole.
     let large = bytes(most);
     fs::write(at("file"), &large).unwrap();
@@ -93,7 +93,13 @@ async fn what_a_person_gives_is_what_a_host_gets_where_policy_says_so() {
     let taken = tempfile::tempdir().unwrap();
     fs::create_dir_all(taken.path().join("file/inner")).unwrap();
     let (code, _, err) = download(&remote, taken.path().to_str().unwrap());
-    assert!(code == Some(1) && err.contains("lictor output job_"), "{err}");
+    assert!(code == Some(2) && err.contains("is not a regular file"), "{err}");
+    // Which hosts an expression means is known too late to ask for nothing.
+    let (all, place) = (format!(":{}", at("file")), taken.path().to_str().unwrap());
+    let (code, _, err) =
+        said(&world.lictor(&["download", "--match", "host:h1", all.as_str(), place]).unwrap());
+    assert!(code == Some(1) && err.contains("is not a regular file"), "{err}");
+    assert!(err.contains("lictor output job_"), "{err}");
     assert_eq!(fs::read_dir(taken.path()).unwrap().count(), 1);
 
     let audit = world.audit().await.unwrap();
