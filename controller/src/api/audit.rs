@@ -7,7 +7,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use lictor_core::audit::query::Query;
 use lictor_proto::{
-    convert::{page_size, parse},
+    convert::{Invalid, page_size, parse},
     pb::{self, audit_service_server::AuditService},
 };
 use lictor_store::AuditEntry;
@@ -43,6 +43,11 @@ impl AuditApi {
     pub const fn new(lifecycle: Arc<Lifecycle>, checkpoints: Arc<Checkpoints>, reads: Arc<Reads>) -> Self {
         Self { lifecycle, checkpoints, reads }
     }
+}
+
+/// What somebody looks for, in words that records have.
+pub(in crate::api) fn sought(query: &str) -> Result<Query, Invalid> {
+    parse::<Query>("query", query)?.meant().map_err(|why| Invalid::new("query", why))
 }
 
 fn to_wire(entry: AuditEntry) -> pb::AuditRecord {
@@ -121,7 +126,7 @@ impl AuditService for AuditApi {
         let caller = Authenticated::from_call(&request).map_err(status)?;
         let pb::SearchAuditRequest { query, limit, before } = request.into_inner();
         let limit = page_size("limit", limit, DEFAULT_RECORDS).map_err(status)?;
-        let query: Query = parse("query", &query).map_err(status)?;
+        let query = sought(&query).map_err(status)?;
         let store = &self.lifecycle.store;
         let size = store.audit_head().await.map_err(|e| status(of_store(e)))?.size;
         let before = before.unwrap_or(size).min(size);

@@ -13,16 +13,13 @@ use lictor_core::{
     id::{InvocationId, JobId},
     principal::{Principal, PrincipalKind},
 };
-use lictor_proto::{
-    convert::{page_size, parse},
-    pb,
-};
+use lictor_proto::{convert::page_size, pb};
 use lictor_store::{Store, StoreError, record::AuditFacts};
 use serde_json::{Map, Value};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
-    audit::{Page, Reads, search},
+    audit::{Page, Reads, search, sought},
     pages::Room,
 };
 use crate::{
@@ -149,7 +146,7 @@ impl OwnRecords {
         let pb::SearchRecordsRequest { query, limit, before } = request;
         let me = caller.principal();
         let limit = page_size("limit", limit, DEFAULT_RECORDS)? as usize;
-        let query: Query = parse("query", &query)?;
+        let query = sought(&query)?;
         if query.looks_at(What::Agent) {
             let message = "`agent:` is not for searches of one's own records, which do not show agents";
             return Err(Failure::new(ErrorCode::InvalidArgument, message, "leave that term out"));

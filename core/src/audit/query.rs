@@ -6,6 +6,7 @@
 use std::{fmt, str::FromStr};
 
 pub mod needs;
+mod vocabulary;
 
 /// Longest query, in bytes: more than a person writes, and small in a record that says who searched for what.
 pub const MAX_QUERY_BYTES: usize = 1024;

@@ -74,6 +74,13 @@ async fn what_is_exported_verifies_elsewhere_and_what_is_searched_is_found_and_r
     let kinds: Vec<&str> = shown.iter().map(|record| record["kind"].as_str().unwrap()).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&"job_submitted"), Some(&"invocation_ended")));
     assert_eq!(world.lictor(&["audit", "search", "colour:red"]).unwrap().status.code(), Some(2));
+    for (typo, meant) in [(["--outcome", "FAILD"], "FAILED"), (["--kind", "request_deny"], "request_denied")]
+    {
+        let refused = world.lictor(&[&["audit", "search"], typo.as_slice()].concat()).unwrap();
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{told}");
+        assert!(told.contains(&format!("did you mean {meant}?")), "{told}");
+    }
     let reads = search(&["--kind", "audit_read", "--all"]);
     assert!(reads.iter().any(|read| read["query"] == "command:\"rm -rf\""), "{reads:?}");
 

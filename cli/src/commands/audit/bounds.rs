@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use clap::Args;
 use lictor_core::{
-    audit::query::{Query, Term, What},
+    audit::query::{InvalidQuery, Query, Term, What},
     clock::{Clock as _, Timestamp},
 };
 use lictor_policy::time;
@@ -67,7 +67,7 @@ impl Sought {
         ];
         let terms = given.into_iter().filter_map(|(what, value)| Some(Term::new(what, value.as_deref()?)));
         let query = self.query.join(" ").parse::<Query>();
-        let all = query.and_then(|query| query.and(terms.collect::<Result<Vec<_>, _>>()?));
+        let all = query.and_then(|query| query.and(terms.collect::<Result<Vec<_>, _>>()?)?.meant());
         all.map_err(|e| Trouble::usage(e.to_string(), "terms are name:value; see lictor audit search --help"))
     }
 }
@@ -104,6 +104,11 @@ pub(super) fn between(from: Option<Bound>, to: Option<Bound>) -> Result<((u64, u
     }
     let terms = terms.into_iter().collect::<Result<Vec<_>, _>>();
     Ok((range, terms.map_err(|e| Trouble::usage(e.to_string(), "leave a bound out"))?))
+}
+
+/// What to look for, in words that records have.
+pub(super) fn meant(text: &str) -> Result<Query, InvalidQuery> {
+    text.parse::<Query>()?.meant()
 }
 
 /// A moment: some time ago, or as RFC 3339.

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::{
     KeyArguments,
-    bounds::{Bound, between},
+    bounds::{Bound, between, meant},
     verify::{Signed, each_record, each_sealed, pinned, signed_head, verify_file},
 };
 use crate::{
@@ -60,7 +60,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME|INDEX")]
     to: Option<Bound>,
     /// Only records that fit, e.g. "kind:request_denied who:service:ci"; others are left out
-    #[arg(long, value_name = "QUERY")]
+    #[arg(long, value_name = "QUERY", value_parser = meant)]
     filter: Option<Query>,
     /// Leave payloads out: commands, notes and other text that can be erased stay as digests (only for bundles)
     #[arg(long)]

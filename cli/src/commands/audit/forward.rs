@@ -7,6 +7,7 @@ use lictor_core::audit::query::Query;
 use lictor_runtime::exit::Exit;
 use serde::Serialize;
 
+use super::bounds::meant;
 use crate::{
     Done,
     audit::formats::Format,
@@ -43,7 +44,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "INDEX")]
     from: Option<u64>,
     /// Only records that fit; others are left out for good
-    #[arg(long, value_name = "QUERY")]
+    #[arg(long, value_name = "QUERY", value_parser = meant)]
     filter: Option<Query>,
     /// Go on as records are written, and wait for a receiver or a controller that is away
     #[arg(long, short)]
