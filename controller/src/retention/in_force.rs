@@ -55,8 +55,8 @@ impl LimitsInForce {
     ) -> Result<Self, StoreError> {
         let limits = begin(&*store, file, log_size, clock.now()).await?;
         if limits != file {
-            tracing::warn!(in_force = %limits, %file, "the file says to keep less than is kept, and that takes two operators, \
-                each of whom says: lictor audit retention shorten --reason TEXT");
+            tracing::warn!(in_force = %limits, %file, "the file says to keep less than is kept, and that takes two operators: \
+                one says lictor audit retention shorten --reason TEXT, another consents as lictor audit retention shows");
         }
         let current = watch::Sender::new(limits);
         Ok(Self { store, clock, file, current, acting: Mutex::default() })
