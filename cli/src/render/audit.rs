@@ -105,9 +105,13 @@ pub(crate) fn verified(
 ) -> String {
     let span =
         verified.times.as_ref().map(|(first, last)| format!(", {} to {}", second(first), second(last)));
-    let anchor = match verified.anchor {
-        Some(anchor) => format!("it begins with the {} records verified here before", anchor.size),
-        None => format!(
+    let anchor = match (verified.anchor, &verified.part) {
+        (Some(anchor), _) => format!("it begins with the {} records verified here before", anchor.size),
+        (None, Some(_)) => format!(
+            "{}: a part cannot be held against the checkpoint kept here",
+            style.paint(Tone::Warn, "unanchored")
+        ),
+        (None, None) => format!(
             "{}: no earlier checkpoint is known here, so an older history could have been replaced",
             style.paint(Tone::Warn, "unanchored")
         ),
