@@ -81,6 +81,15 @@ async fn what_is_exported_verifies_elsewhere_and_what_is_searched_is_found_and_r
         assert_eq!(refused.status.code(), Some(2), "{told}");
         assert!(told.contains(&format!("did you mean {meant}?")), "{told}");
     }
+    assert_eq!(
+        world.lictor(&["audit", "search", "--from", "30m", "--to", "1h"]).unwrap().status.code(),
+        Some(2)
+    );
+    let swapped = path("swapped");
+    let refused = world.lictor(&["audit", "export", "--out", &swapped, "--from", "5", "--to", "3"]).unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && told.contains("--to 3 is before --from 5"), "{told}");
+    assert!(!fs::exists(&swapped).unwrap());
     let reads = search(&["--kind", "audit_read", "--all"]);
     assert!(reads.iter().any(|read| read["query"] == "command:\"rm -rf\""), "{reads:?}");
 

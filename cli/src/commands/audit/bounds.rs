@@ -55,6 +55,9 @@ pub(super) struct Sought {
 impl Sought {
     /// All of it as one query.
     pub(super) fn query(&self) -> Result<Query, Trouble> {
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            in_order(&from, &to)?;
+        }
         let moments = (self.from.map(|at| at.to_string()), self.to.map(|at| at.to_string()));
         let given = [
             (What::Who, &self.who),
@@ -91,8 +94,33 @@ impl fmt::Display for Bound {
     }
 }
 
+/// Refuses bounds of one sort whose end is before their beginning.
+pub(super) fn ordered(from: Option<Bound>, to: Option<Bound>) -> Result<(), Trouble> {
+    match (from, to) {
+        (Some(Bound::Index(from)), Some(Bound::Index(to))) => in_order(&from, &to),
+        (Some(Bound::Moment(from)), Some(Bound::Moment(to))) => in_order(&from, &to),
+        // Which of an index and a moment is first is known when the log has been read.
+        (Some(Bound::Index(_)), Some(Bound::Moment(_)))
+        | (Some(Bound::Moment(_)), Some(Bound::Index(_)))
+        | (None, _)
+        | (_, None) => Ok(()),
+    }
+}
+
+/// Nothing is from a bound to one before it: whoever asks has swapped them.
+fn in_order<T: PartialOrd + fmt::Display>(from: &T, to: &T) -> Result<(), Trouble> {
+    if to < from {
+        return Err(Trouble::usage(
+            format!("--to {to} is before --from {from}"),
+            "swap them, or leave one out",
+        ));
+    }
+    Ok(())
+}
+
 /// The records from one bound to before another: a range of indices, and terms for moments.
 pub(super) fn between(from: Option<Bound>, to: Option<Bound>) -> Result<((u64, u64), Vec<Term>), Trouble> {
+    ordered(from, to)?;
     let mut range = (0, u64::MAX);
     let mut terms = Vec::new();
     for (bound, slot, what) in [(from, &mut range.0, What::Since), (to, &mut range.1, What::Until)] {

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::{
     KeyArguments,
-    bounds::{Bound, between, meant},
+    bounds::{Bound, between, meant, ordered},
     verify::{Signed, each_record, each_sealed, pinned, signed_head, verify_file},
 };
 use crate::{
@@ -82,6 +82,7 @@ struct Exported<'a> {
 
 /// Writes what was asked for.
 pub(super) async fn run(arguments: Arguments, context: &Context) -> Done {
+    ordered(arguments.from, arguments.to)?;
     let file = arguments.out.as_deref().or(arguments.file.as_deref());
     match (arguments.format, file) {
         (Format::Bundle, None) => {
