@@ -8,12 +8,16 @@ use std::{
 };
 
 use clap::Args;
-use lictor_client::{connect::Client, views::InvocationView};
+use lictor_client::{
+    connect::Client,
+    views::{InvocationView, JobView},
+};
 use lictor_core::{
     error::{ErrorCode, Failure},
     id::JobId,
     name::HostAlias,
     output::StreamName,
+    transfer::Transfer,
 };
 use lictor_runtime::exit::Exit;
 use tokio::time::{Instant, sleep_until};
@@ -42,7 +46,8 @@ const SPEEDS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 ///
 /// When each piece came is noted by the agent, to the millisecond as far as there is room; very long outputs become
 /// coarser. With --out it becomes a recording for terminals (asciicast 2), with everything that the host printed in it. Times are no part of
-/// the audit log; the digest of what was printed is.
+/// the audit log; the digest of what was printed is. What a detached command printed before its agent was started again
+/// comes without times of its own.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  lictor replay job_… --host web-1 --speed 4\n  lictor replay job_… --out deploy.cast && asciinema play deploy.cast"
@@ -88,7 +93,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
             return Err(Trouble::usage(format!("{} is not a job on one host", job.id), next_step));
         }
     };
-    let pieces = recorded(client, view).await?;
+    let pieces = recorded(client, &job, view).await?;
     match &arguments.out {
         Some(file) => {
             let title = format!("{} on {}: {}", job.id, view.host, one_line(&job.command.to_string()));
@@ -102,7 +107,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Done {
 }
 
 /// What was kept of an invocation's output, with its times.
-async fn recorded(client: &Client, view: &InvocationView) -> Result<Vec<Piece>, Trouble> {
+async fn recorded(client: &Client, job: &JobView, view: &InvocationView) -> Result<Vec<Piece>, Trouble> {
     let timing = client.output_timing(view.id).await?;
     let next_step = match &view.outcome {
         None => format!("it has not ended; follow it with lictor watch {}", view.job),
@@ -117,6 +122,9 @@ async fn recorded(client: &Client, view: &InvocationView) -> Result<Vec<Piece>, 
     }
     if view.stdout.bytes_total == 0 && view.stderr.bytes_total == 0 {
         return Err(Trouble::usage(format!("nothing that was printed on {} is kept", view.host), next_step));
+    }
+    if timing.is_empty() && matches!(Transfer::of(&job.command), Ok(Some(_))) {
+        return Err(Trouble::usage("a file transfer has no times", next_step));
     }
     if timing.is_empty() {
         let message =
