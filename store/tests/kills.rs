@@ -127,14 +127,16 @@ enum Moment {
 }
 
 fn open(dir: &Path) -> EmbeddedStore {
+    let mut trouble = None;
     for _ in 0..OPEN_TRIES {
         match EmbeddedStore::open(dir) {
             Ok(store) => return store,
-            Err(OpenError::Sled { .. } | OpenError::InUse(_)) => thread::sleep(Duration::from_millis(10)),
+            Err(error @ (OpenError::Sled { .. } | OpenError::InUse(_))) => trouble = Some(error),
             Err(error) => panic!("{error:?}"),
         }
+        thread::sleep(Duration::from_millis(10));
     }
-    panic!("the store stays locked");
+    panic!("the store cannot be opened: {trouble:?}");
 }
 
 fn change(number: u64, bytes: usize) -> Change {
