@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 pub(crate) struct Sshd {
@@ -42,7 +43,7 @@ impl Sshd {
             keygen("ecdsa", &dir.join("host_ecdsa"), "");
             fs::copy(dir.join("user_key.pub"), dir.join("authorized_keys")).unwrap();
         }
-        let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port(address);
         let at = |name: &str| dir.join(name).display().to_string();
         let config = format!(
             "Port {port}\nListenAddress {address}\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
@@ -111,6 +112,19 @@ impl Sshd {
     pub(crate) fn end_listener(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+/// A port below those that the system gives to whoever connects: no passing connection takes it before sshd does, and none
+/// has its number at its other end, which [`Sshd::sockets`] would count.
+fn free_port(address: &str) -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let count = std::process::id().wrapping_mul(64).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(10_000 + count % 22_000).unwrap();
+        if TcpListener::bind((address, port)).is_ok() {
+            return port;
+        }
     }
 }
 

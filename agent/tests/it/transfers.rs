@@ -175,7 +175,7 @@ async fn a_file_is_read_whole_or_not_at_all() {
     assert_eq!((stdout.bytes_total, stdout.digest), (256 * 1024, Digest::of(&large).as_bytes().to_vec()));
     fs::write(&file, bytes(256 * 1024 + 1)).unwrap();
     for (path, because) in [
-        (path, "at most 262144"),
+        (path, "at most 256KiB"),
         ("/nonexistent/file", "No such file"),
         ("/etc", "not a regular file"),
         ("/dev/zero", "not a regular file"),
