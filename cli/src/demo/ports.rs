@@ -16,6 +16,8 @@ use claim::claim;
 const FIRST: u32 = 10_000;
 /// The ports that are tried: up to 32,767, where Linux begins with those for connections.
 const PORTS: u32 = 22_767;
+/// Most ports that are asked for at once.
+const WIDEST: u32 = 2;
 /// Ports between processes of consecutive numbers, so that they seldom meet.
 const STRIDE: u32 = 32;
 
@@ -42,7 +44,8 @@ fn free(wide: u16) -> io::Result<u16> {
     let mut trouble = io::Error::other("none was tried");
     for _ in 0..PORTS {
         let count = NEXT.fetch_add(u32::from(wide), Ordering::Relaxed);
-        let at = std::process::id().wrapping_mul(STRIDE).wrapping_add(count) % (PORTS - u32::from(wide));
+        // However many are asked for, it is counted round the same circle: else one is given twice.
+        let at = std::process::id().wrapping_mul(STRIDE).wrapping_add(count) % (PORTS - WIDEST);
         let port = u16::try_from(FIRST + at).map_err(io::Error::other)?;
         let all: io::Result<Vec<TcpListener>> = (0..wide)
             .map(|above| port.saturating_add(above))
@@ -98,5 +101,21 @@ mod claim {
 
     pub(super) fn claim(_port: u16) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice_whether_alone_or_beside_another() {
+        let mut given = BTreeSet::new();
+        for _ in 0..200 {
+            let (one, pair) = (free_port().unwrap(), free_pair().unwrap());
+            assert!(given.insert(one) && given.insert(pair) && given.insert(pair + 1), "{one} {pair}");
+        }
     }
 }
