@@ -291,14 +291,7 @@ impl Planned {
             self.ops.push(Op { key: keys::file_use(digest, invocation.id), value: Some(Vec::new()) });
             OutputPlace::SharedFile(digest)
         };
-        let record = InvocationRecord::new(invocation, place);
-        self.put(
-            keys::invocation(invocation.id),
-            expected,
-            invocation.version,
-            &record,
-            What::Invocation(invocation.id),
-        )
+        self.put_record(invocation, expected, &InvocationRecord::new(invocation, place))
     }
 
     fn with_file(&mut self, invocation: &Invocation, file: PathBuf) -> Result<(), StoreError> {
@@ -309,14 +302,17 @@ impl Planned {
         self.files.insert(digest, Source::File { path: file, bytes: stdout.bytes_total });
         self.ops.push(Op { key: keys::file_use(digest, invocation.id), value: Some(Vec::new()) });
         let record = InvocationRecord::with_file(invocation, digest);
-        let expected = replaces(invocation.version);
-        self.put(
-            keys::invocation(invocation.id),
-            expected,
-            invocation.version,
-            &record,
-            What::Invocation(invocation.id),
-        )
+        self.put_record(invocation, replaces(invocation.version), &record)
+    }
+
+    fn put_record(
+        &mut self,
+        invocation: &Invocation,
+        expected: Expected,
+        record: &InvocationRecord<'_>,
+    ) -> Result<(), StoreError> {
+        let (key, what) = (keys::invocation(invocation.id), What::Invocation(invocation.id));
+        self.put(key, expected, invocation.version, record, what)
     }
 
     fn expect(&mut self, key: Vec<u8>, expected: Expected, what: What) {

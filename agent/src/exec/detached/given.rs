@@ -1,7 +1,7 @@
 //! What a detached command is given: its variables and its standard input, kept by the host before anything starts.
 //!
-//! They go over the input of a request of their own: none of it stands on a command line that lives as long as the command
-//! does, and as long as not all of it is there, nothing was started for certain.
+//! They go over the input of a request of their own: none of it stands on a command line, not even for a moment, as lead.sh
+//! exports it; and as long as not all of it is there, nothing was started for certain.
 
 use lictor_core::outcome::{Outcome, Unreachable};
 use tokio::time::sleep;
